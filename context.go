@@ -1,0 +1,164 @@
+package asyncio
+
+import "context"
+
+// taskContext is the context that a task's coroutine gets. It is the task
+// itself under another set of methods, so that it costs no allocation.
+//
+// Deadline, Done and Err are those of the context that CreateTask was given.
+// Cancelling the task does not show in them: a cancellation is delivered once
+// and can be taken back, which a context cannot say.
+type taskContext task
+
+type (
+	taskKey struct{} // the *taskContext nearest above
+	loopKey struct{} // the *Loop
+)
+
+func (c *taskContext) Value(key any) any {
+	switch key {
+	case taskKey{}:
+		return c
+	case loopKey{}:
+		return c.loop
+	}
+	return c.Context.Value(key)
+}
+
+func (c *taskContext) String() string { return "asyncio." + (*task)(c).describe() }
+
+// loopContext carries a loop to those who have no task yet.
+type loopContext struct {
+	context.Context
+	loop *Loop
+}
+
+func (c *loopContext) Value(key any) any {
+	switch key {
+	case taskKey{}:
+		return nil
+	case loopKey{}:
+		return c.loop
+	}
+	return c.Context.Value(key)
+}
+
+// Context returns a copy of parent that carries the loop. It is for code outside
+// of any task, which needs a context to create the first one:
+//
+//	task := asyncio.CreateTask(loop.Context(ctx), coro)
+func (l *Loop) Context(parent context.Context) context.Context {
+	return &loopContext{parent, l}
+}
+
+// loopOf finds the loop that ctx carries, or nil.
+func loopOf(ctx context.Context) *Loop {
+	if c, ok := ctx.(*taskContext); ok {
+		return c.loop
+	}
+	l, _ := ctx.Value(loopKey{}).(*Loop)
+	return l
+}
+
+// RunningLoop returns the loop that ctx carries: that of the task the context
+// was given to, or that of [Loop.Context]. It panics if there is none. It is
+// asyncio.get_running_loop.
+func RunningLoop(ctx context.Context) *Loop {
+	l := loopOf(ctx)
+	if l == nil {
+		panic("asyncio: no event loop: the context does not come from a task")
+	}
+	return l
+}
+
+// CurrentTask returns the task that the loop of ctx runs at the moment,
+// whichever task ctx was made for, or nil if it runs none. It is
+// asyncio.current_task.
+func CurrentTask(ctx context.Context) AnyTask {
+	if l := loopOf(ctx); l != nil && l.current != nil {
+		return l.current.typed
+	}
+	return nil
+}
+
+// running returns the task that makes the call. Every suspension point asks
+// this first.
+func running(ctx context.Context) *task {
+	l := loopOf(ctx)
+	if l == nil || l.current == nil {
+		panic("asyncio: await outside of any task")
+	}
+	l.check()
+	return l.current
+}
+
+// inherit gives a new task its context: that of its parent task itself, not the
+// parent, which need not outlive its children's children.
+func (t *task) inherit(ctx context.Context) {
+	if parent, ok := ctx.(*taskContext); ok {
+		t.Context, t.watched = parent.Context, parent.watched
+		return
+	}
+	t.Context, t.watched = ctx, watchedBy(ctx)
+}
+
+// watchedBy returns the context that cancels what is awaited under ctx, or nil.
+// A task's own context does not: when the context given to Run is done, it is
+// main that is cancelled. One that context.WithCancel, WithTimeout or
+// WithDeadline derived from it does.
+func watchedBy(ctx context.Context) context.Context {
+	base, ok := ctx.(*taskContext)
+	if !ok {
+		base, ok = ctx.Value(taskKey{}).(*taskContext)
+	}
+	switch done := ctx.Done(); {
+	case ok && done == base.Done():
+		return base.watched
+	case done == nil:
+		return nil
+	default:
+		return ctx
+	}
+}
+
+// A watch cancels one suspension of a task when a context is done.
+type watch struct {
+	waiter // in the loop's list of watches, until the suspension is over
+	task   *task
+	ctx    context.Context
+	hit    bool // it cancelled the waiting
+}
+
+// suspendWatching is suspend under a context that is not simply a task's own.
+func (t *task) suspendWatching(ctx context.Context) error {
+	ctx = watchedBy(ctx)
+	if ctx == nil {
+		t.coro.Suspend()
+		return nil
+	}
+	if ctx.Err() != nil {
+		t.cancelWait(contextCause(ctx))
+		t.coro.Suspend()
+		return contextError(ctx)
+	}
+	w := &watch{task: t, ctx: ctx}
+	w.waiter.run = w
+	t.loop.watches.push(&w.waiter)
+	stop := context.AfterFunc(ctx, func() { t.loop.post(w) })
+	defer func() { // deferred, since the task may be unwound
+		stop()
+		w.unlink()
+	}()
+	t.coro.Suspend()
+	if w.hit {
+		return contextError(ctx)
+	}
+	return nil
+}
+
+// run cancels the suspension if it still lasts and its context is done.
+func (w *watch) run() {
+	if w.q != nil && !w.hit && w.ctx.Err() != nil {
+		w.hit = w.task.cancelWait(contextCause(w.ctx))
+	}
+}

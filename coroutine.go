@@ -1,0 +1,82 @@
+package asyncio
+
+import "context"
+
+// None is the result of a coroutine that returns nothing but an error.
+type None = struct{}
+
+// A Coro is a coroutine: a function that may suspend the task that runs it.
+// Calling it is asyncio's "await f()"; handing it to CreateTask runs it
+// concurrently. Any function of this form is one.
+type Coro[T any] func(ctx context.Context) (T, error)
+
+// Await calls the coroutine in the running task. It suspends when the coroutine
+// does.
+func (c Coro[T]) Await(ctx context.Context) (T, error) { return c(ctx) }
+
+func (c Coro[T]) start(ctx context.Context) source[T] { return CreateTask(ctx, c) }
+
+// Bind binds the argument of a coroutine function. Bind(f, a) is what asyncio
+// writes f(a): a coroutine that has not begun.
+func Bind[A, T any](f func(context.Context, A) (T, error), a A) Coro[T] {
+	return func(ctx context.Context) (T, error) { return f(ctx, a) }
+}
+
+// Do makes a coroutine of a function that returns nothing but an error.
+func Do(f func(ctx context.Context) error) Coro[None] {
+	return func(ctx context.Context) (None, error) { return None{}, f(ctx) }
+}
+
+// An Awaitable is a *Future[T], a *Task[T] or a Coro[T].
+type Awaitable[T any] interface {
+	// Await suspends the running task until the result is there, and returns
+	// it. It does not suspend if the result is there already.
+	Await(ctx context.Context) (T, error)
+
+	// start gives the future or task itself, and makes a task of a coroutine.
+	start(ctx context.Context) source[T]
+}
+
+// A source is a *Future[T] or a *Task[T].
+type source[T any] interface {
+	Awaitable[T]
+	Waitable
+	result() T // the value, without its error
+}
+
+// A Waitable is a *Future or a *Task of whatever type.
+type Waitable interface {
+	// Done reports whether there is a result, an error or a cancellation.
+	Done() bool
+	// Cancelled reports whether it ended as cancelled.
+	Cancelled() bool
+	// Exception returns the error of what is done, which may be nil, and
+	// ErrInvalidState before.
+	Exception() error
+	// Cancel asks for cancellation. It reports false if it is done already.
+	Cancel() bool
+	// CancelCause is Cancel with a cause for the CancelledError.
+	CancelCause(cause error) bool
+
+	core() *future
+}
+
+// AnyTask is a *Task of whatever type.
+type AnyTask interface {
+	Waitable
+	Name() string
+	SetName(name string)
+	Cancelling() int
+	Uncancel() int
+
+	// invoke runs the coroutine and keeps its value.
+	invoke(ctx context.Context) error
+}
+
+// start makes a source of an awaitable, in the way of asyncio.ensure_future.
+func ensureFuture[T any, A Awaitable[T]](ctx context.Context, aw A) source[T] {
+	if c, ok := any(aw).(Coro[T]); ok && c == nil {
+		panic("asyncio: nil coroutine")
+	}
+	return aw.start(ctx)
+}

@@ -1,0 +1,60 @@
+package asyncio
+
+import (
+	"bytes"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// check panics in debug mode if the calling goroutine is not the one that the
+// loop runs at the moment.
+func (l *Loop) check() {
+	if l.debug {
+		l.checkGoroutine()
+	}
+}
+
+func (l *Loop) checkGoroutine() {
+	if !l.running.Load() {
+		return
+	}
+	want := l.goroutine
+	if t := l.current; t != nil {
+		want = t.goroutine
+	}
+	if goroutineID() != want {
+		panic("asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe")
+	}
+}
+
+// goroutineID reads the number of the calling goroutine off its stack trace. It
+// is for debug mode alone.
+func goroutineID() uint64 {
+	var buf [64]byte
+	s := bytes.TrimPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
+	s, _, _ = bytes.Cut(s, []byte(" "))
+	id, _ := strconv.ParseUint(string(s), 10, 64)
+	return id
+}
+
+// defaultSlow is asyncio's.
+const defaultSlow = 100 * time.Millisecond
+
+// runTimed runs r in debug mode and logs it if it is slow.
+func (l *Loop) runTimed(r runnable) {
+	start := time.Now()
+	r.run()
+	limit := l.slow
+	if limit == 0 {
+		limit = defaultSlow
+	}
+	if d := time.Since(start); d >= limit {
+		what := "callback"
+		if t, ok := r.(*task); ok {
+			what = t.describe()
+		}
+		slog.Warn("asyncio: the event loop was blocked", "by", what, "for", d)
+	}
+}

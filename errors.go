@@ -1,0 +1,221 @@
+package asyncio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors that programs look for with errors.Is.
+var (
+	// ErrCancelled is wrapped by what a cancelled await returns, asyncio's
+	// CancelledError. It is also context.Canceled.
+	ErrCancelled error = &CancelledError{}
+
+	// ErrTimeout is what Timeout and WaitFor return when the time is over,
+	// asyncio's TimeoutError. It is also context.DeadlineExceeded.
+	ErrTimeout error = timeoutError{}
+
+	// ErrInvalidState answers an operation that a future's state does not
+	// allow: a result set twice, or asked for too early.
+	ErrInvalidState = errors.New("asyncio: invalid state")
+
+	// ErrAwaitSelf is returned to a task that awaits itself.
+	ErrAwaitSelf = errors.New("asyncio: task cannot await itself")
+
+	// ErrForeignLoop is returned to a task that awaits a future of another loop.
+	ErrForeignLoop = errors.New("asyncio: future belongs to a different loop")
+
+	// ErrLoopClosed answers calls to a closed loop.
+	ErrLoopClosed = errors.New("asyncio: event loop is closed")
+
+	// ErrLoopRunning answers calls that need a loop at rest, and the attempt
+	// to run a loop inside a task of another.
+	ErrLoopRunning = errors.New("asyncio: event loop is already running")
+
+	// ErrLoopStopped is returned by RunUntilComplete when the loop was
+	// stopped before the future was done.
+	ErrLoopStopped = errors.New("asyncio: event loop stopped before the future completed")
+
+	// ErrInterrupted is returned by a run that SIGINT ended; see WithInterrupt.
+	ErrInterrupted = errors.New("asyncio: interrupted")
+
+	// ErrDeadlock is wrapped by the *DeadlockError of a run in virtual time.
+	ErrDeadlock = errors.New("asyncio: deadlock")
+
+	// ErrReleased is returned by BoundedSemaphore.Release.
+	ErrReleased = errors.New("asyncio: BoundedSemaphore released too many times")
+
+	// ErrBrokenBarrier is returned by Barrier.Wait when the barrier is, or is
+	// being, aborted or reset.
+	ErrBrokenBarrier = errors.New("asyncio: barrier is broken")
+
+	// ErrNothingToWait is returned by Wait for an empty slice.
+	ErrNothingToWait = errors.New("asyncio: nothing to wait for")
+
+	ErrQueueEmpty    = errors.New("asyncio: queue is empty")
+	ErrQueueFull     = errors.New("asyncio: queue is full")
+	ErrQueueShutDown = errors.New("asyncio: queue is shut down")
+)
+
+// A CancelledError is what a cancelled await returns. A coroutine may return
+// one, or any error that wraps one, to end its task as cancelled. It is
+// [ErrCancelled] and context.Canceled to errors.Is.
+type CancelledError struct {
+	Cause error // what CancelCause was given; nil for Cancel
+}
+
+func (e *CancelledError) Error() string {
+	if e.Cause == nil || e.Cause.Error() == "" {
+		return "asyncio: cancelled"
+	}
+	return "asyncio: cancelled: " + e.Cause.Error()
+}
+
+func (e *CancelledError) Unwrap() error { return e.Cause }
+
+func (e *CancelledError) Is(target error) bool {
+	return target == ErrCancelled || target == context.Canceled
+}
+
+// newCancelled makes the error of a cancellation. Without a cause it allocates
+// nothing.
+func newCancelled(cause error) error {
+	if cause == nil {
+		return ErrCancelled
+	}
+	return &CancelledError{Cause: cause}
+}
+
+// isCancelled reports whether err ends a task as cancelled. A group that holds
+// a cancellation among other errors does not, and neither does a panic.
+func isCancelled(err error) bool {
+	for err != nil {
+		switch e := err.(type) {
+		case *CancelledError:
+			return true
+		case *ExceptionGroup, *PanicError:
+			return false
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, sub := range e.Unwrap() {
+				if isCancelled(sub) {
+					return true
+				}
+			}
+			return false
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+type timeoutError struct{ cause error }
+
+func (e timeoutError) Error() string {
+	if e.cause == nil || e.cause == context.DeadlineExceeded {
+		return "asyncio: timed out"
+	}
+	return "asyncio: timed out: " + e.cause.Error()
+}
+
+func (e timeoutError) Is(target error) bool {
+	return target == ErrTimeout || target == context.DeadlineExceeded
+}
+
+func (e timeoutError) Unwrap() error { return e.cause }
+func (e timeoutError) Timeout() bool { return true }
+
+// contextError is the error of an await whose context is done: a timeout if
+// its deadline has passed, a cancellation otherwise, and in both cases the
+// context's cause.
+func contextError(ctx context.Context) error {
+	cause := contextCause(ctx)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return timeoutError{cause}
+	}
+	return &CancelledError{Cause: cause}
+}
+
+// contextCause is context.Cause, save that errors.Is finds the context's own
+// error in it, too.
+func contextCause(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return &causeError{cause, err}
+}
+
+type causeError struct{ cause, err error }
+
+func (e *causeError) Error() string   { return e.cause.Error() }
+func (e *causeError) Unwrap() []error { return []error{e.cause, e.err} }
+
+// An ExceptionGroup is what a task group returns: the errors of its tasks, in
+// the order in which they happened, and that of its body at the end.
+type ExceptionGroup struct {
+	Message string
+	Errors  []error
+}
+
+func (g *ExceptionGroup) Error() string {
+	var b strings.Builder
+	s := "s"
+	if len(g.Errors) == 1 {
+		s = ""
+	}
+	fmt.Fprintf(&b, "%s (%d sub-exception%s)", g.Message, len(g.Errors), s)
+	for i, err := range g.Errors {
+		b.WriteString([]string{": ", "; "}[min(i, 1)])
+		b.WriteString(err.Error())
+	}
+	return b.String()
+}
+
+func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
+
+// A PanicError is a panic in a coroutine, in a callback or in a function given
+// to ToThread, caught with the stack on which it happened. It travels like any
+// error.
+type PanicError struct {
+	Value any
+	Stack []byte // as runtime/debug.Stack formats it
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("asyncio: panic: %v\n\n%s", e.Value, e.Stack)
+}
+
+// Unwrap returns the panic's value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// A DeadlockError ends a run in virtual time in which nothing is ready, no
+// timer is set and main still waits. It is [ErrDeadlock] to errors.Is.
+type DeadlockError struct {
+	Waiting []WaitingTask // in order of creation
+}
+
+// A WaitingTask tells what a task waits for.
+type WaitingTask struct {
+	Name string // the task's name
+	For  string // such as "Lock" or "task Task-2"
+}
+
+func (e *DeadlockError) Error() string {
+	var b strings.Builder
+	b.WriteString("asyncio: deadlock")
+	for i, w := range e.Waiting {
+		b.WriteString([]string{": ", ", "}[min(i, 1)])
+		fmt.Fprintf(&b, "%s waits for %s", w.Name, w.For)
+	}
+	return b.String()
+}
+
+func (e *DeadlockError) Unwrap() error { return ErrDeadlock }

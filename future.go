@@ -1,0 +1,247 @@
+package asyncio
+
+import (
+	"context"
+	"fmt"
+)
+
+// A Future is a result that is not there yet. It belongs to one loop, and but
+// for that loop's goroutine nobody may use it. It is asyncio.Future.
+//
+// A future is pending until SetResult, SetException or Cancel ends it; then its
+// callbacks are scheduled, in the order in which they were added, and run in the
+// loop's next turn. A task that awaits it resumes in its callback's place.
+type Future[T any] struct {
+	future future
+	value  T
+}
+
+// NewFuture makes a pending future. It is asyncio's loop.create_future.
+func NewFuture[T any](loop *Loop) *Future[T] {
+	return &Future[T]{future: future{loop: loop}}
+}
+
+// Await suspends the running task until f is done and returns its result or
+// error. It does not suspend if f is done already. Cancelling the task
+// meanwhile cancels f; see [Shield].
+func (f *Future[T]) Await(ctx context.Context) (T, error) {
+	err := running(ctx).await(ctx, &f.future)
+	return valueUnless(err, f.value)
+}
+
+// SetResult ends f with a value. It returns ErrInvalidState if f is done.
+func (f *Future[T]) SetResult(v T) error {
+	if err := f.future.checkPending(); err != nil {
+		return err
+	}
+	f.value = v
+	f.future.finish(nil)
+	return nil
+}
+
+// SetException ends f with an error, which must not be nil. It returns
+// ErrInvalidState if f is done.
+func (f *Future[T]) SetException(err error) error {
+	if err == nil {
+		panic("asyncio: SetException of a nil error")
+	}
+	if err := f.future.checkPending(); err != nil {
+		return err
+	}
+	f.future.finish(err)
+	return nil
+}
+
+// Cancel ends f as cancelled. It reports false if f is done already. The future
+// of a Gather is not ended itself: its children are cancelled.
+func (f *Future[T]) Cancel() bool { return f.CancelCause(nil) }
+
+// CancelCause is Cancel with a cause for the CancelledError.
+func (f *Future[T]) CancelCause(cause error) bool {
+	f.future.loop.check()
+	return f.future.cancel(cause)
+}
+
+// Done reports whether f has a result or an error or was cancelled.
+func (f *Future[T]) Done() bool { return f.future.state != pending }
+
+// Cancelled reports whether f was cancelled.
+func (f *Future[T]) Cancelled() bool { return f.future.state == cancelled }
+
+// Result returns the value or the error of f, and ErrInvalidState if it is
+// pending. It never suspends.
+func (f *Future[T]) Result() (T, error) {
+	err := f.Exception()
+	return valueUnless(err, f.value)
+}
+
+// Exception returns the error of f, nil if it has a result, and ErrInvalidState
+// if it is pending. It never suspends.
+func (f *Future[T]) Exception() error { return f.future.exception() }
+
+// AddDoneCallback has the loop call fn once f is done, in the turn after. The
+// callbacks run outside of any task. Calling remove before fn was scheduled
+// takes it back, and reports whether it did.
+func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
+	return f.future.addCallback(func() { fn(f) })
+}
+
+func (f *Future[T]) String() string { return f.future.describe() }
+
+func (f *Future[T]) start(context.Context) source[T] { return f }
+func (f *Future[T]) core() *future                   { return &f.future }
+func (f *Future[T]) result() T                       { return f.value }
+
+func valueUnless[T any](err error, v T) (T, error) {
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return v, nil
+}
+
+type futureState uint8
+
+const (
+	pending futureState = iota
+	finished
+	cancelled
+)
+
+// future is what futures and tasks of all types have in common.
+type future struct {
+	loop  *Loop
+	state futureState
+
+	// err is the error of a finished future. Of a cancelled one it is the
+	// error that its coroutine ended with; as in asyncio, who asks first gets
+	// that, and who asks later gets a new one.
+	err   error
+	cause error // of the cancellation
+
+	callbacks waitq
+	custom    customFuture
+	unseen    *unseen // the report of an error that nobody has looked at
+}
+
+// customFuture is what a task or gather's future does in its own way.
+type customFuture interface {
+	cancel(cause error) bool
+	describe() string
+}
+
+func (f *future) checkPending() error {
+	f.loop.check()
+	if f.state != pending {
+		return fmt.Errorf("%w: %s is done", ErrInvalidState, f.describe())
+	}
+	return nil
+}
+
+// finish ends f, whose value is in place, with err or without.
+func (f *future) finish(err error) {
+	f.state, f.err = finished, err
+	f.scheduleCallbacks()
+	if err != nil {
+		f.unseen = f.loop.track(f, err)
+	}
+}
+
+func (f *future) cancel(cause error) bool {
+	if f.custom != nil {
+		return f.custom.cancel(cause)
+	}
+	f.seen()
+	if f.state != pending {
+		return false
+	}
+	f.endCancelled(nil, cause)
+	return true
+}
+
+// endCancelled ends f as cancelled: by err, the error of its coroutine, or else
+// for cause.
+func (f *future) endCancelled(err, cause error) {
+	f.state, f.err, f.cause = cancelled, err, cause
+	f.scheduleCallbacks()
+}
+
+func (f *future) scheduleCallbacks() {
+	for w := f.callbacks.head; w != nil; w = f.callbacks.head {
+		w.unlink()
+		f.loop.push(w.run)
+	}
+}
+
+// take returns the error of a future that is done.
+func (f *future) take() error {
+	f.seen()
+	if f.state != cancelled {
+		return f.err
+	}
+	if err := f.err; err != nil {
+		f.err = nil
+		return err
+	}
+	return newCancelled(f.cause)
+}
+
+func (f *future) exception() error {
+	if f.state == pending {
+		return fmt.Errorf("%w: %s is not done", ErrInvalidState, f.describe())
+	}
+	return f.take()
+}
+
+// failed returns the error of a finished future that failed.
+func (f *future) failed() error {
+	if f.state != finished {
+		return nil
+	}
+	f.seen()
+	return f.err
+}
+
+func (f *future) seen() {
+	if f.unseen != nil {
+		f.unseen.unlink()
+		f.unseen = nil
+	}
+}
+
+// whenDone has w.run scheduled when f is done, which may be at once.
+func (f *future) whenDone(w *waiter) {
+	if f.state != pending {
+		f.loop.push(w.run)
+		return
+	}
+	f.callbacks.push(w)
+}
+
+// doneCallback is a callback that a user added.
+type doneCallback struct {
+	waiter
+	loop *Loop
+	fn   func()
+}
+
+func (c *doneCallback) run() { c.loop.call(c.fn) }
+
+func (f *future) addCallback(fn func()) (remove func() bool) {
+	f.loop.check()
+	c := &doneCallback{loop: f.loop, fn: fn}
+	c.waiter.run = c
+	f.whenDone(&c.waiter)
+	return func() bool {
+		linked := c.q != nil
+		c.unlink()
+		return linked
+	}
+}
+
+func (f *future) describe() string {
+	if f.custom != nil {
+		return f.custom.describe()
+	}
+	return "future"
+}

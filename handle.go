@@ -1,0 +1,66 @@
+package asyncio
+
+import (
+	"time"
+
+	"github.com/go-asyncio/asyncio/internal/timerq"
+)
+
+// A Handle is a callback that CallSoon has scheduled.
+type Handle struct {
+	loop      *Loop
+	fn        func()
+	cancelled bool
+}
+
+// Cancel keeps the callback from being called. It may be called again, and after
+// the callback was.
+func (h *Handle) Cancel() {
+	h.loop.check()
+	h.cancelled = true
+	h.fn = nil
+}
+
+// Cancelled reports whether Cancel was called.
+func (h *Handle) Cancelled() bool { return h.cancelled }
+
+func (h *Handle) run() {
+	if fn := h.fn; fn != nil {
+		h.fn = nil
+		h.loop.call(fn)
+	}
+}
+
+// A TimerHandle is a callback that CallLater or CallAt has scheduled.
+type TimerHandle struct {
+	Handle
+	when  time.Duration
+	timer timerq.Timer[runnable]
+}
+
+// When returns the time of the loop at which the callback is due.
+func (h *TimerHandle) When() time.Duration { return h.when }
+
+// Cancel keeps the callback from being called. It may be called again, and after
+// the callback was.
+func (h *TimerHandle) Cancel() {
+	h.Handle.Cancel()
+	h.loop.timers.Stop(&h.timer)
+}
+
+func (h *TimerHandle) run() {
+	if h.timer.Take() {
+		h.Handle.run()
+	}
+}
+
+func (l *Loop) newHandle(fn func()) *Handle {
+	l.check()
+	if fn == nil {
+		panic("asyncio: nil callback")
+	}
+	if l.closed {
+		panic("asyncio: event loop is closed")
+	}
+	return &Handle{loop: l, fn: fn}
+}

@@ -1,0 +1,107 @@
+// Package coro passes control between an event loop and one piece of work at a
+// time. It alone knows iter.Pull, the only door to the runtime's coroutine
+// switch: the caller of [Coro.Resume] stands still while the work runs, and the
+// work stands still while it is suspended, so the two never run at once.
+//
+// A coroutine is a goroutine. It is owed an end: work that has finished leaves
+// its coroutine idle in the pool, where the next work finds it, and the pool is
+// released when the run that filled it is over; work that never finishes is
+// killed with [Coro.Kill].
+//
+// A coroutine must be resumed in the thread-lock state (runtime.LockOSThread)
+// in which it was made. That is why a pool must not outlive a run.
+package coro
+
+import "iter"
+
+// Work is what a coroutine runs. Run must not panic: a panic would lose its
+// stack on the way through iter.Pull. A runtime.Goexit in it is passed on to
+// the caller of Resume or Kill.
+type Work interface{ Run() }
+
+// unwinding is the panic that ends suspended work when its coroutine is killed.
+type unwinding struct{}
+
+func (unwinding) Error() string { return "asyncio: the task was abandoned by its loop" }
+
+// Unwinding reports whether the value r of a recovered panic is that of a
+// killed coroutine. Whoever recovers such a value has to panic with it again
+// or to return from the work.
+func Unwinding(r any) bool { return r == any(unwinding{}) }
+
+// A Coro is a coroutine of a pool.
+type Coro struct {
+	pool  *Pool
+	work  Work // nil while idle
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+}
+
+// main is the coroutine's whole life: it runs one work after another.
+func (c *Coro) main(yield func(struct{}) bool) {
+	c.yield = yield
+	for {
+		c.work.Run()
+		c.work = nil
+		if !c.pool.put(c) || !yield(struct{}{}) {
+			return
+		}
+	}
+}
+
+// Resume runs the work until it suspends itself or returns.
+func (c *Coro) Resume() { c.next() }
+
+// Suspend returns control to the caller of Resume, until the next Resume. Only
+// the work itself may call it. In a killed coroutine it panics instead.
+func (c *Coro) Suspend() {
+	if !c.yield(struct{}{}) {
+		panic(unwinding{})
+	}
+}
+
+// Kill ends a suspended coroutine: its Suspend panics, the work's deferred
+// functions run, and the goroutine is gone when Kill returns.
+func (c *Coro) Kill() { c.stop() }
+
+// maxIdle bounds what a burst of tasks leaves behind; an idle coroutine holds
+// about 3 KB.
+const maxIdle = 1024
+
+// A Pool holds idle coroutines. The zero Pool is empty and ready.
+type Pool struct{ idle []*Coro }
+
+// Get gives a coroutine that will run w when it is first resumed.
+func (p *Pool) Get(w Work) *Coro {
+	if n := len(p.idle); n > 0 {
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		c.work = w
+		return c
+	}
+	c := &Coro{pool: p, work: w}
+	c.next, c.stop = iter.Pull(c.main)
+	return c
+}
+
+// put keeps c for the next work, unless there are idle ones enough.
+func (p *Pool) put(c *Coro) bool {
+	if len(p.idle) >= maxIdle {
+		return false
+	}
+	p.idle = append(p.idle, c)
+	return true
+}
+
+// Release ends all idle coroutines.
+func (p *Pool) Release() {
+	for len(p.idle) > 0 {
+		n := len(p.idle) - 1
+		c := p.idle[n]
+		p.idle[n] = nil
+		p.idle = p.idle[:n]
+		c.stop()
+	}
+}

@@ -1,0 +1,57 @@
+// Package deque holds the double-ended queue under the loop's ready queue and
+// the public queues.
+package deque
+
+// minCap is the capacity of the first ring.
+const minCap = 16
+
+// A Deque is a ring that grows by doubling. The zero Deque is empty and ready.
+// Pushing and popping take constant time, amortized.
+type Deque[T any] struct {
+	ring []T // its length is a power of two, or zero
+	head int // index of the front
+	n    int
+}
+
+// Len returns the number of elements.
+func (d *Deque[T]) Len() int { return d.n }
+
+// PushBack appends v.
+func (d *Deque[T]) PushBack(v T) {
+	if d.n == len(d.ring) {
+		d.grow()
+	}
+	d.ring[(d.head+d.n)&(len(d.ring)-1)] = v
+	d.n++
+}
+
+// PopFront removes and returns the front. The Deque must not be empty.
+func (d *Deque[T]) PopFront() T {
+	var zero T
+	p := &d.ring[d.head&(len(d.ring)-1)]
+	v := *p
+	*p = zero
+	d.head = (d.head + 1) & (len(d.ring) - 1)
+	d.n--
+	return v
+}
+
+// PopBack removes and returns the back. The Deque must not be empty.
+func (d *Deque[T]) PopBack() T {
+	var zero T
+	p := &d.ring[(d.head+d.n-1)&(len(d.ring)-1)]
+	v := *p
+	*p = zero
+	d.n--
+	return v
+}
+
+// Clear removes all elements, and the memory that held them.
+func (d *Deque[T]) Clear() { *d = Deque[T]{} }
+
+func (d *Deque[T]) grow() {
+	ring := make([]T, max(minCap, 2*len(d.ring)))
+	n := copy(ring, d.ring[d.head:])
+	copy(ring[n:], d.ring[:d.head])
+	d.ring, d.head = ring, 0
+}

@@ -1,0 +1,300 @@
+package asyncio
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-asyncio/asyncio/internal/coro"
+	"github.com/go-asyncio/asyncio/internal/deque"
+	"github.com/go-asyncio/asyncio/internal/timerq"
+)
+
+// A Loop runs callbacks and tasks, one at a time, on the goroutine that called
+// RunForever, RunUntilComplete or Run. It works in turns: it waits until
+// something is ready or due, moves the timers that are due to the ready queue,
+// and runs what was ready when the turn began. What that schedules runs in the
+// next turn.
+//
+// Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and Time may be called from
+// any goroutine. Everything else belongs to the loop's own: to its tasks and
+// callbacks while it runs, and to one goroutine at a time while it does not. It
+// is asyncio's event loop.
+type Loop struct {
+	config
+	ready   deque.Deque[runnable]
+	timers  timerq.Queue[runnable]
+	current *task // nil outside of any task
+	tasks   taskList
+	lastID  uint64
+	pool    coro.Pool
+
+	running    atomic.Bool
+	stopping   atomic.Bool
+	closed     bool // written under posted.mu too
+	deadlocked bool // the last run was
+	clock      clock
+	posted     mailbox
+	watches    waitq // of watch
+	threads    threads
+	unseen     waitq // of unseen
+
+	goroutine uint64 // that runs the loop, in debug mode
+}
+
+// NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
+// should be closed all the same, for the sake of tasks that were left over. It is
+// asyncio.new_event_loop.
+func NewLoop(opts ...Option) *Loop {
+	l := &Loop{}
+	for _, opt := range opts {
+		opt(&l.config)
+	}
+	l.clock.start = time.Now()
+	l.threads.init(l.maxThreads)
+	return l
+}
+
+// IsRunning reports whether the loop runs. Any goroutine may call it.
+func (l *Loop) IsRunning() bool { return l.running.Load() }
+
+// IsClosed reports whether the loop was closed. Any goroutine may call it.
+func (l *Loop) IsClosed() bool {
+	l.posted.mu.Lock()
+	defer l.posted.mu.Unlock()
+	return l.closed
+}
+
+// AllTasks returns the tasks that are not done, in the order of their creation.
+// It is asyncio.all_tasks.
+func (l *Loop) AllTasks() []AnyTask {
+	l.check()
+	all := make([]AnyTask, 0, l.tasks.n)
+	for t := l.tasks.head; t != nil; t = t.next {
+		all = append(all, t.typed)
+	}
+	return all
+}
+
+// CallSoon has the loop call fn in the next turn, after what was scheduled
+// before. It panics if the loop is closed. A panic in fn is reported to the
+// exception handler. It is asyncio's call_soon.
+func (l *Loop) CallSoon(fn func()) *Handle {
+	h := l.newHandle(fn)
+	l.push(h)
+	return h
+}
+
+// CallLater has the loop call fn after d, at the earliest in the next turn. It is
+// asyncio's call_later.
+func (l *Loop) CallLater(d time.Duration, fn func()) *TimerHandle {
+	return l.CallAt(l.after(d), fn)
+}
+
+// CallAt has the loop call fn when its Time has reached when. Calls that are due
+// at the same instant are made in the order in which they were asked for. It is
+// asyncio's call_at.
+func (l *Loop) CallAt(when time.Duration, fn func()) *TimerHandle {
+	h := &TimerHandle{Handle: *l.newHandle(fn), when: when}
+	h.timer.Value = h
+	if when != Never {
+		l.timers.Set(&h.timer, when)
+	}
+	return h
+}
+
+// CallSoonThreadsafe is CallSoon for any goroutine: it wakes the loop if that
+// waits. A call from the loop's own goroutine takes its place among the calls to
+// CallSoon. After Close it returns ErrLoopClosed. It never blocks. It is
+// asyncio's call_soon_threadsafe.
+func (l *Loop) CallSoonThreadsafe(fn func()) error {
+	if fn == nil {
+		panic("asyncio: nil callback")
+	}
+	return l.post(&Handle{loop: l, fn: fn})
+}
+
+// RunForever runs the loop until Stop is called, or until ctx is done, whose
+// cause it returns then. In virtual time a loop for which nothing is left to do
+// returns a *DeadlockError. It is asyncio's run_forever.
+func (l *Loop) RunForever(ctx context.Context) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.leave()
+	if ctx.Done() == nil {
+		return l.loop()
+	}
+	defer l.onDone(ctx, l.Stop)()
+	if err := l.loop(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return contextCause(ctx)
+	}
+	return nil
+}
+
+// Stop makes RunForever return at the end of the turn. Called before it, Stop
+// lets it make one turn. Any goroutine may call Stop, as often as it likes.
+func (l *Loop) Stop() {
+	l.stopping.Store(true)
+	l.posted.wakeUp()
+}
+
+// Close closes the loop. Tasks that were left over are abandoned: their deferred
+// functions run, and nothing else of them. Functions that ToThread started have
+// their contexts cancelled, and Close waits until they have returned. Errors that
+// nobody has looked at are reported. Close of a closed loop does nothing, that of
+// a running one returns ErrLoopRunning.
+func (l *Loop) Close() error {
+	if l.IsClosed() {
+		return nil
+	}
+	if l.running.Load() {
+		return ErrLoopRunning
+	}
+	for t := l.tasks.head; t != nil; t = t.next {
+		l.report(ExceptionContext{Message: "task was destroyed but it is pending", Task: t.Name()})
+	}
+	l.abandon()
+	return nil
+}
+
+// enter begins a run on the calling goroutine.
+func (l *Loop) enter(ctx context.Context) error {
+	if l.IsClosed() {
+		return ErrLoopClosed
+	}
+	if outer := loopOf(ctx); outer != nil && outer.running.Load() {
+		return ErrLoopRunning
+	}
+	if !l.running.CompareAndSwap(false, true) {
+		return ErrLoopRunning
+	}
+	l.deadlocked = false
+	if l.debug {
+		l.goroutine = goroutineID()
+	}
+	l.posted.open()
+	return nil
+}
+
+// leave ends the run, in whatever way it ended. The idle coroutines go with it,
+// since the next run may be made in another thread-lock state.
+func (l *Loop) leave() {
+	l.current = nil
+	l.stopping.Store(false)
+	l.running.Store(false)
+	l.pool.Release()
+}
+
+// loop makes turns until the loop is stopped.
+func (l *Loop) loop() error {
+	for {
+		if err := l.turn(); err != nil {
+			return err
+		}
+		if l.stopping.Load() {
+			return nil
+		}
+	}
+}
+
+func (l *Loop) turn() error {
+	if l.posted.any.Load() {
+		l.collect()
+	}
+	if l.ready.Len() == 0 && !l.stopping.Load() {
+		if err := l.idle(); err != nil {
+			return err
+		}
+	}
+	if l.timers.Len() > 0 {
+		now := l.Time()
+		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
+			l.ready.PushBack(t.Value)
+		}
+	}
+	for n := l.ready.Len(); n > 0; n-- {
+		if r := l.ready.PopFront(); l.debug {
+			l.runTimed(r)
+		} else {
+			r.run()
+		}
+	}
+	return nil
+}
+
+// push makes r ready: it runs in the next turn.
+func (l *Loop) push(r runnable) {
+	if l.posted.any.Load() { // what was posted before comes before
+		l.collect()
+	}
+	l.ready.PushBack(r)
+}
+
+// abandon kills what is left of the tasks and closes the loop. A task's deferred
+// function that calls runtime.Goexit does not keep the others from it.
+func (l *Loop) abandon() {
+	if l.tasks.head != nil {
+		done := false
+		defer func() {
+			if !done {
+				l.abandon()
+			}
+		}()
+		for t := l.tasks.head; t != nil; t = l.tasks.head {
+			l.tasks.remove(t)
+			l.kill(t)
+		}
+		done = true
+	}
+	l.pool.Release()
+	l.posted.mu.Lock()
+	l.closed = true
+	l.posted.mu.Unlock()
+	l.threads.shutDown()
+	l.timers.Clear()
+	l.ready.Clear()
+	l.reportUnseen()
+}
+
+// kill unwinds a task that will not go on. Its future ends as cancelled.
+func (l *Loop) kill(t *task) {
+	if c := t.coro; c != nil {
+		l.current = t
+		defer func() { l.current = nil }()
+		t.coro = nil
+		c.Kill()
+	}
+	if t.state == pending {
+		t.endCancelled(nil, ErrLoopClosed)
+	}
+}
+
+// after returns the instant d from now, or Never.
+func (l *Loop) after(d time.Duration) time.Duration {
+	now := l.Time()
+	if d > Never-now {
+		return Never
+	}
+	return now + d
+}
+
+// onDone posts fn when ctx is done. The function it returns takes that back, and
+// waits for it if it has begun.
+func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
+	var posting sync.WaitGroup
+	posting.Add(1)
+	cancel := context.AfterFunc(ctx, func() {
+		defer posting.Done()
+		l.CallSoonThreadsafe(fn)
+	})
+	return func() {
+		if !cancel() {
+			posting.Wait()
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package asyncio
+
+import (
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+)
+
+// An ExceptionContext is what an exception handler is told.
+type ExceptionContext struct {
+	Message string // such as "task exception was never retrieved"
+	Err     error  // nil if there is none
+	Task    string // the name of the task that it is about, if it is about one
+}
+
+// report tells the exception handler. If that panics, the log gets both.
+func (l *Loop) report(c ExceptionContext) {
+	if l.handler == nil {
+		c.log()
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			c.log()
+			ExceptionContext{Message: "panic in exception handler", Err: &PanicError{r, debug.Stack()}}.log()
+		}
+	}()
+	l.handler(l, c)
+}
+
+func (c ExceptionContext) log() {
+	var attrs []any
+	if c.Task != "" {
+		attrs = append(attrs, "task", c.Task)
+	}
+	if c.Err != nil {
+		attrs = append(attrs, "err", c.Err)
+	}
+	slog.Error("asyncio: "+c.Message, attrs...)
+}
+
+// call calls a user's callback. A panic in it does not end the loop.
+func (l *Loop) call(fn func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.report(ExceptionContext{Message: "panic in callback", Err: &PanicError{r, debug.Stack()}})
+		}
+	}()
+	fn()
+}
+
+// unseen is the error of a future that nobody has looked at. It must not refer to
+// the future: it is reported when that becomes garbage, and at the latest when
+// the loop closes.
+type unseen struct {
+	waiter // in the loop's list, until somebody looks
+	loop   *Loop
+	err    error
+	task   string // its name, if it is a task's
+}
+
+func (l *Loop) track(f *future, err error) *unseen {
+	u := &unseen{loop: l, err: err}
+	u.waiter.run = u
+	if t, ok := f.custom.(*task); ok {
+		u.task = t.Name()
+	}
+	l.unseen.push(&u.waiter)
+	// The runtime's goroutine must not wake a loop under testing/synctest.
+	runtime.AddCleanup(f, func(u *unseen) { l.postQuietly(u) }, u)
+	return u
+}
+
+func (u *unseen) run() {
+	if u.q == nil {
+		return
+	}
+	u.unlink()
+	what := "future"
+	if u.task != "" {
+		what = "task"
+	}
+	u.loop.report(ExceptionContext{Message: what + " exception was never retrieved", Err: u.err, Task: u.task})
+}
+
+func (l *Loop) reportUnseen() {
+	for w := l.unseen.head; w != nil; w = l.unseen.head {
+		w.run.run()
+	}
+}

@@ -1,0 +1,198 @@
+package asyncio
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+)
+
+// Run makes a loop, runs main in it and closes it. When main has returned, the
+// tasks that are left are cancelled in the order of their creation and waited
+// for; what they fail with is reported. All goroutines that the run had are gone
+// when Run returns, in whatever way it does.
+//
+// When ctx is done, main is cancelled, with the context's cause as its own. A
+// panic in main is returned as a *PanicError; runtime.Goexit in a task, which is
+// what t.FailNow is, goes on in the caller of Run. It is asyncio.run.
+func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
+	r := NewRunner(opts...)
+	defer r.loop.abandonUnlessClosed()
+	v, err := RunIn(r, ctx, main)
+	if closeErr := r.Close(); err == nil {
+		err = closeErr
+	} else if closeErr != nil {
+		err = errors.Join(err, closeErr)
+	}
+	return v, err
+}
+
+// A Runner runs several coroutines one after the other in one loop. It is
+// asyncio.Runner.
+type Runner struct{ loop *Loop }
+
+// NewRunner makes a runner and its loop. It must be closed.
+func NewRunner(opts ...Option) *Runner { return &Runner{NewLoop(opts...)} }
+
+// Loop returns the loop of the runner.
+func (r *Runner) Loop() *Loop { return r.loop }
+
+// RunIn runs main in the runner's loop until it is done. Tasks that are left
+// then stand still until the next RunIn, or are cancelled by Close. It returns
+// ErrLoopRunning if the loop is running or if ctx is that of a task, and
+// ErrLoopClosed after Close. It is asyncio's Runner.run.
+func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error) {
+	if main == nil {
+		panic("asyncio: nil coroutine")
+	}
+	l := r.loop
+	if err := l.enter(ctx); err != nil {
+		return v, err
+	}
+	defer l.leave()
+	task := CreateTask(l.Context(ctx), main)
+	// The run itself cancels main when ctx is done.
+	task.task.Context, task.task.watched = ctx, nil
+	if l.interrupt {
+		defer task.task.cancelOnInterrupt(&err)()
+	}
+	if err := l.runUntilDone(ctx, &task.task.future); err != nil {
+		return v, err
+	}
+	return task.Result()
+}
+
+// Close cancels the tasks that are left, in the order of their creation, waits
+// for them, reports their errors, and closes the loop.
+func (r *Runner) Close() error {
+	l := r.loop
+	if l.IsClosed() {
+		return nil
+	}
+	if !l.deadlocked {
+		if err := l.shutDown(); err != nil {
+			if !l.running.Load() {
+				l.abandon()
+			}
+			return err
+		}
+	} else {
+		l.abandon()
+	}
+	return l.Close()
+}
+
+// RunUntilComplete runs loop until aw is done and returns its result. It makes a
+// task of a coroutine. When ctx is done, what it waits for is cancelled, with the
+// context's cause. It returns ErrLoopRunning, ErrLoopClosed, or ErrLoopStopped if
+// Stop came first. It is asyncio's run_until_complete.
+func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (v T, err error) {
+	if err := loop.enter(ctx); err != nil {
+		return v, err
+	}
+	defer loop.leave()
+	f := ensureFuture[T](loop.Context(ctx), aw)
+	if f.core().loop != loop {
+		return v, ErrForeignLoop
+	}
+	if err := loop.runUntilDone(ctx, f.core()); err != nil {
+		return v, err
+	}
+	return valueUnless(f.core().take(), f.result())
+}
+
+// runUntilDone runs the loop, which has been entered, until f is done.
+func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
+	cancel := func() { f.cancel(contextCause(ctx)) }
+	if ctx.Err() != nil {
+		cancel()
+	} else if ctx.Done() != nil {
+		defer l.onDone(ctx, cancel)()
+	}
+	stop := &doneCallback{loop: l, fn: func() { l.stopping.Store(true) }}
+	stop.waiter.run = stop
+	f.whenDone(&stop.waiter)
+	defer stop.unlink()
+	if err := l.loop(); err != nil {
+		return err
+	}
+	if f.state == pending {
+		return ErrLoopStopped
+	}
+	return nil
+}
+
+// shutDown cancels all tasks and waits for them.
+func (l *Loop) shutDown() error {
+	if err := l.enter(context.Background()); err != nil {
+		return err
+	}
+	defer l.leave()
+	if left := l.AllTasks(); len(left) > 0 {
+		all := &gathering{outer: &future{loop: l}, keepErrors: true, collect: func() {}, nodes: make([]gatherNode, 0, len(left))}
+		for _, t := range left {
+			t.Cancel()
+			all.add(t.core())
+		}
+		all.begin()
+		if err := l.runUntilDone(context.Background(), all.outer); err != nil {
+			return err
+		}
+		for _, t := range left {
+			if err := t.core().failed(); err != nil {
+				l.report(ExceptionContext{Message: "unhandled exception during shutdown", Err: err, Task: t.Name()})
+			}
+		}
+	}
+	// asyncio shuts its asynchronous generators and its executor down now, two
+	// turns each, in which what is ready still runs.
+	l.stopping.Store(true)
+	for range 4 {
+		if err := l.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abandonUnlessClosed is for a run that ends by a panic or runtime.Goexit.
+func (l *Loop) abandonUnlessClosed() {
+	if !l.IsClosed() {
+		l.abandon()
+	}
+}
+
+// cancelOnInterrupt has SIGINT cancel t. The function it returns ends that, and
+// makes ErrInterrupted of a cancellation that was SIGINT's alone.
+func (t *task) cancelOnInterrupt(err *error) (restore func()) {
+	signals := make(chan os.Signal, 2)
+	quit, gone := make(chan struct{}), make(chan struct{})
+	interrupted := false // on the loop's goroutine
+	signal.Notify(signals, os.Interrupt)
+	go func() {
+		defer close(gone)
+		for n := 1; ; n++ {
+			select {
+			case <-quit:
+				return
+			case <-signals:
+			}
+			if n > 1 {
+				os.Exit(exitInterrupted)
+			}
+			t.loop.CallSoonThreadsafe(func() { interrupted = t.cancel(ErrInterrupted) })
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(quit)
+		<-gone
+		if interrupted && isCancelled(*err) && t.uncancel() == 0 {
+			*err = ErrInterrupted
+		}
+	}
+}
+
+// exitInterrupted is the exit code of a program that SIGINT ended: 128 and the
+// signal's number.
+const exitInterrupted = 130

@@ -1,0 +1,52 @@
+package asyncio
+
+import "context"
+
+// Shield protects aw, of which it makes a task if it is a coroutine, from being
+// cancelled: the future that it returns gets the result of aw, but to cancel that
+// future, or a task that awaits it, does not cancel aw. Shield itself does not
+// suspend. It is asyncio.shield.
+func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
+	inner := ensureFuture[T](ctx, aw)
+	out := NewFuture[T](inner.core().loop)
+	s := &shielding{inner: inner.core(), outer: &out.future}
+	s.copy = func() { out.value = inner.result() }
+	s.waiter.run = s
+	if inner.Done() {
+		s.run()
+		return out
+	}
+	out.future.custom = s
+	inner.core().callbacks.push(&s.waiter)
+	return out
+}
+
+// shielding is a callback of the inner future, and what is particular to the outer.
+type shielding struct {
+	waiter
+	inner, outer *future
+	copy         func() // the value, from the inner to the outer
+}
+
+// run ends the outer future as the inner has ended.
+func (s *shielding) run() {
+	switch err := s.inner.failed(); {
+	case s.outer.state != pending:
+	case s.inner.state == cancelled:
+		s.outer.endCancelled(nil, nil)
+	default:
+		s.copy()
+		s.outer.finish(err)
+	}
+}
+
+func (s *shielding) cancel(cause error) bool {
+	if s.outer.state != pending {
+		return false
+	}
+	s.unlink()
+	s.outer.endCancelled(nil, cause)
+	return true
+}
+
+func (s *shielding) describe() string { return "shielded " + s.inner.describe() }

@@ -1,0 +1,31 @@
+package asyncio
+
+import (
+	"context"
+	"time"
+)
+
+// Sleep suspends the running task for d. If d is not positive it gives way for
+// one turn. It returns nil, or the error of a cancellation. It is asyncio.sleep.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := running(ctx)
+	if d <= 0 {
+		return t.yield(ctx)
+	}
+	if when := t.loop.after(d); when != Never {
+		t.sleep.Value = (*sleeper)(t)
+		t.loop.timers.Set(&t.sleep, when)
+		defer t.loop.timers.Stop(&t.sleep)
+	}
+	return t.wait(ctx, nil, "sleep")
+}
+
+// sleeper is a task as the value of its timer. As in asyncio a timer that fires
+// makes the task ready, and that runs in the turn after.
+type sleeper task
+
+func (s *sleeper) run() {
+	if s.sleep.Take() {
+		(*task)(s).wake()
+	}
+}

@@ -1,0 +1,71 @@
+package asyncio
+
+import "context"
+
+// A Lock excludes tasks from one another across their suspension points. It is not
+// owned: any task may release it. Those who wait get it in the order in which they
+// came. The zero Lock is unlocked. It is asyncio.Lock.
+//
+// Between two suspension points a task is alone anyway, and needs no lock.
+type Lock struct {
+	locked  bool
+	waiters waitq
+}
+
+// Acquire locks l. It suspends while l is locked or others wait for it. The error is
+// that of a cancellation, and then l is not acquired.
+func (l *Lock) Acquire(ctx context.Context) error {
+	if l.tryAcquire() {
+		return nil
+	}
+	return l.wait(running(ctx), ctx)
+}
+
+// tryAcquire locks l unless somebody holds it or waits for it.
+func (l *Lock) tryAcquire() bool {
+	if l.locked || l.waiters.live > 0 {
+		return false
+	}
+	l.locked = true
+	return true
+}
+
+func (l *Lock) wait(t *task, ctx context.Context) error {
+	if err := t.wait(ctx, &l.waiters, "Lock"); err != nil {
+		if !l.locked {
+			l.wakeFirst() // it may have been our turn
+		}
+		return err
+	}
+	l.locked = true
+	return nil
+}
+
+// Release unlocks l and wakes the first who waits for it. It panics if l is not locked.
+func (l *Lock) Release() {
+	if !l.locked {
+		panic("asyncio: release of an unlocked Lock")
+	}
+	l.locked = false
+	l.wakeFirst()
+}
+
+// wakeFirst wakes the first waiter. One that was cancelled and has not resumed yet
+// will wake the next itself.
+func (l *Lock) wakeFirst() {
+	if w := l.waiters.head; w != nil {
+		w.run.(*task).wake()
+	}
+}
+
+// Locked reports whether l is locked.
+func (l *Lock) Locked() bool { return l.locked }
+
+// With runs body while it holds l. It is "async with lock".
+func (l *Lock) With(ctx context.Context, body func(ctx context.Context) error) error {
+	if err := l.Acquire(ctx); err != nil {
+		return err
+	}
+	defer l.Release()
+	return body(ctx)
+}

@@ -1,0 +1,323 @@
+package asyncio
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/go-asyncio/asyncio/internal/coro"
+	"github.com/go-asyncio/asyncio/internal/timerq"
+)
+
+// A Task is a coroutine that its loop runs, and the future of its result. Only
+// the goroutine of its loop, which is to say the loop's tasks and callbacks, may
+// use it. It is asyncio.Task.
+//
+// The loop holds its tasks strongly: a task that nobody refers to goes on.
+type Task[T any] struct {
+	task  task
+	coro  Coro[T]
+	value T
+}
+
+// A TaskOption is an option of CreateTask and GroupTask.
+type TaskOption func(*taskOptions)
+
+type taskOptions struct {
+	name  string
+	eager bool
+}
+
+// WithName names the task; without it the name is "Task-1", "Task-2" and so on.
+func WithName(name string) TaskOption { return func(o *taskOptions) { o.name = name } }
+
+// WithEagerStart runs the task's first step at once, inside CreateTask, until it
+// suspends or returns. A loop that is not running starts it in the usual way.
+func WithEagerStart() TaskOption { return func(o *taskOptions) { o.eager = true } }
+
+// CreateTask has the loop of ctx run coro concurrently; its first step comes in
+// the next turn. The context that coro gets descends from ctx. CreateTask does
+// not suspend. It panics if coro is nil, if ctx carries no loop or if the loop is
+// closed. It is asyncio.create_task.
+func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *Task[T] {
+	if coro == nil {
+		panic("asyncio: nil coroutine")
+	}
+	t := &Task[T]{coro: coro}
+	t.task.begin(RunningLoop(ctx), ctx, t, opts)
+	return t
+}
+
+// Await suspends the running task until t is done and returns its result or
+// error. It does not suspend if t is done already. Cancelling the running task
+// meanwhile cancels t; see [Shield]. A task that awaits itself gets ErrAwaitSelf.
+func (t *Task[T]) Await(ctx context.Context) (T, error) {
+	err := running(ctx).await(ctx, &t.task.future)
+	return valueUnless(err, t.value)
+}
+
+// Cancel asks t to end. At its suspension point, or the next it comes to, the
+// call returns an error that is ErrCancelled. The coroutine may clean up, and
+// may refuse by returning something else. If t awaits a future or a task, it is
+// that which is cancelled. Cancel counts the request; see Cancelling. It reports
+// false if t is done already.
+func (t *Task[T]) Cancel() bool { return t.CancelCause(nil) }
+
+// CancelCause is Cancel with a cause for the CancelledError, asyncio's
+// cancel(msg).
+func (t *Task[T]) CancelCause(cause error) bool {
+	t.task.loop.check()
+	return t.task.cancel(cause)
+}
+
+// Cancelling returns the number of requests to cancel t that were not taken
+// back.
+func (t *Task[T]) Cancelling() int { return t.task.cancels }
+
+// Uncancel takes one request to cancel t back and returns how many are left.
+// With the last one goes a cancellation that was not delivered yet.
+func (t *Task[T]) Uncancel() int { return t.task.uncancel() }
+
+// Done reports whether t has returned or was cancelled.
+func (t *Task[T]) Done() bool { return t.task.state != pending }
+
+// Cancelled reports whether t ended as cancelled: whether its coroutine returned
+// an error that wraps a CancelledError.
+func (t *Task[T]) Cancelled() bool { return t.task.state == cancelled }
+
+// Result returns what the coroutine returned, and ErrInvalidState if it is not
+// done. It never suspends.
+func (t *Task[T]) Result() (T, error) {
+	err := t.Exception()
+	return valueUnless(err, t.value)
+}
+
+// Exception returns the error of t, nil if it has a result, and ErrInvalidState
+// if it is not done. It never suspends.
+func (t *Task[T]) Exception() error { return t.task.exception() }
+
+// AddDoneCallback has the loop call fn once t is done, in the turn after. The
+// callbacks run outside of any task. Calling remove before fn was scheduled
+// takes it back, and reports whether it did.
+func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
+	return t.task.addCallback(func() { fn(t) })
+}
+
+// Name returns the task's name.
+func (t *Task[T]) Name() string { return t.task.Name() }
+
+// SetName changes the task's name.
+func (t *Task[T]) SetName(name string) { t.task.name = name }
+
+func (t *Task[T]) String() string { return t.task.describe() }
+
+func (t *Task[T]) start(context.Context) source[T] { return t }
+func (t *Task[T]) core() *future                   { return &t.task.future }
+func (t *Task[T]) result() T                       { return t.value }
+
+func (t *Task[T]) invoke(ctx context.Context) (err error) {
+	t.value, err = t.coro(ctx)
+	t.coro = nil
+	return err
+}
+
+// task is what tasks of all types have in common.
+type task struct {
+	future
+	context.Context // what CreateTask was given, but never another task's
+
+	typed AnyTask // the *Task[T]
+	coro  *coro.Coro
+	name  string
+	id    uint64 // for the default name
+
+	prev, next *task // the loop's tasks
+
+	// What the task waits for, at most one of them; see waiter.go.
+	awaiting   *future
+	waiter     waiter
+	waitCause  error  // of the cancellation of the private waiting
+	waitingFor string // for the private waiting
+	sleep      timerq.Timer[runnable]
+	watched    context.Context // what the task's own context has to watch
+
+	// Cancellation.
+	cancels     int   // requests not taken back
+	mustCancel  bool  // to be delivered at the next suspension
+	cancelCause error // for mustCancel
+	cancelling  bool  // cancel is on the stack
+	goroutine   uint64
+}
+
+func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOption) {
+	l.check()
+	if l.closed {
+		panic("asyncio: event loop is closed")
+	}
+	var o taskOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	l.lastID++
+	t.loop, t.custom, t.typed, t.id, t.name = l, t, typed, l.lastID, o.name
+	t.waiter.run = t
+	t.inherit(ctx)
+	l.tasks.add(t)
+	if !o.eager || !l.running.Load() {
+		l.push(t)
+		return
+	}
+	t.run()
+	if t.state == pending {
+		// asyncio registers it only now, after what its first step created.
+		l.tasks.remove(t)
+		l.tasks.add(t)
+	}
+}
+
+// run makes a step of the task: it is what the ready queue holds.
+func (t *task) run() {
+	l := t.loop
+	if t.coro == nil {
+		if t.mustCancel { // cancelled before its first step
+			t.mustCancel = false
+			t.end(newCancelled(t.cancelCause))
+			return
+		}
+		t.coro = l.pool.Get(t)
+	}
+	outer := l.current // a task, if this is an eager start
+	l.current = t
+	t.coro.Resume()
+	l.current = outer
+}
+
+// Run runs the coroutine in the pool's coroutine. It is for package coro.
+func (t *task) Run() {
+	if t.loop.debug {
+		t.goroutine = goroutineID()
+	}
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		switch r := recover(); {
+		case r == nil, t.coro == nil: // runtime.Goexit, or Loop.kill
+		default:
+			t.end(&PanicError{r, debug.Stack()})
+		}
+	}()
+	err := t.typed.invoke((*taskContext)(t))
+	returned = true
+	t.end(err)
+}
+
+// end ends the task with what its coroutine returned.
+func (t *task) end(err error) {
+	t.loop.tasks.remove(t)
+	t.coro = nil
+	switch {
+	case err == nil && t.mustCancel:
+		t.mustCancel = false
+		t.endCancelled(nil, t.cancelCause)
+	case err == nil:
+		t.finish(nil)
+	case isCancelled(err):
+		t.endCancelled(err, nil)
+	default:
+		t.finish(err)
+	}
+}
+
+func (t *task) cancel(cause error) bool {
+	t.seen()
+	if t.state != pending {
+		return false
+	}
+	if t.cancelling {
+		t.breakOff(cause)
+		return true
+	}
+	t.cancels++
+	t.cancelling = true
+	waited := t.cancelWait(cause)
+	t.cancelling = false
+	if !waited {
+		t.mustCancel, t.cancelCause = true, cause
+	}
+	return true
+}
+
+// breakOff makes t give up its waiting for tasks that wait for t. CPython dies
+// of recursion when one in such a ring is cancelled.
+func (t *task) breakOff(cause error) {
+	if t.awaiting == nil {
+		return
+	}
+	t.awaiting = nil
+	t.waiter.unlink()
+	t.mustCancel, t.cancelCause = true, cause
+	t.loop.push(t)
+}
+
+func (t *task) uncancel() int {
+	if t.cancels > 0 {
+		t.cancels--
+		if t.cancels == 0 {
+			t.mustCancel = false
+		}
+	}
+	return t.cancels
+}
+
+// Name gives the task's name.
+func (t *task) Name() string {
+	if t.name == "" {
+		t.name = "Task-" + strconv.FormatUint(t.id, 10)
+	}
+	return t.name
+}
+
+func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
+
+// waitsFor tells what a suspended task waits for.
+func (t *task) waitsFor() string {
+	if t.awaiting != nil {
+		return t.awaiting.describe()
+	}
+	return t.waitingFor
+}
+
+// taskList holds the tasks that are not done, in the order of their creation.
+type taskList struct {
+	head, tail *task
+	n          int
+}
+
+func (l *taskList) add(t *task) {
+	t.prev, t.next = l.tail, nil
+	if l.tail == nil {
+		l.head = t
+	} else {
+		l.tail.next = t
+	}
+	l.tail = t
+	l.n++
+}
+
+func (l *taskList) remove(t *task) {
+	if t.prev == nil {
+		l.head = t.next
+	} else {
+		t.prev.next = t.next
+	}
+	if t.next == nil {
+		l.tail = t.prev
+	} else {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next = nil, nil
+	l.n--
+}

@@ -1,0 +1,144 @@
+package asyncio
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A TimeoutScope is the time limit of a body of code. It belongs to the task that
+// runs the body.
+type TimeoutScope struct {
+	task      *task
+	cancels   int // of the task, on entry
+	state     timeoutState
+	when      time.Duration
+	immediate *Handle      // expires the scope in this turn or the next
+	timer     *TimerHandle // or later
+}
+
+type timeoutState uint8
+
+const (
+	timeoutActive   timeoutState = iota
+	timeoutExpiring              // the task was cancelled
+	timeoutExpired               // and the body has ended since
+	timeoutFinished              // the body has ended before the time
+)
+
+// Timeout runs body with a limit of d on its time, which may be Never. When the
+// time is over the task is cancelled, once, and when body then returns a
+// cancellation Timeout returns ErrTimeout. What else body returns, it returns. A
+// limit that is not positive is over in the next turn. The scope is given to body
+// to move the limit. Timeout suspends when body does. It is asyncio.timeout.
+func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) error {
+	return TimeoutAt(ctx, running(ctx).loop.after(d), body)
+}
+
+// TimeoutAt is Timeout with a limit in the loop's time. It is asyncio.timeout_at.
+func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
+	t := running(ctx)
+	s := &TimeoutScope{task: t, cancels: t.cancels}
+	s.schedule(when)
+	defer func() { s.exit(&err) }() // deferred for a panic in body
+	return body(ctx, s)
+}
+
+// When returns the limit in the loop's time, or Never.
+func (s *TimeoutScope) When() time.Duration { return s.when }
+
+// Expired reports whether the time was over before the body ended.
+func (s *TimeoutScope) Expired() bool {
+	return s.state == timeoutExpiring || s.state == timeoutExpired
+}
+
+// Reschedule moves the limit to an instant of the loop's time, or to Never. It
+// returns an error once the time is over or the body has ended.
+func (s *TimeoutScope) Reschedule(when time.Duration) error {
+	switch s.state {
+	case timeoutExpiring, timeoutExpired:
+		return errors.New("asyncio: cannot reschedule an expired timeout")
+	case timeoutFinished:
+		return errors.New("asyncio: cannot reschedule a finished timeout")
+	}
+	s.stop()
+	s.schedule(when)
+	return nil
+}
+
+func (s *TimeoutScope) schedule(when time.Duration) {
+	s.when = when
+	switch l := s.task.loop; {
+	case when == Never:
+	case when <= l.Time():
+		s.immediate = l.CallSoon(s.expire)
+	default:
+		s.timer = l.CallAt(when, s.expire)
+	}
+}
+
+func (s *TimeoutScope) stop() {
+	if s.immediate != nil {
+		s.immediate.Cancel()
+		s.immediate = nil
+	}
+	if s.timer != nil {
+		s.timer.Cancel()
+		s.timer = nil
+	}
+}
+
+func (s *TimeoutScope) expire() {
+	s.task.cancel(nil)
+	s.state = timeoutExpiring
+}
+
+// exit ends the scope. The cancellation was the scope's own, and is over, if there
+// are no more requests than on entry.
+func (s *TimeoutScope) exit(err *error) {
+	s.stop()
+	if s.state != timeoutExpiring {
+		s.state = timeoutFinished
+		return
+	}
+	s.state = timeoutExpired
+	if s.task.uncancel() <= s.cancels && isCancelled(*err) {
+		*err = ErrTimeout
+	}
+}
+
+// WaitFor awaits aw for d at most, which may be Never. When the time is over, aw is
+// cancelled, and WaitFor waits until it has ended and returns ErrTimeout; if aw
+// ends with a result or an error of its own all the same, it returns that. A
+// coroutine runs in the running task. It suspends unless aw is done already. It is
+// asyncio.wait_for.
+func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T, err error) {
+	if d <= 0 {
+		return waitForNothing(ctx, ensureFuture[T](ctx, aw))
+	}
+	err = Timeout(ctx, d, func(ctx context.Context, _ *TimeoutScope) (err error) {
+		v, err = aw.Await(ctx)
+		return err
+	})
+	return valueUnless(err, v)
+}
+
+// waitForNothing is WaitFor with no time at all: what is not done is cancelled. A
+// coroutine does not even begin.
+func waitForNothing[T any](ctx context.Context, f source[T]) (v T, err error) {
+	if f.Done() {
+		return f.Await(ctx)
+	}
+	c := newCompletion(running(ctx), AllCompleted, 1)
+	defer c.leave()
+	c.watch(f.core())
+	f.core().cancel(nil)
+	if err := c.wait(ctx); err != nil {
+		return v, err
+	}
+	v, err = f.Await(ctx)
+	if isCancelled(err) {
+		err = ErrTimeout
+	}
+	return v, err
+}

@@ -1,0 +1,211 @@
+package asyncio
+
+import "context"
+
+// This file is the one wait queue and the one blocking seam under all the
+// primitives. A task waits for one thing at a time, so the waiter is a part of
+// the task, and waiting allocates nothing.
+//
+// Two kinds of waiting share it:
+//
+//   - for a future: the waiter stands among the future's callbacks; to cancel
+//     the waiting is to cancel the future;
+//   - privately, for a primitive or a timer: the waiter stands in the
+//     primitive's queue, or nowhere, until wake is called or the waiting is
+//     cancelled. It is what asyncio uses a future of its own for.
+
+// runnable is what the ready queue holds.
+type runnable interface{ run() }
+
+// A waiter is a node of a waitq: a task that waits, or a callback of a future.
+type waiter struct {
+	next, prev *waiter
+	q          *waitq   // the queue it stands in, or nil
+	run        runnable // what becomes ready
+	state      waitState
+}
+
+// waitState tells how a task's private waiting goes, or how its last one ended.
+type waitState uint8
+
+const (
+	waitPending   waitState = iota + 1 // waits
+	waitWoken                          // wake was called; the task is ready
+	waitCancelled                      // the waiting was cancelled; the task is ready
+)
+
+// A waitq is a queue of waiters in the order in which they came. A waiter that
+// was cancelled stays in it until its task has resumed, as in asyncio, where
+// that decides who is woken next.
+type waitq struct {
+	head, tail *waiter
+	live       int // tasks that wait privately here and were not cancelled, until they have resumed
+}
+
+func (q *waitq) push(w *waiter) {
+	w.q, w.prev, w.next = q, q.tail, nil
+	if q.tail == nil {
+		q.head = w
+	} else {
+		q.tail.next = w
+	}
+	q.tail = w
+}
+
+// unlink takes w out of its queue, if it stands in one.
+func (w *waiter) unlink() {
+	q := w.q
+	if q == nil {
+		return
+	}
+	if w.prev == nil {
+		q.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		q.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.q, w.prev, w.next = nil, nil, nil
+}
+
+// wakeNext takes out and wakes the first waiter that is still pending, and
+// reports whether there was one.
+func (q *waitq) wakeNext() bool {
+	for w := q.head; w != nil; w = q.head {
+		w.unlink()
+		if w.state == waitPending {
+			w.run.(*task).wake()
+			return true
+		}
+	}
+	return false
+}
+
+// wakeAll takes out all waiters and wakes those that are pending.
+func (q *waitq) wakeAll() {
+	for q.wakeNext() {
+	}
+}
+
+// wake ends the private waiting of t, unless it has ended already. The task
+// runs in the next turn.
+func (t *task) wake() {
+	if t.waiter.state == waitPending {
+		t.waiter.state = waitWoken
+		t.loop.push(t)
+	}
+}
+
+// wait waits privately in q, which may be nil, until t is woken. The error is
+// that of a cancellation. what names the thing that is waited for.
+func (t *task) wait(ctx context.Context, q *waitq, what string) error {
+	w := &t.waiter
+	w.state = waitPending
+	t.waitingFor = what
+	if q != nil {
+		q.push(w)
+		q.live++
+	}
+	fromContext := t.suspend(ctx)
+	var err error
+	if w.state == waitCancelled {
+		err = newCancelled(t.waitCause)
+	} else if q != nil {
+		q.live--
+	}
+	w.unlink()
+	return t.settle(err, fromContext)
+}
+
+// cancelWait cancels what t waits for, and reports whether there was something
+// to cancel.
+func (t *task) cancelWait(cause error) bool {
+	switch {
+	case t.awaiting != nil:
+		return t.awaiting.cancel(cause)
+	case t.waiter.state == waitPending:
+		t.waiter.state = waitCancelled
+		t.waitCause = cause
+		if q := t.waiter.q; q != nil {
+			q.live--
+		}
+		t.loop.push(t)
+		return true
+	default:
+		return false
+	}
+}
+
+// await waits until f is done and returns its error. A future that is done
+// already does not suspend the task.
+func (t *task) await(ctx context.Context, f *future) error {
+	if f.state != pending {
+		return f.take()
+	}
+	if f.loop != t.loop || f == &t.future {
+		// As in asyncio the task learns of it in the next turn.
+		if err := t.yield(ctx); err != nil {
+			return err
+		}
+		if f.loop != t.loop {
+			return ErrForeignLoop
+		}
+		return ErrAwaitSelf
+	}
+	t.awaiting = f
+	f.callbacks.push(&t.waiter)
+	fromContext := t.suspend(ctx)
+	t.awaiting = nil
+	if f.state == pending { // the waiting was broken off, see task.cancel
+		return t.settle(nil, fromContext)
+	}
+	return t.settle(f.take(), fromContext)
+}
+
+// yield gives way to the loop for one turn.
+func (t *task) yield(ctx context.Context) error {
+	t.loop.push(t)
+	fromContext := t.suspend(ctx)
+	return t.settle(fromContext, fromContext)
+}
+
+// settle tells how a suspension ended: err is the outcome of the waiting,
+// fromContext the error of the context that cancelled it, if one did. A Cancel
+// of the task that found nothing to cancel is delivered here, unless the waiting
+// was cancelled anyway; and it goes before the context's error.
+func (t *task) settle(err, fromContext error) error {
+	if !t.mustCancel && fromContext == nil {
+		return err
+	}
+	cancelled := isCancelled(err)
+	if t.mustCancel {
+		t.mustCancel = false
+		if !cancelled || fromContext != nil {
+			return newCancelled(t.cancelCause)
+		}
+		return err
+	}
+	if cancelled {
+		return fromContext
+	}
+	return err
+}
+
+// unwatched is the context of a suspension that only Task.Cancel interrupts.
+var unwatched = &taskContext{}
+
+// suspend gives control to the loop until something makes t ready. The error is
+// that of ctx if ctx is done and the waiting was cancelled for it.
+func (t *task) suspend(ctx context.Context) error {
+	if t.mustCancel && t.cancelWait(t.cancelCause) {
+		t.mustCancel = false
+	}
+	if tc, ok := ctx.(*taskContext); !ok || tc.watched != nil {
+		return t.suspendWatching(ctx)
+	}
+	t.coro.Suspend()
+	return nil
+}
