@@ -1,0 +1,376 @@
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// sleeper is a coroutine that sleeps.
+func sleeper(d time.Duration) asyncio.Coro[asyncio.None] {
+	return asyncio.Do(func(ctx context.Context) error { return asyncio.Sleep(ctx, d) })
+}
+
+// reports collects what an exception handler is told.
+type reports []asyncio.ExceptionContext
+
+func (r *reports) handler() asyncio.Option {
+	return asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { *r = append(*r, c) })
+}
+
+func (r *reports) texts() (texts []string) {
+	for _, c := range *r {
+		texts = append(texts, fmt.Sprintf("%s: %s: %v", c.Task, c.Message, c.Err))
+	}
+	return texts
+}
+
+func TestRunReturnsWhatMainReturns(t *testing.T) {
+	v, err := asyncio.Run(t.Context(), func(ctx context.Context) (int, error) { return 42, asyncio.Sleep(ctx, 0) })
+	require.NoError(t, err)
+	assert.Equal(t, 42, v)
+
+	_, err = asyncio.Run(t.Context(), failing(0, errBoom))
+	require.Same(t, errBoom, err)
+
+	_, err = asyncio.Run(t.Context(), func(ctx context.Context) (int, error) { panic(errBoom) })
+	var panicked *asyncio.PanicError
+	require.ErrorAs(t, err, &panicked)
+	assert.ErrorIs(t, err, errBoom)
+	assert.Contains(t, string(panicked.Stack), "run_test.go")
+	assert.Contains(t, err.Error(), "asyncio: panic: boom")
+}
+
+// leave starts 10,000 tasks and leaves them in all states of waiting.
+func leave(ctx context.Context, t *testing.T) {
+	lock, never := new(asyncio.Lock), new(asyncio.Event)
+	require.NoError(t, lock.Acquire(ctx))
+	for i := range 10_000 {
+		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			switch i % 4 {
+			case 0:
+				return asyncio.Sleep(ctx, time.Hour)
+			case 1:
+				return lock.With(ctx, func(context.Context) error { return nil })
+			case 2:
+				return never.Wait(ctx)
+			default:
+				_, err := asyncio.CreateTask(ctx, sleeper(time.Hour)).Await(ctx)
+				return err
+			}
+		}))
+	}
+	if err := asyncio.Sleep(ctx, 0); err != nil {
+		panic(err)
+	}
+	for range 100 { // and some that have not begun
+		asyncio.CreateTask(ctx, sleeper(0))
+	}
+}
+
+func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
+	ways := map[string]struct {
+		opts []asyncio.Option
+		end  func(ctx context.Context, cancel func()) error
+	}{
+		"return": {end: func(context.Context, func()) error { return nil }},
+		"error":  {end: func(context.Context, func()) error { return errBoom }},
+		"panic":  {end: func(context.Context, func()) error { panic("boom") }},
+		"Goexit": {end: func(context.Context, func()) error { runtime.Goexit(); return nil }},
+		"Goexit in a task that starts eagerly": {end: func(ctx context.Context, _ func()) error {
+			asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error { runtime.Goexit(); return nil }), asyncio.WithEagerStart())
+			return nil
+		}},
+		"Goexit in another task": {end: func(ctx context.Context, _ func()) error {
+			spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil })
+			return asyncio.Sleep(ctx, time.Hour)
+		}},
+		"Goexit in a callback": {end: func(ctx context.Context, _ func()) error {
+			asyncio.RunningLoop(ctx).CallSoon(runtime.Goexit)
+			return asyncio.Sleep(ctx, time.Hour)
+		}},
+		"Goexit in deferred functions of tasks that are abandoned": {end: func(ctx context.Context, _ func()) error {
+			for range 3 {
+				spawn(ctx, func(ctx context.Context) error {
+					defer runtime.Goexit()
+					return asyncio.Sleep(ctx, time.Hour)
+				})
+			}
+			if err := asyncio.Sleep(ctx, 0); err != nil {
+				return err
+			}
+			runtime.Goexit()
+			return nil
+		}},
+		"cancelled ctx": {end: func(ctx context.Context, cancel func()) error {
+			cancel()
+			return asyncio.Sleep(ctx, time.Hour)
+		}},
+		"deadlock": {
+			opts: []asyncio.Option{asyncio.WithVirtualTime()},
+			end:  func(ctx context.Context, _ func()) error { return new(asyncio.Event).Wait(ctx) },
+		},
+		"deadlock in tasks that ignore their cancellation": {
+			opts: []asyncio.Option{asyncio.WithVirtualTime()},
+			end: func(ctx context.Context, _ func()) error {
+				spawn(ctx, func(ctx context.Context) error {
+					for {
+						new(asyncio.Event).Wait(ctx)
+					}
+				})
+				return asyncio.Sleep(ctx, 0)
+			},
+		},
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			done := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() { // which Goexit ends
+				defer close(done)
+				_, _ = asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
+					leave(ctx, t)
+					return way.end(ctx, cancel)
+				}), append(way.opts, asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))...)
+			}()
+			<-done
+			for range 1000 { // the goroutine above, and those of contexts, may still be on their way out
+				if runtime.NumGoroutine() <= before {
+					break
+				}
+				runtime.Gosched()
+			}
+			assert.LessOrEqual(t, runtime.NumGoroutine(), before, "goroutines")
+		})
+	}
+}
+
+func TestRunCancelsWhatIsLeftInOrderOfCreationAndWaitsForIt(t *testing.T) {
+	var tr trace
+	var seen reports
+	v, err := asyncio.Run(t.Context(), func(ctx context.Context) (int, error) {
+		for _, name := range []string{"a", "b", "c"} {
+			asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				err := asyncio.Sleep(ctx, time.Hour)
+				tr.end(name, err)
+				_ = asyncio.Sleep(ctx, time.Second)
+				tr.at(ctx, "%s has cleaned up", name)
+				if name == "b" {
+					return errBoom
+				}
+				return err
+			}), asyncio.WithName(name))
+		}
+		return 1, asyncio.Sleep(ctx, 0)
+	}, asyncio.WithVirtualTime(), seen.handler())
+	require.NoError(t, err)
+	assert.Equal(t, 1, v)
+	tr.expect(t, "a cancelled", "b cancelled", "c cancelled",
+		"1s a has cleaned up", "1s b has cleaned up", "1s c has cleaned up")
+	assert.Equal(t, []string{"b: unhandled exception during shutdown: boom"}, seen.texts())
+}
+
+func TestCancellingTheOuterContextWakesALoopThatSleeps(t *testing.T) {
+	cause := errors.New("shutdown")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
+		asyncio.RunningLoop(ctx).CallSoon(func() { go cancel(cause) })
+		return asyncio.Sleep(ctx, time.Hour)
+	}))
+	require.ErrorIs(t, err, asyncio.ErrCancelled)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, cause)
+}
+
+func TestAContextThatIsDoneKeepsMainFromBeginning(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, err := asyncio.Run(ctx, asyncio.Do(func(context.Context) error { t.Error("main began"); return nil }))
+	require.ErrorIs(t, err, asyncio.ErrCancelled)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestMainMayRefuseToBeCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	v, err := asyncio.Run(ctx, func(ctx context.Context) (string, error) {
+		cancel()
+		err := asyncio.Sleep(ctx, time.Hour)
+		assert.ErrorIs(t, err, asyncio.ErrCancelled)
+		return "cleaned up", asyncio.Sleep(ctx, time.Microsecond) // delivered once
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "cleaned up", v)
+}
+
+func TestRunner(t *testing.T) {
+	var tr trace
+	r := asyncio.NewRunner(asyncio.WithVirtualTime())
+	_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		spawnTraced(ctx, &tr, "left", func(ctx context.Context) error { return asyncio.Sleep(ctx, 3*time.Second) })
+		spawnTraced(ctx, &tr, "stays", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+		return asyncio.Sleep(ctx, time.Second)
+	}))
+	require.NoError(t, err)
+	tr.add("between")
+	_, err = asyncio.RunIn(r, t.Context(), sleeper(5*time.Second))
+	require.NoError(t, err)
+	assert.Equal(t, 6*time.Second, r.Loop().Time())
+	tr.add("close")
+	require.NoError(t, r.Close())
+	require.NoError(t, r.Close())
+	tr.expect(t, "between", "left ok", "close", "stays cancelled")
+	_, err = asyncio.RunIn(r, t.Context(), sleeper(0))
+	require.ErrorIs(t, err, asyncio.ErrLoopClosed)
+}
+
+func TestRunUntilCompleteRefusesAnotherLoopsFuture(t *testing.T) {
+	a, b := asyncio.NewLoop(), asyncio.NewLoop()
+	defer a.Close()
+	defer b.Close()
+	_, err := asyncio.RunUntilComplete(t.Context(), a, asyncio.NewFuture[int](b))
+	require.ErrorIs(t, err, asyncio.ErrForeignLoop)
+}
+
+func TestUnderSynctestAnHourTakesNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			_, err := asyncio.Gather(ctx, sleeper(time.Hour), sleeper(time.Minute)).Await(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = asyncio.ToThread(ctx, func(context.Context) (int, error) {
+				time.Sleep(time.Hour)
+				return 0, nil
+			})
+			return err
+		}))
+		require.NoError(t, err)
+		assert.Equal(t, 2*time.Hour, time.Since(start))
+	})
+}
+
+func TestUnderSynctestAContextsDeadlineEndsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := asyncio.Run(ctx, sleeper(time.Hour))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// The loop's coroutines take on the thread of a locked goroutine.
+func TestRunUnderLockOSThread(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		leave(ctx, t)
+		return nil
+	}))
+	require.NoError(t, err)
+}
+
+// These are run in a process of their own.
+func TestMain(m *testing.M) {
+	if f := children[os.Getenv("ASYNCIO_TEST_CHILD")]; f != nil {
+		f()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+var children = map[string]func(){
+	"interrupt": func() {
+		_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+			interruptSelf()
+			err := asyncio.Sleep(ctx, time.Hour)
+			fmt.Println("main:", err)
+			return err
+		}), asyncio.WithInterrupt())
+		fmt.Println("Run:", err)
+	},
+	"interrupt twice": func() {
+		_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+			interruptSelf()
+			_ = asyncio.Sleep(ctx, time.Hour)
+			fmt.Println("main goes on")
+			interruptSelf()
+			return asyncio.Sleep(ctx, time.Hour)
+		}), asyncio.WithInterrupt())
+		fmt.Println("not reached")
+	},
+	"interrupt without the option": func() {
+		_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+			interruptSelf()
+			return asyncio.Sleep(ctx, time.Hour)
+		}))
+		fmt.Println("not reached")
+	},
+	"FailNow": func() {
+		testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{
+			{Name: "Fails", F: func(t *testing.T) {
+				_, _ = asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+					_, err := asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error { t.FailNow(); return nil })).Await(ctx)
+					return err
+				}))
+				fmt.Println("not reached")
+			}},
+			{Name: "Passes", F: func(t *testing.T) { fmt.Println("the next test runs") }},
+		}, nil, nil)
+	},
+}
+
+func interruptSelf() {
+	p, _ := os.FindProcess(os.Getpid())
+	_ = p.Signal(os.Interrupt)
+}
+
+func inChild(t *testing.T, name string) (output string, err error) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "ASYNCIO_TEST_CHILD="+name)
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+func TestWithInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot interrupt itself there")
+	}
+	out, err := inChild(t, "interrupt")
+	require.NoError(t, err)
+	assert.Equal(t, "main: asyncio: cancelled: asyncio: interrupted\nRun: asyncio: interrupted\n", out)
+
+	out, err = inChild(t, "interrupt twice")
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 130, exit.ExitCode())
+	assert.Equal(t, "main goes on\n", out)
+
+	out, err = inChild(t, "interrupt without the option")
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, syscall.SIGINT, exit.Sys().(syscall.WaitStatus).Signal())
+	assert.Empty(t, out)
+}
+
+func TestFailNowInATaskEndsTheTestAndNothingElse(t *testing.T) {
+	out, err := inChild(t, "FailNow")
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Contains(t, out, "--- FAIL: Fails")
+	assert.Contains(t, out, "the next test runs")
+	assert.NotContains(t, out, "not reached")
+}
