@@ -61,15 +61,18 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 	th := &l.threads
 	th.outstanding.Add(1)
 	th.running.Go(func() {
-		v, err := callIn(fnCtx, th.slots, fn)
-		l.CallSoonThreadsafe(func() {
-			th.outstanding.Add(-1)
-			if done.Done() {
-				return
-			}
-			done.value = v
-			done.future.finish(err)
-		})
+		var v T
+		err := errGoexit
+		defer func() {
+			l.CallSoonThreadsafe(func() {
+				th.outstanding.Add(-1)
+				if !done.Done() {
+					done.value = v
+					done.future.finish(err)
+				}
+			})
+		}()
+		v, err = callIn(fnCtx, th.slots, fn)
 	})
 	v, err := done.Await(ctx)
 	if isCancelled(err) {
@@ -83,7 +86,6 @@ func callIn[T any](ctx context.Context, slots *semaphore.Weighted, fn func(conte
 	if err := slots.Acquire(ctx, 1); err != nil {
 		return v, err
 	}
-	err = errGoexit
 	defer func() {
 		slots.Release(1)
 		if r := recover(); r != nil {

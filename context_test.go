@@ -1,0 +1,254 @@
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+type valueKey struct{}
+
+// waits are the ways to wait under a context, for ever.
+var waits = map[string]func(ctx context.Context) error{
+	"Sleep": func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) },
+	"Event": func(ctx context.Context) error { return new(asyncio.Event).Wait(ctx) },
+	"Lock": func(ctx context.Context) error {
+		l := new(asyncio.Lock)
+		_ = l.Acquire(ctx)
+		return l.Acquire(ctx)
+	},
+	"Semaphore": func(ctx context.Context) error { return asyncio.NewSemaphore(0).Acquire(ctx) },
+	"Condition": func(ctx context.Context) error {
+		c := new(asyncio.Condition)
+		return c.With(ctx, c.Wait)
+	},
+	"Barrier": func(ctx context.Context) error {
+		_, err := asyncio.NewBarrier(2).Wait(ctx)
+		return err
+	},
+	"Queue": func(ctx context.Context) error {
+		_, err := asyncio.NewQueue[int](0).Get(ctx)
+		return err
+	},
+	"Future": func(ctx context.Context) error {
+		_, err := newFuture[int](ctx).Await(ctx)
+		return err
+	},
+	"Task": func(ctx context.Context) error {
+		_, err := asyncio.CreateTask(context.WithoutCancel(ctx), sleeper(time.Hour)).Await(ctx)
+		return err
+	},
+	"Gather": func(ctx context.Context) error {
+		_, err := asyncio.Gather(ctx, sleeper(time.Hour), sleeper(time.Hour)).Await(ctx)
+		return err
+	},
+	"Wait": func(ctx context.Context) error {
+		_, _, err := asyncio.Wait(ctx, []asyncio.Waitable{newFuture[int](ctx)})
+		return err
+	},
+	"WaitFor": func(ctx context.Context) error {
+		_, err := asyncio.WaitFor(ctx, newFuture[int](ctx), time.Hour)
+		return err
+	},
+	"AsCompleted": func(ctx context.Context) error {
+		for _, err := range asyncio.AsCompleted(ctx, newFuture[int](ctx)) {
+			return err
+		}
+		return nil
+	},
+	"TaskGroup": func(ctx context.Context) error {
+		return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+			tg.Go(func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+			return nil
+		})
+	},
+	"ToThread": func(ctx context.Context) error {
+		block := make(chan struct{})
+		defer close(block)
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { <-block; return 0, nil })
+		return err
+	},
+}
+
+func TestADerivedContextCancelsEveryWait(t *testing.T) {
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			t.Run("when another task cancels it", func(t *testing.T) {
+				inTurn(t, func(ctx context.Context) {
+					derived, cancel := context.WithCancelCause(ctx)
+					defer cancel(nil)
+					asyncio.RunningLoop(ctx).CallLater(time.Second, func() { cancel(errBoom) })
+					if name == "ToThread" { // for which time stands still
+						cancel(errBoom)
+					}
+					err := wait(derived)
+					assert.ErrorIs(t, err, context.Canceled)
+					assert.ErrorIs(t, err, errBoom)
+					assert.Zero(t, asyncio.CurrentTask(ctx).Cancelling())
+					assert.NoError(t, asyncio.Sleep(ctx, 0), "the task's own context is not done")
+				})
+			})
+			t.Run("when it is done already", func(t *testing.T) {
+				inTurn(t, func(ctx context.Context) {
+					derived, cancel := context.WithCancelCause(ctx)
+					cancel(errBoom)
+					err := wait(derived)
+					assert.ErrorIs(t, err, asyncio.ErrCancelled)
+					assert.ErrorIs(t, err, errBoom)
+				})
+			})
+			t.Run("when its deadline passes", func(t *testing.T) {
+				_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+					derived, cancel := context.WithTimeoutCause(ctx, time.Millisecond, errBoom)
+					defer cancel()
+					return wait(derived)
+				}))
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorIs(t, err, asyncio.ErrTimeout)
+				require.ErrorIs(t, err, errBoom)
+				require.NotErrorIs(t, err, asyncio.ErrCancelled)
+			})
+			t.Run("unless Task.Cancel was first", func(t *testing.T) {
+				inTurn(t, func(ctx context.Context) {
+					derived, cancel := context.WithCancel(ctx)
+					defer cancel()
+					var got error
+					task := spawn(ctx, func(ctx context.Context) error { got = wait(derived); return got })
+					giveWay(ctx, 3)
+					task.Cancel()
+					cancel()
+					_, _ = task.Await(ctx)
+					assert.ErrorIs(t, got, asyncio.ErrCancelled)
+					assert.True(t, task.Cancelled())
+				})
+			})
+		})
+	}
+}
+
+func TestADerivedContextDoesNotMakeAYieldFail(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		derived, cancel := context.WithCancel(ctx)
+		assert.NoError(t, asyncio.Sleep(derived, 0))
+		cancel()
+		assert.ErrorIs(t, asyncio.Sleep(derived, 0), asyncio.ErrCancelled)
+		assert.NoError(t, asyncio.Sleep(context.WithoutCancel(derived), 0))
+		assert.NoError(t, asyncio.Sleep(context.WithValue(ctx, valueKey{}, 1), time.Second))
+	})
+}
+
+func TestATaskInheritsTheContextThatItWasCreatedWith(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		derived, cancel := context.WithCancelCause(context.WithValue(ctx, valueKey{}, "v"))
+		child := spawn(derived, func(ctx context.Context) error {
+			assert.Equal(t, "v", ctx.Value(valueKey{}))
+			grandchild := spawn(ctx, func(ctx context.Context) error {
+				assert.Equal(t, "v", ctx.Value(valueKey{}))
+				return asyncio.Sleep(ctx, time.Hour)
+			})
+			_, err := grandchild.Await(context.WithoutCancel(ctx))
+			return err
+		})
+		giveWay(ctx, 3)
+		cancel(errBoom)
+		_, err := child.Await(ctx)
+		assert.ErrorIs(t, err, errBoom)
+		assert.Zero(t, child.Cancelling())
+	})
+}
+
+func TestATasksContext(t *testing.T) {
+	outer, cancel := context.WithTimeout(context.WithValue(t.Context(), valueKey{}, 1), time.Hour)
+	defer cancel()
+	_, err := asyncio.Run(outer, asyncio.Do(func(ctx context.Context) error {
+		deadline, ok := ctx.Deadline()
+		want, _ := outer.Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, want, deadline)
+		assert.Equal(t, 1, ctx.Value(valueKey{}))
+		assert.Equal(t, outer.Done(), ctx.Done())
+		asyncio.CurrentTask(ctx).Cancel()
+		assert.NoError(t, ctx.Err(), "a task's cancellation can be taken back")
+		asyncio.CurrentTask(ctx).Uncancel()
+		assert.Equal(t, "asyncio.task Task-1", ctx.(interface{ String() string }).String())
+		return nil
+	}))
+	require.NoError(t, err)
+}
+
+// With a context that is done, these wait for what they owe all the same, and do not
+// spin meanwhile.
+func TestADoneContextDoesNotCutShortWhatIsOwed(t *testing.T) {
+	turnsUntil := func(ctx context.Context, done *bool) *int {
+		turns := new(int)
+		loop := asyncio.RunningLoop(ctx)
+		var count func()
+		count = func() {
+			if !*done {
+				*turns++
+				loop.CallLater(time.Second, count)
+			}
+		}
+		count()
+		return turns
+	}
+	t.Run("the tasks of a group", func(t *testing.T) {
+		inTurn(t, func(ctx context.Context) {
+			derived, cancel := context.WithCancel(ctx)
+			done := false
+			turns := turnsUntil(ctx, &done)
+			err := asyncio.WithTaskGroup(derived, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+				tg.Go(func(ctx context.Context) error {
+					_ = asyncio.Sleep(ctx, time.Hour)
+					return asyncio.Sleep(context.WithoutCancel(ctx), 10*time.Second)
+				})
+				giveWay(ctx, 1)
+				cancel()
+				return nil
+			})
+			done = true
+			assert.ErrorIs(t, err, asyncio.ErrCancelled)
+			assert.InDelta(t, 10, *turns, 1)
+		})
+	})
+	t.Run("the lock of a condition", func(t *testing.T) {
+		inTurn(t, func(ctx context.Context) {
+			derived, cancel := context.WithCancel(ctx)
+			var cond asyncio.Condition
+			done := false
+			turns := turnsUntil(ctx, &done)
+			waiter := spawn(ctx, func(ctx context.Context) error {
+				return cond.With(ctx, func(context.Context) error {
+					err := cond.Wait(derived)
+					assert.True(t, cond.Locked())
+					return err
+				})
+			})
+			giveWay(ctx, 1)
+			assert.NoError(t, cond.With(ctx, func(ctx context.Context) error {
+				cancel()
+				return asyncio.Sleep(ctx, 10*time.Second)
+			}))
+			_, err := waiter.Await(ctx)
+			done = true
+			assert.ErrorIs(t, err, asyncio.ErrCancelled)
+			assert.InDelta(t, 10, *turns, 1)
+		})
+	})
+}
+
+func TestContextsOfOtherKindsOfErrors(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		ctx, cancel := context.WithDeadlineCause(ctx, time.Now().Add(-time.Second), errors.New("too late"))
+		defer cancel()
+		err := asyncio.Sleep(ctx, time.Second)
+		assert.EqualError(t, err, "asyncio: timed out: too late")
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}

@@ -1,0 +1,66 @@
+package asyncio_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
+	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe"
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		f := asyncio.NewFuture[int](loop)
+		task := asyncio.CreateTask(ctx, sleeper(0))
+		calls := map[string]func(){
+			"CallSoon":        func() { loop.CallSoon(func() {}) },
+			"CallLater":       func() { loop.CallLater(0, func() {}) },
+			"CreateTask":      func() { asyncio.CreateTask(ctx, sleeper(0)) },
+			"Sleep":           func() { _ = asyncio.Sleep(ctx, 0) },
+			"SetResult":       func() { _ = f.SetResult(1) },
+			"Future.Cancel":   func() { f.Cancel() },
+			"Task.Cancel":     func() { task.Cancel() },
+			"AddDoneCallback": func() { f.AddDoneCallback(func(*asyncio.Future[int]) {}) },
+			"AllTasks":        func() { loop.AllTasks() },
+			"Gather":          func() { asyncio.Gather(ctx, sleeper(0)) },
+		}
+		for name, call := range calls {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				assert.PanicsWithValue(t, wrong, call, name)
+			}()
+			<-done
+		}
+		// The loop's own, in tasks that start eagerly and in callbacks, go well.
+		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			loop.CallSoon(func() { _ = f.SetResult(2) })
+			return nil
+		}), asyncio.WithEagerStart())
+		v, err := f.Await(ctx)
+		assert.Equal(t, 2, v)
+		return err
+	}), asyncio.WithDebug())
+	require.NoError(t, err)
+}
+
+func TestDebugModeLogsWhatBlocksTheLoop(t *testing.T) {
+	var log bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		asyncio.CurrentTask(ctx).SetName("hog")
+		asyncio.RunningLoop(ctx).CallSoon(func() {})
+		return nil
+	}), asyncio.WithDebug(), asyncio.WithSlowCallbackDuration(time.Nanosecond))
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), `by="task hog"`)
+	assert.Contains(t, log.String(), "by=callback")
+}

@@ -1,0 +1,240 @@
+package asyncio_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func TestToThread(t *testing.T) {
+	t.Run("gives the function's result while the loop goes on", func(t *testing.T) {
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			started, release := make(chan struct{}), make(chan struct{})
+			task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+				return asyncio.ToThread(ctx, func(context.Context) (int, error) {
+					close(started)
+					<-release
+					return 7, errBoom
+				})
+			})
+			giveWay(ctx, 2)
+			<-started
+			assert.False(t, task.Done())
+			close(release)
+			v, err := task.Await(ctx)
+			assert.Same(t, errBoom, err)
+			assert.Zero(t, v)
+			v, err = asyncio.ToThread(ctx, func(context.Context) (int, error) { return 7, nil })
+			assert.Equal(t, 7, v)
+			return err
+		}))
+		require.NoError(t, err)
+	})
+	t.Run("gives a panic as an error", func(t *testing.T) {
+		inTurn(t, func(ctx context.Context) {
+			_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { panic(errBoom) })
+			var panicked *asyncio.PanicError
+			assert.ErrorAs(t, err, &panicked)
+			assert.ErrorIs(t, err, errBoom)
+			assert.Contains(t, string(panicked.Stack), "thread_test.go")
+			_, err = asyncio.ToThread(ctx, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+			assert.ErrorContains(t, err, "Goexit")
+		})
+	})
+	t.Run("returns at once when it is cancelled, and cancels the function's context", func(t *testing.T) {
+		var ended atomic.Bool
+		started := make(chan struct{})
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+				return asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+					close(started)
+					<-ctx.Done()
+					assert.ErrorIs(t, context.Cause(ctx), errBoom)
+					for range 1000 {
+						runtime.Gosched()
+					}
+					ended.Store(true)
+					return 0, nil
+				})
+			})
+			giveWay(ctx, 2)
+			<-started
+			task.CancelCause(errBoom)
+			_, err := task.Await(ctx)
+			assert.ErrorIs(t, err, errBoom)
+			return nil
+		}))
+		require.NoError(t, err)
+		assert.True(t, ended.Load(), "Run waits for the function")
+	})
+	t.Run("runs so many functions at a time, and none that was cancelled in the queue", func(t *testing.T) {
+		var running, most, total atomic.Int32
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			var tasks []*asyncio.Task[int]
+			for range 100 {
+				tasks = append(tasks, asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+					return asyncio.ToThread(ctx, func(context.Context) (int, error) {
+						n := running.Add(1)
+						for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+						}
+						for range 100 {
+							runtime.Gosched()
+						}
+						running.Add(-1)
+						total.Add(1)
+						return 0, nil
+					})
+				}))
+			}
+			_, err := asyncio.Gather(ctx, tasks...).Await(ctx)
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, most.Load(), int32(3))
+			assert.Equal(t, int32(100), total.Load())
+
+			block := make(chan struct{})
+			for range 3 {
+				asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+					return asyncio.ToThread(ctx, func(context.Context) (int, error) { <-block; return 0, nil })
+				}, asyncio.WithEagerStart())
+			}
+			_, err = asyncio.WaitFor(ctx, asyncio.Coro[int](func(ctx context.Context) (int, error) {
+				return asyncio.ToThread(ctx, func(context.Context) (int, error) { panic("ran") })
+			}), time.Millisecond)
+			close(block)
+			assert.ErrorIs(t, err, asyncio.ErrTimeout)
+			return nil
+		}), asyncio.WithMaxThreads(3))
+		require.NoError(t, err)
+	})
+	t.Run("hides the task from the function", func(t *testing.T) {
+		inTurn(t, func(ctx context.Context) {
+			loop := asyncio.RunningLoop(ctx)
+			_, err := asyncio.ToThread(context.WithValue(ctx, valueKey{}, 5), func(ctx context.Context) (int, error) {
+				assert.Nil(t, asyncio.CurrentTask(ctx))
+				assert.Equal(t, 5, ctx.Value(valueKey{}))
+				assert.Panics(t, func() { asyncio.RunningLoop(ctx) })
+				assert.PanicsWithValue(t, "asyncio: await outside of any task", func() { _ = asyncio.Sleep(ctx, 0) })
+				return 0, loop.CallSoonThreadsafe(func() {})
+			})
+			assert.NoError(t, err)
+		})
+	})
+	t.Run("needs threads", func(t *testing.T) {
+		assert.Panics(t, func() { asyncio.WithMaxThreads(0) })
+	})
+}
+
+func TestInVirtualTimeAFunctionOnAThreadStopsTheClock(t *testing.T) {
+	var tr trace
+	inTurn(t, func(ctx context.Context) {
+		spawn(ctx, func(ctx context.Context) error {
+			err := asyncio.Sleep(ctx, time.Second)
+			tr.at(ctx, "slept")
+			return err
+		})
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
+			time.Sleep(time.Millisecond) // longer than a jump of the clock takes
+			return 0, nil
+		})
+		tr.at(ctx, "thread")
+		assert.NoError(t, err)
+		_ = asyncio.Sleep(ctx, 2*time.Second)
+	})
+	tr.expect(t, "0s thread", "1s slept")
+}
+
+func TestInVirtualTimeAThreadMayWaitForTheLoop(t *testing.T) {
+	var tr trace
+	inTurn(t, func(ctx context.Context) {
+		loop := asyncio.RunningLoop(ctx)
+		_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+			for i := range 3 {
+				v, err := asyncio.RunCoroutineThreadsafe(loop, answer(time.Hour, i)).Result(ctx)
+				assert.NoError(t, err)
+				assert.Equal(t, i, v)
+			}
+			given, cancel := context.WithCancel(ctx)
+			cancel()
+			_, err := asyncio.RunCoroutineThreadsafe(loop, answer(time.Hour, 0)).Result(given)
+			assert.ErrorIs(t, err, context.Canceled)
+			return 0, nil
+		})
+		assert.NoError(t, err)
+		tr.at(ctx, "back")
+	})
+	tr.expect(t, "3h0m0s back")
+}
+
+func TestRunCoroutineThreadsafe(t *testing.T) {
+	loop := asyncio.NewLoop()
+	stopped := make(chan error)
+	go func() { stopped <- loop.RunForever(context.Background()) }()
+
+	t.Run("gives results and errors to any goroutine", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				f := asyncio.RunCoroutineThreadsafe(loop, answer(time.Millisecond, i))
+				v, err := f.Result(t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, i, v)
+				<-f.Done()
+				assert.False(t, f.Cancel())
+				_, err = asyncio.RunCoroutineThreadsafe(loop, failing(0, errBoom)).Result(t.Context())
+				assert.ErrorIs(t, err, errBoom)
+			})
+		}
+		wg.Wait()
+	})
+	t.Run("can be given up, and cancelled", func(t *testing.T) {
+		cancelled := make(chan error)
+		f := asyncio.RunCoroutineThreadsafe(loop, asyncio.Do(func(ctx context.Context) error {
+			err := asyncio.Sleep(ctx, time.Hour)
+			cancelled <- err
+			return err
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := f.Result(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		giveLoopATurn(t, loop) // so that the task has begun
+		assert.True(t, f.Cancel())
+		_, err = f.Result(t.Context())
+		require.ErrorIs(t, err, asyncio.ErrCancelled)
+		require.ErrorIs(t, <-cancelled, asyncio.ErrCancelled)
+	})
+	t.Run("fails when the loop is closed", func(t *testing.T) {
+		f := asyncio.RunCoroutineThreadsafe(loop, sleeper(time.Hour))
+		giveLoopATurn(t, loop)
+		loop.Stop()
+		require.NoError(t, <-stopped)
+		never := asyncio.RunCoroutineThreadsafe(loop, sleeper(0))
+		require.NoError(t, loop.Close())
+		_, err := f.Result(t.Context())
+		require.ErrorIs(t, err, asyncio.ErrLoopClosed)
+		_, err = never.Result(t.Context())
+		require.ErrorIs(t, err, asyncio.ErrLoopClosed)
+	})
+	t.Run("Result on the loop's own goroutine panics instead of hanging", func(t *testing.T) {
+		inTurn(t, func(ctx context.Context) {
+			f := asyncio.RunCoroutineThreadsafe(asyncio.RunningLoop(ctx), sleeper(0))
+			assert.Panics(t, func() { _, _ = f.Result(ctx) })
+		})
+	})
+}
+
+func giveLoopATurn(t *testing.T, loop *asyncio.Loop) {
+	for range 3 {
+		done := make(chan struct{})
+		require.NoError(t, loop.CallSoonThreadsafe(func() { close(done) }))
+		<-done
+	}
+}
