@@ -60,6 +60,7 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 	defer cancel(context.Canceled) // the task may be unwound
 	th := &l.threads
 	th.outstanding.Add(1)
+	slot := th.slots.TryAcquire(1) // here, so that the first to call are the first to run
 	th.running.Go(func() {
 		var v T
 		err := errGoexit
@@ -72,7 +73,7 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 				}
 			})
 		}()
-		v, err = callIn(fnCtx, th.slots, fn)
+		v, err = callIn(fnCtx, th.slots, slot, fn)
 	})
 	v, err := done.Await(ctx)
 	if isCancelled(err) {
@@ -81,10 +82,12 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 	return v, err
 }
 
-// callIn calls fn when there is a slot for it.
-func callIn[T any](ctx context.Context, slots *semaphore.Weighted, fn func(context.Context) (T, error)) (v T, err error) {
-	if err := slots.Acquire(ctx, 1); err != nil {
-		return v, err
+// callIn calls fn when it has a slot, if it has none yet.
+func callIn[T any](ctx context.Context, slots *semaphore.Weighted, slot bool, fn func(context.Context) (T, error)) (v T, err error) {
+	if !slot {
+		if err := slots.Acquire(ctx, 1); err != nil {
+			return v, err
+		}
 	}
 	defer func() {
 		slots.Release(1)
@@ -98,12 +101,17 @@ func callIn[T any](ctx context.Context, slots *semaphore.Weighted, fn func(conte
 	return fn(ctx)
 }
 
-// threadContext is what a function of ToThread gets: it has the task's values but
-// not the task, so that awaiting with it fails clearly.
+// threadContext is what the context of a function of ToThread descends from. It has
+// the values of the task's context, but not the task, so that awaiting with it fails
+// clearly; and its deadline, but it is never done: the await is cancelled first, and
+// the function with it.
 type threadContext struct {
 	context.Context
 	loop *Loop
 }
+
+func (c *threadContext) Done() <-chan struct{} { return nil }
+func (c *threadContext) Err() error            { return nil }
 
 type threadKey struct{}
 

@@ -114,6 +114,21 @@ func TestToThread(t *testing.T) {
 		}), asyncio.WithMaxThreads(3))
 		require.NoError(t, err)
 	})
+	t.Run("gives the cancellation, not what the function makes of it", func(t *testing.T) {
+		for range 100 {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
+				_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+					cancel(errBoom)
+					<-ctx.Done()
+					return 0, ctx.Err()
+				})
+				return err
+			}))
+			require.ErrorIs(t, err, asyncio.ErrCancelled)
+			require.ErrorIs(t, err, errBoom)
+		}
+	})
 	t.Run("hides the task from the function", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
 			loop := asyncio.RunningLoop(ctx)
