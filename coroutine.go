@@ -12,7 +12,12 @@ type Coro[T any] func(ctx context.Context) (T, error)
 
 // Await calls the coroutine in the running task. It suspends when the coroutine
 // does.
-func (c Coro[T]) Await(ctx context.Context) (T, error) { return c(ctx) }
+func (c Coro[T]) Await(ctx context.Context) (T, error) {
+	if c == nil {
+		panic("asyncio: nil coroutine")
+	}
+	return c(ctx)
+}
 
 func (c Coro[T]) start(ctx context.Context) source[T] { return CreateTask(ctx, c) }
 
@@ -33,7 +38,8 @@ type Awaitable[T any] interface {
 	// it. It does not suspend if the result is there already.
 	Await(ctx context.Context) (T, error)
 
-	// start gives the future or task itself, and makes a task of a coroutine.
+	// start gives the future or task itself, and makes a task of a coroutine, in
+	// the way of asyncio.ensure_future.
 	start(ctx context.Context) source[T]
 }
 
@@ -71,12 +77,4 @@ type AnyTask interface {
 
 	// invoke runs the coroutine and keeps its value.
 	invoke(ctx context.Context) error
-}
-
-// start makes a source of an awaitable, in the way of asyncio.ensure_future.
-func ensureFuture[T any, A Awaitable[T]](ctx context.Context, aw A) source[T] {
-	if c, ok := any(aw).(Coro[T]); ok && c == nil {
-		panic("asyncio: nil coroutine")
-	}
-	return aw.start(ctx)
 }

@@ -91,7 +91,7 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 		return v, err
 	}
 	defer loop.leave()
-	f := ensureFuture[T](loop.Context(ctx), aw)
+	f := aw.start(loop.Context(ctx))
 	if f.core().loop != loop {
 		return v, ErrForeignLoop
 	}

@@ -148,10 +148,8 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 				}), append(way.opts, asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))...)
 			}()
 			<-done
-			for range 1000 { // the goroutine above, and those of contexts, may still be on their way out
-				if runtime.NumGoroutine() <= before {
-					break
-				}
+			// The goroutine above, and the context's, may still be on their way out.
+			for start := time.Now(); runtime.NumGoroutine() > before && time.Since(start) < 10*time.Second; {
 				runtime.Gosched()
 			}
 			assert.LessOrEqual(t, runtime.NumGoroutine(), before, "goroutines")

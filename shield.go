@@ -7,7 +7,7 @@ import "context"
 // future, or a task that awaits it, does not cancel aw. Shield itself does not
 // suspend. It is asyncio.shield.
 func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
-	inner := ensureFuture[T](ctx, aw)
+	inner := aw.start(ctx)
 	out := NewFuture[T](inner.core().loop)
 	s := &shielding{inner: inner.core(), outer: &out.future}
 	s.copy = func() { out.value = inner.result() }

@@ -114,7 +114,7 @@ func (s *TimeoutScope) exit(err *error) {
 // asyncio.wait_for.
 func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T, err error) {
 	if d <= 0 {
-		return waitForNothing(ctx, ensureFuture[T](ctx, aw))
+		return waitForNothing(ctx, aw.start(ctx))
 	}
 	err = Timeout(ctx, d, func(ctx context.Context, _ *TimeoutScope) (err error) {
 		v, err = aw.Await(ctx)

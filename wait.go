@@ -240,7 +240,7 @@ func (a *arrivals[T]) leave() {
 func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []source[T] {
 	sources := make([]source[T], len(aws))
 	for i, aw := range aws {
-		sources[i] = ensureFuture[T](ctx, aw)
+		sources[i] = aw.start(ctx)
 	}
 	return sources
 }

@@ -1,0 +1,155 @@
+package asyncio_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func TestCoroutineIsCalledInTheRunningTask(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		self := asyncio.CurrentTask(ctx)
+		calls := 0
+		coro := asyncio.Coro[int](func(inner context.Context) (int, error) {
+			assert.Equal(t, self, asyncio.CurrentTask(inner))
+			calls++
+			return calls, asyncio.Sleep(inner, time.Second)
+		})
+		assert.Zero(t, calls, "a coroutine has not begun")
+		for want := 1; want <= 2; want++ { // unlike asyncio's it can be called again
+			v, err := coro.Await(ctx)
+			require.NoError(t, err)
+			assert.Equal(t, want, v)
+		}
+		v, err := coro(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, 3, v)
+		assert.Equal(t, 3*time.Second, asyncio.RunningLoop(ctx).Time())
+	})
+}
+
+func TestCoroutineThatDoesNotSuspendLetsNobodyElseRun(t *testing.T) {
+	var r trace
+	run(t, func(ctx context.Context) error {
+		spawn(ctx, func(context.Context) error { r.add("other"); return nil })
+		v, err := asyncio.Bind(func(_ context.Context, n int) (int, error) { return 2 * n, nil }, 21).Await(ctx)
+		r.add("main got %d", v)
+		giveWay(ctx, 1)
+		return err
+	})
+	r.expect(t, "main got 42", "other")
+}
+
+func TestBindBindsTheArgument(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		double := func(ctx context.Context, s string) (string, error) { return s + s, asyncio.Sleep(ctx, 0) }
+		var coros []asyncio.Coro[string]
+		for _, s := range []string{"a", "b", "c"} {
+			coros = append(coros, asyncio.Bind(double, s))
+		}
+		got, err := asyncio.Gather(ctx, coros...).Await(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"aa", "bb", "cc"}, got)
+	})
+}
+
+func TestBindPassesErrorsOn(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		_, err := asyncio.Bind(func(_ context.Context, err error) (int, error) { return 1, err }, errBoom).Await(ctx)
+		assert.Equal(t, errBoom, err)
+	})
+}
+
+func TestDoMakesACoroutineOfAFunctionWithoutAResult(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		v, err := asyncio.Do(func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Second) }).Await(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, asyncio.None{}, v)
+		_, err = asyncio.Do(func(context.Context) error { return errBoom }).Await(ctx)
+		assert.Equal(t, errBoom, err)
+	})
+}
+
+func TestNilCoroutinePanics(t *testing.T) {
+	const want = "asyncio: nil coroutine"
+	var coro asyncio.Coro[int]
+	inTurn(t, func(ctx context.Context) {
+		for name, call := range map[string]func(){
+			"CreateTask":    func() { asyncio.CreateTask(ctx, coro) },
+			"Gather":        func() { asyncio.Gather(ctx, answer(0, 1), coro) },
+			"GatherResults": func() { asyncio.GatherResults(ctx, coro) },
+			"Gather of a mixture": func() {
+				asyncio.Gather(ctx, []asyncio.Awaitable[int]{coro}...)
+			},
+			"Shield": func() { asyncio.Shield[int](ctx, coro) },
+			"AsCompleted": func() {
+				for range asyncio.AsCompleted(ctx, coro) {
+				}
+			},
+			"RunCoroutineThreadsafe": func() { asyncio.RunCoroutineThreadsafe(asyncio.RunningLoop(ctx), coro) },
+		} {
+			assert.PanicsWithValue(t, want, call, name)
+		}
+	})
+	assert.PanicsWithValue(t, want, func() { _, _ = asyncio.Run(t.Context(), coro) })
+}
+
+func TestCancellationGoesThroughPlainCallsToTheInnermostAwait(t *testing.T) {
+	var r trace
+	run(t, func(ctx context.Context) error {
+		var nested func(depth int) asyncio.Coro[int]
+		nested = func(depth int) asyncio.Coro[int] {
+			return func(ctx context.Context) (int, error) {
+				if depth == 0 {
+					err := asyncio.Sleep(ctx, time.Hour)
+					r.end("innermost", err)
+					return 0, err
+				}
+				v, err := nested(depth - 1).Await(ctx)
+				if depth == 2 {
+					r.end("outermost", err)
+				}
+				return v, err
+			}
+		}
+		task := asyncio.CreateTask(ctx, nested(2))
+		giveWay(ctx, 1)
+		task.Cancel()
+		assert.ErrorIs(t, errOf[int](ctx, task), asyncio.ErrCancelled)
+		return nil
+	})
+	r.expect(t, "innermost cancelled", "outermost cancelled")
+}
+
+func TestAwaitablesAndTasksServeWithoutTheirTypes(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		f := asyncio.NewFuture[string](asyncio.RunningLoop(ctx))
+		tasks := []asyncio.AnyTask{
+			asyncio.CreateTask(ctx, answer(time.Second, 1)),
+			asyncio.CreateTask(ctx, answer(time.Second, "one")),
+		}
+		waitables := []asyncio.Waitable{f, tasks[0], tasks[1]}
+		for _, w := range waitables {
+			assert.False(t, w.Done())
+			assert.ErrorIs(t, w.Exception(), asyncio.ErrInvalidState)
+			assert.True(t, w.CancelCause(errBoom))
+		}
+		tasks[0].SetName("zero")
+		assert.Equal(t, "zero", tasks[0].Name())
+		assert.Equal(t, 1, tasks[0].Cancelling())
+		assert.Zero(t, tasks[1].Uncancel())
+		done, _, err := asyncio.Wait(ctx, waitables)
+		require.NoError(t, err)
+		assert.Len(t, done, 3)
+		assert.True(t, waitables[0].Cancelled())
+		assert.True(t, waitables[1].Cancelled())
+		assert.False(t, waitables[2].Cancelled(), "its cancellation was taken back")
+		assert.ErrorIs(t, waitables[0].Exception(), errBoom)
+		assert.False(t, waitables[0].Cancel())
+	})
+}

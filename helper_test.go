@@ -1,0 +1,126 @@
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// errBoom is the error that bodies and causes in these tests have.
+var errBoom = errors.New("boom")
+
+// run runs main in virtual time and fails the test if main returns an error, if
+// the run comes to a deadlock, or if anything is reported to the exception
+// handler.
+func run(t *testing.T, main func(ctx context.Context) error) {
+	t.Helper()
+	var reports []string
+	_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithVirtualTime(),
+		asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+			reports = append(reports, fmt.Sprintf("%s: %s: %v", c.Task, c.Message, c.Err))
+		}))
+	require.NoError(t, err)
+	assert.Empty(t, reports, "reports to the exception handler")
+}
+
+// trace records events, and so their order.
+type trace []string
+
+func (r *trace) add(format string, args ...any) {
+	*r = append(*r, fmt.Sprintf(format, args...))
+}
+
+// at records an event with the loop's time.
+func (r *trace) at(ctx context.Context, format string, args ...any) {
+	r.add("%v %s", asyncio.RunningLoop(ctx).Time(), fmt.Sprintf(format, args...))
+}
+
+// end records how a call ended.
+func (r *trace) end(name string, err error) {
+	switch {
+	case err == nil:
+		r.add("%s ok", name)
+	case errors.Is(err, asyncio.ErrCancelled):
+		r.add("%s cancelled", name)
+	default:
+		r.add("%s: %v", name, err)
+	}
+}
+
+func (r *trace) expect(t *testing.T, want ...string) {
+	t.Helper()
+	assert.Equal(t, want, []string(*r), "order of events")
+}
+
+// spawn creates a task of a function without a result.
+func spawn(ctx context.Context, f func(ctx context.Context) error) *asyncio.Task[asyncio.None] {
+	return asyncio.CreateTask(ctx, asyncio.Do(f))
+}
+
+// spawnTraced creates a task that records how f ended.
+func spawnTraced(ctx context.Context, r *trace, name string, f func(ctx context.Context) error) *asyncio.Task[asyncio.None] {
+	return spawn(ctx, func(ctx context.Context) error {
+		err := f(ctx)
+		r.end(name, err)
+		return err
+	})
+}
+
+// giveWay lets the loop make n turns.
+func giveWay(ctx context.Context, n int) {
+	for range n {
+		if err := asyncio.Sleep(ctx, 0); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// settled lets the loop make as many turns as there can be something to do.
+func settled(ctx context.Context) { giveWay(ctx, 20) }
+
+// join waits for tasks, however they end.
+func join(ctx context.Context, tasks ...*asyncio.Task[asyncio.None]) {
+	if _, _, err := asyncio.Wait(ctx, tasks); err != nil {
+		panic(err)
+	}
+	for _, t := range tasks {
+		_ = t.Exception()
+	}
+}
+
+// answer is a coroutine function: it returns v after d.
+func answer[T any](d time.Duration, v T) asyncio.Coro[T] {
+	return func(ctx context.Context) (T, error) { return v, asyncio.Sleep(ctx, d) }
+}
+
+// failing is a coroutine that fails after d.
+func failing(d time.Duration, err error) asyncio.Coro[int] {
+	return func(ctx context.Context) (int, error) {
+		if err := asyncio.Sleep(ctx, d); err != nil {
+			return 0, err
+		}
+		return 0, err
+	}
+}
+
+// inTurn runs body in the one task of a run, for what needs no more.
+func inTurn(t *testing.T, body func(ctx context.Context)) {
+	t.Helper()
+	run(t, func(ctx context.Context) error {
+		body(ctx)
+		return nil
+	})
+}
+
+// errOf awaits a future or task and returns its error.
+func errOf[T any](ctx context.Context, aw asyncio.Awaitable[T]) error {
+	_, err := aw.Await(ctx)
+	return err
+}

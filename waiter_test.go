@@ -1,0 +1,399 @@
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// suspensions are the suspension points. Each prepares, in main, a call that
+// waits for what does not come.
+var suspensions = []struct {
+	name    string
+	prepare func(ctx context.Context) (wait func(ctx context.Context) error)
+}{
+	{"Sleep", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) }
+	}},
+	{"Sleep for ever", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error { return asyncio.Sleep(ctx, asyncio.Never) }
+	}},
+	{"Future.Await", func(ctx context.Context) func(context.Context) error {
+		return awaitOf[int](asyncio.NewFuture[int](asyncio.RunningLoop(ctx)))
+	}},
+	{"Task.Await", func(ctx context.Context) func(context.Context) error {
+		return awaitOf[int](asyncio.CreateTask(ctx, answer(time.Hour, 1)))
+	}},
+	{"Coro.Await", func(context.Context) func(context.Context) error {
+		return awaitOf[int](answer(time.Hour, 1))
+	}},
+	{"Gather", func(ctx context.Context) func(context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		return awaitOf[[]int](asyncio.Gather(ctx, asyncio.NewFuture[int](l), asyncio.NewFuture[int](l)))
+	}},
+	{"GatherResults", func(ctx context.Context) func(context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		return awaitOf[[]asyncio.Result[int]](asyncio.GatherResults(ctx, asyncio.NewFuture[int](l), asyncio.NewFuture[int](l)))
+	}},
+	{"Shield", func(ctx context.Context) func(context.Context) error {
+		return awaitOf[int](asyncio.Shield(ctx, answer(time.Hour, 1)))
+	}},
+	{"Wait", func(ctx context.Context) func(context.Context) error {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Wait(ctx, []*asyncio.Future[int]{f})
+			return err
+		}
+	}},
+	{"WaitFor a future", func(ctx context.Context) func(context.Context) error {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		return func(ctx context.Context) error {
+			_, err := asyncio.WaitFor(ctx, f, time.Hour)
+			return err
+		}
+	}},
+	{"WaitFor a coroutine", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := asyncio.WaitFor(ctx, answer(2*time.Hour, 1), time.Hour)
+			return err
+		}
+	}},
+	{"Timeout", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return asyncio.Timeout(ctx, time.Hour, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+				return asyncio.Sleep(ctx, 2*time.Hour)
+			})
+		}
+	}},
+	{"AsCompleted", func(ctx context.Context) func(context.Context) error {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		return func(ctx context.Context) error {
+			for aw, err := range asyncio.AsCompleted(ctx, f) {
+				if aw == nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}},
+	{"WithTaskGroup's end", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+				tg.Go(func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+				return nil
+			})
+		}
+	}},
+	{"Lock.Acquire", func(ctx context.Context) func(context.Context) error {
+		var lock asyncio.Lock
+		_ = lock.Acquire(ctx)
+		return lock.Acquire
+	}},
+	{"Lock.With", func(ctx context.Context) func(context.Context) error {
+		var lock asyncio.Lock
+		_ = lock.Acquire(ctx)
+		return func(ctx context.Context) error {
+			return lock.With(ctx, func(context.Context) error { panic("not reached") })
+		}
+	}},
+	{"Event.Wait", func(context.Context) func(context.Context) error {
+		return new(asyncio.Event).Wait
+	}},
+	{"Condition.Wait", func(context.Context) func(context.Context) error {
+		var cond asyncio.Condition
+		return func(ctx context.Context) error { return cond.With(ctx, cond.Wait) }
+	}},
+	{"Condition.WaitFor", func(context.Context) func(context.Context) error {
+		var cond asyncio.Condition
+		return func(ctx context.Context) error {
+			return cond.With(ctx, func(ctx context.Context) error {
+				return cond.WaitFor(ctx, func() bool { return false })
+			})
+		}
+	}},
+	{"Condition.Acquire", func(ctx context.Context) func(context.Context) error {
+		var cond asyncio.Condition
+		_ = cond.Acquire(ctx)
+		return cond.Acquire
+	}},
+	{"Semaphore.Acquire", func(context.Context) func(context.Context) error {
+		return asyncio.NewSemaphore(0).Acquire
+	}},
+	{"Semaphore.With", func(context.Context) func(context.Context) error {
+		s := asyncio.NewSemaphore(0)
+		return func(ctx context.Context) error {
+			return s.With(ctx, func(context.Context) error { panic("not reached") })
+		}
+	}},
+	{"BoundedSemaphore.Acquire", func(context.Context) func(context.Context) error {
+		return asyncio.NewBoundedSemaphore(0).Acquire
+	}},
+	{"Barrier.Wait", func(context.Context) func(context.Context) error {
+		b := asyncio.NewBarrier(2)
+		return func(ctx context.Context) error {
+			_, err := b.Wait(ctx)
+			return err
+		}
+	}},
+	{"Queue.Get", func(context.Context) func(context.Context) error {
+		q := asyncio.NewQueue[int](0)
+		return func(ctx context.Context) error {
+			_, err := q.Get(ctx)
+			return err
+		}
+	}},
+	{"Queue.Put", func(context.Context) func(context.Context) error {
+		q := asyncio.NewQueue[int](1)
+		_ = q.PutNowait(1)
+		return func(ctx context.Context) error { return q.Put(ctx, 2) }
+	}},
+	{"Queue.Join", func(context.Context) func(context.Context) error {
+		q := asyncio.NewQueue[int](0)
+		_ = q.PutNowait(1)
+		return q.Join
+	}},
+}
+
+func awaitOf[T any](aw asyncio.Awaitable[T]) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := aw.Await(ctx)
+		return err
+	}
+}
+
+// eachSuspension runs body as a subtest, and as main of a run, for each
+// suspension point.
+func eachSuspension(t *testing.T, body func(t *testing.T, ctx context.Context, wait func(ctx context.Context) error)) {
+	for _, s := range suspensions {
+		t.Run(s.name, func(t *testing.T) {
+			run(t, func(ctx context.Context) error {
+				body(t, ctx, s.prepare(ctx))
+				return nil
+			})
+		})
+	}
+}
+
+func TestCancelEndsAWaitEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		var got error
+		task := spawn(ctx, func(ctx context.Context) error {
+			got = wait(ctx)
+			return got
+		})
+		settled(ctx)
+		require.False(t, task.Done(), "the task waits")
+		require.True(t, task.Cancel())
+		_, err := task.Await(ctx)
+
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.ErrorIs(t, got, context.Canceled)
+		assert.ErrorIs(t, err, asyncio.ErrCancelled)
+		assert.True(t, task.Cancelled())
+		assert.Equal(t, 1, task.Cancelling())
+		assert.Zero(t, asyncio.RunningLoop(ctx).Time(), "time that it took")
+	})
+}
+
+func TestCancelCauseReachesTheAwaitEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		var got error
+		task := spawn(ctx, func(ctx context.Context) error {
+			got = wait(ctx)
+			return got
+		})
+		settled(ctx)
+		require.True(t, task.CancelCause(errBoom))
+		_, err := task.Await(ctx)
+
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.ErrorIs(t, got, errBoom)
+		assert.ErrorIs(t, err, errBoom)
+		var cancelled *asyncio.CancelledError
+		require.ErrorAs(t, got, &cancelled)
+		assert.Equal(t, errBoom, cancelled.Cause)
+	})
+}
+
+func TestTaskCancelledBeforeItsFirstStepDoesNotBegin(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		began := false
+		task := spawn(ctx, func(ctx context.Context) error {
+			began = true
+			return wait(ctx)
+		})
+		require.True(t, task.CancelCause(errBoom))
+		_, err := task.Await(ctx)
+
+		assert.ErrorIs(t, err, errBoom)
+		assert.True(t, task.Cancelled())
+		assert.False(t, began)
+	})
+}
+
+func TestCancelOfARunningTaskIsDeliveredByItsNextWaitEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		var got error
+		task := spawn(ctx, func(ctx context.Context) error {
+			asyncio.CurrentTask(ctx).CancelCause(errBoom)
+			got = wait(ctx)
+			return asyncio.Sleep(ctx, time.Second)
+		})
+		_, err := task.Await(ctx)
+
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.ErrorIs(t, got, errBoom)
+		assert.NoError(t, err, "a cancellation is delivered once")
+		assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
+	})
+}
+
+func TestDerivedContextCancelsAWaitEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		derived, cancel := context.WithCancelCause(ctx)
+		var got error
+		task := spawn(ctx, func(ctx context.Context) error {
+			got = wait(derived)
+			return asyncio.Sleep(ctx, time.Minute)
+		})
+		settled(ctx)
+		require.False(t, task.Done())
+		cancel(errBoom)
+		_, err := task.Await(ctx)
+
+		assert.ErrorIs(t, got, context.Canceled)
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.ErrorIs(t, got, errBoom)
+		assert.NoError(t, err, "the task itself was not cancelled")
+		assert.Zero(t, task.Cancelling())
+		assert.Equal(t, time.Minute, asyncio.RunningLoop(ctx).Time(), "time that it took")
+	})
+}
+
+func TestTasksOwnContextDerivedFromEndsAWaitEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		var cancel context.CancelFunc
+		task := spawn(ctx, func(ctx context.Context) error {
+			var derived context.Context
+			derived, cancel = context.WithCancel(ctx)
+			return wait(derived)
+		})
+		settled(ctx)
+		cancel()
+		_, err := task.Await(ctx)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.True(t, task.Cancelled())
+	})
+}
+
+func TestContextThatIsDoneEndsAWaitAtOnceEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		derived, cancel := context.WithCancelCause(ctx)
+		cancel(errBoom)
+		var got error
+		task := spawn(ctx, func(ctx context.Context) error {
+			got = wait(derived)
+			return nil
+		})
+		_, err := task.Await(ctx)
+		assert.NoError(t, err)
+		assert.ErrorIs(t, got, context.Canceled)
+		assert.ErrorIs(t, got, errBoom)
+		assert.Zero(t, asyncio.RunningLoop(ctx).Time(), "time that it took")
+	})
+}
+
+func TestContextPastItsDeadlineEndsAWaitAsATimeoutEverywhere(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		derived, cancel := context.WithDeadlineCause(ctx, time.Unix(0, 0), errBoom)
+		defer cancel()
+		var got error
+		task := spawn(ctx, func(ctx context.Context) error {
+			got = wait(derived)
+			return nil
+		})
+		_, err := task.Await(ctx)
+		assert.NoError(t, err)
+		assert.ErrorIs(t, got, context.DeadlineExceeded)
+		assert.ErrorIs(t, got, asyncio.ErrTimeout)
+		assert.ErrorIs(t, got, errBoom)
+		assert.NotErrorIs(t, got, asyncio.ErrCancelled)
+	})
+}
+
+func TestWaitUnderAnotherTasksContextSuspendsTheRunningTask(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		outer := ctx
+		var got error
+		task := spawn(ctx, func(context.Context) error {
+			got = wait(outer)
+			return got
+		})
+		settled(ctx)
+		require.False(t, task.Done())
+		task.Cancel()
+		join(ctx, task)
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.True(t, task.Cancelled())
+	})
+}
+
+func TestTaskCancelledWhileItsContextIsDoneKeepsTheCancellation(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		derived, cancel := context.WithCancel(ctx)
+		var got error
+		task := spawn(ctx, func(context.Context) error {
+			got = wait(derived)
+			return got
+		})
+		settled(ctx)
+		task.CancelCause(errBoom)
+		cancel()
+		join(ctx, task)
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.True(t, task.Cancelled())
+		assert.Equal(t, 1, task.Cancelling())
+	})
+}
+
+func TestTenThousandWaitersAreCancelledInTheOrderInWhichTheyAreAsked(t *testing.T) {
+	const n = 10_000
+	for _, s := range suspensions {
+		switch s.name { // those that share one queue
+		case "Lock.Acquire", "Event.Wait", "Condition.Wait", "Semaphore.Acquire", "Queue.Get", "Queue.Put", "Queue.Join", "Sleep":
+		default:
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			run(t, func(ctx context.Context) error {
+				wait := s.prepare(ctx)
+				var order []int
+				tasks := make([]*asyncio.Task[asyncio.None], n)
+				for i := range tasks {
+					tasks[i] = spawn(ctx, func(ctx context.Context) error {
+						err := wait(ctx)
+						if errors.Is(err, asyncio.ErrCancelled) {
+							order = append(order, i)
+						}
+						return err
+					})
+				}
+				giveWay(ctx, 2)
+				var want []int
+				for i := n - 1; i >= 0; i-- {
+					tasks[i].Cancel()
+					want = append(want, i)
+				}
+				join(ctx, tasks...)
+				assert.Equal(t, want, order)
+				return nil
+			})
+		})
+	}
+}
