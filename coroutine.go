@@ -32,7 +32,7 @@ func Do(f func(ctx context.Context) error) Coro[None] {
 	return func(ctx context.Context) (None, error) { return None{}, f(ctx) }
 }
 
-// An Awaitable is a *Future[T], a *Task[T] or a Coro[T].
+// An Awaitable is a *Future[T], a *Task[T] or a Coro[T], or such a one through Any.
 type Awaitable[T any] interface {
 	// Await suspends the running task until the result is there, and returns
 	// it. It does not suspend if the result is there already.
@@ -49,6 +49,28 @@ type source[T any] interface {
 	Waitable
 	result() T // the value, without its error
 }
+
+// Any gives the results of aw as values of type any, so that awaitables of different
+// types can be gathered:
+//
+//	values, err := asyncio.Gather(ctx, asyncio.Any(user), asyncio.Any(posts)).Await(ctx)
+//
+// It is the same future or task all the same, or a coroutine again.
+func Any[T any](aw Awaitable[T]) Awaitable[any] { return untyped[T]{aw} }
+
+type untyped[T any] struct{ Awaitable[T] }
+
+func (u untyped[T]) Await(ctx context.Context) (any, error) { return u.Awaitable.Await(ctx) }
+
+func (u untyped[T]) start(ctx context.Context) source[any] {
+	return untypedSource[T]{u.Awaitable.start(ctx)}
+}
+
+type untypedSource[T any] struct{ source[T] }
+
+func (u untypedSource[T]) Await(ctx context.Context) (any, error) { return u.source.Await(ctx) }
+func (u untypedSource[T]) start(context.Context) source[any]      { return u }
+func (u untypedSource[T]) result() any                            { return u.source.result() }
 
 // A Waitable is a *Future or a *Task of whatever type.
 type Waitable interface {

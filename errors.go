@@ -21,7 +21,8 @@ var (
 	// allow: a result set twice, or asked for too early.
 	ErrInvalidState = errors.New("asyncio: invalid state")
 
-	// ErrAwaitSelf is returned to a task that awaits itself.
+	// ErrAwaitSelf is returned to a task that awaits itself, and after that to all
+	// who await this task while it is not done.
 	ErrAwaitSelf = errors.New("asyncio: task cannot await itself")
 
 	// ErrForeignLoop is returned to a task that awaits a future of another loop.

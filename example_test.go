@@ -276,9 +276,7 @@ func ExampleCancelledError() {
 func ExamplePanicError() {
 	runExample(func(ctx context.Context) error {
 		task := asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error {
-			var m map[string]int
-			m["x"]++
-			return nil
+			panic("no such page")
 		}))
 		_, err := task.Await(ctx)
 		var p *asyncio.PanicError
@@ -287,7 +285,7 @@ func ExamplePanicError() {
 		}
 		return nil
 	})
-	// Output: caught: assignment to entry in nil map
+	// Output: caught: no such page
 }
 
 func ExampleWithVirtualTime() {

@@ -113,6 +113,10 @@ type future struct {
 	loop  *Loop
 	state futureState
 
+	// selfAwaited is set for good when a task has awaited itself. Until it is done
+	// whoever awaits it gets an error at once, as CPython has it.
+	selfAwaited bool
+
 	// err is the error of a finished future. Of a cancelled one it is the
 	// error that its coroutine ended with; as in asyncio, who asks first gets
 	// that, and who asks later gets a new one.

@@ -318,7 +318,6 @@ func TestALoopMadeInInitRunsElsewhere(t *testing.T) {
 		done <- err
 	}()
 	require.NoError(t, <-done)
-	require.NoError(t, early.Close())
 }
 
 func TestRunningLoopWithoutALoopPanics(t *testing.T) {

@@ -12,12 +12,15 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	s := &shielding{inner: inner.core(), outer: &out.future}
 	s.copy = func() { out.value = inner.result() }
 	s.waiter.run = s
-	if inner.Done() {
+	switch f := inner.core(); f.state {
+	case pending:
+		out.future.custom = s
+		f.callbacks.push(&s.waiter)
+	case cancelled:
+		out.future.endCancelled(f.take(), nil)
+	default:
 		s.run()
-		return out
 	}
-	out.future.custom = s
-	inner.core().callbacks.push(&s.waiter)
 	return out
 }
 

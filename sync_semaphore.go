@@ -1,6 +1,9 @@
 package asyncio
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // A Semaphore admits so many tasks at a time. Those who wait are admitted in the order
 // in which they came. The zero Semaphore admits none until it is released. It is
@@ -94,15 +97,20 @@ func (s *BoundedSemaphore) Release() error {
 // Locked reports whether Acquire would suspend.
 func (s *BoundedSemaphore) Locked() bool { return s.semaphore.Locked() }
 
-// With runs body while it holds a place. If the body has released that itself, With
-// returns ErrReleased, unless body returned an error.
+// With runs body while it holds a place. If others have released that meanwhile, With
+// returns ErrReleased, and nothing else of what body returned but its text, as an
+// exception in asyncio would replace another.
 func (s *BoundedSemaphore) With(ctx context.Context, body func(ctx context.Context) error) (err error) {
 	if err := s.Acquire(ctx); err != nil {
 		return err
 	}
 	defer func() {
-		if released := s.Release(); err == nil {
+		switch released := s.Release(); {
+		case released == nil:
+		case err == nil:
 			err = released
+		default:
+			err = fmt.Errorf("%w, after: %v", released, err)
 		}
 	}()
 	return body(ctx)

@@ -204,7 +204,7 @@ func (t *task) Run() {
 			return
 		}
 		switch r := recover(); {
-		case r == nil, t.coro == nil: // runtime.Goexit, or Loop.kill
+		case r == nil, t.killed(): // runtime.Goexit, or Loop.kill
 		default:
 			t.end(&PanicError{r, debug.Stack()})
 		}
@@ -213,6 +213,9 @@ func (t *task) Run() {
 	returned = true
 	t.end(err)
 }
+
+// killed reports whether Loop.kill unwinds the coroutine, which calls this.
+func (t *task) killed() bool { return t.coro == nil }
 
 // end ends the task with what its coroutine returned.
 func (t *task) end(err error) {

@@ -3,8 +3,6 @@ package asyncio
 import (
 	"context"
 	"runtime/debug"
-
-	"github.com/go-asyncio/asyncio/internal/coro"
 )
 
 // A TaskGroup holds tasks that end before the call to WithTaskGroup that made it
@@ -41,18 +39,18 @@ type groupTask struct {
 //	async with asyncio.TaskGroup() as tg:
 func WithTaskGroup(ctx context.Context, body func(ctx context.Context, tg *TaskGroup) error) error {
 	tg := &TaskGroup{parent: running(ctx), ctx: ctx}
-	err := protect(func() error { return body(ctx, tg) })
-	return tg.exit(err)
+	return tg.exit(tg.protect(func() error { return body(ctx, tg) }))
 }
 
-// protect calls f and makes a *PanicError of a panic in it.
-func protect(f func() error) (err error) {
+// protect calls f and makes a *PanicError of a panic in it, unless that is what unwinds
+// the task.
+func (tg *TaskGroup) protect(f func() error) (err error) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		if r := recover(); coro.Unwinding(r) {
+		if r := recover(); tg.parent.killed() {
 			panic(r)
 		} else if r != nil {
 			err = &PanicError{r, debug.Stack()}

@@ -145,14 +145,13 @@ func (t *task) await(ctx context.Context, f *future) error {
 	if f.state != pending {
 		return f.take()
 	}
-	if f.loop != t.loop || f == &t.future {
-		// As in asyncio the task learns of it in the next turn.
-		if err := t.yield(ctx); err != nil {
-			return err
-		}
-		if f.loop != t.loop {
-			return ErrForeignLoop
-		}
+	switch {
+	case f.loop != t.loop:
+		return t.refuse(ctx, ErrForeignLoop)
+	case f == &t.future && !f.selfAwaited:
+		f.selfAwaited = true
+		return t.refuse(ctx, ErrAwaitSelf)
+	case f.selfAwaited:
 		return ErrAwaitSelf
 	}
 	t.awaiting = f
@@ -163,6 +162,15 @@ func (t *task) await(ctx context.Context, f *future) error {
 		return t.settle(nil, fromContext)
 	}
 	return t.settle(f.take(), fromContext)
+}
+
+// refuse answers an await that cannot be. As in asyncio the task learns of it in the
+// next turn.
+func (t *task) refuse(ctx context.Context, reason error) error {
+	if err := t.yield(ctx); err != nil {
+		return err
+	}
+	return reason
 }
 
 // yield gives way to the loop for one turn.

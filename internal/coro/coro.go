@@ -24,11 +24,6 @@ type unwinding struct{}
 
 func (unwinding) Error() string { return "asyncio: the task was abandoned by its loop" }
 
-// Unwinding reports whether the value r of a recovered panic is that of a
-// killed coroutine. Whoever recovers such a value has to panic with it again
-// or to return from the work.
-func Unwinding(r any) bool { return r == any(unwinding{}) }
-
 // A Coro is a coroutine of a pool.
 type Coro struct {
 	pool  *Pool
