@@ -2,7 +2,6 @@ package asyncio
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 
 	"github.com/go-asyncio/asyncio/internal/deque"
@@ -180,9 +179,9 @@ func (s *lifo[T]) put(v T)  { s.PushBack(v) }
 func (s *lifo[T]) get() T   { return s.PopBack() }
 func (s *lifo[T]) len() int { return s.Len() }
 
-// A PriorityQueue is a Queue that gives the least value, and of equal ones the one that
-// was put in first. It must be made by NewPriorityQueue or NewPriorityQueueFunc. It is
-// asyncio.PriorityQueue.
+// A PriorityQueue is a Queue that gives the least value. In which order it gives equal
+// ones is left open, as in asyncio; it is the same one. It must be made by
+// NewPriorityQueue or NewPriorityQueueFunc. It is asyncio.PriorityQueue.
 type PriorityQueue[T any] struct{ Queue[T] }
 
 // NewPriorityQueue makes a queue that holds maxsize values at most, or any number.
@@ -196,42 +195,58 @@ func NewPriorityQueueFunc[T any](maxsize int, compare func(a, b T) int) *Priorit
 	return &PriorityQueue[T]{Queue[T]{items: &priority[T]{compare: compare}, maxsize: maxsize}}
 }
 
-// priority is a heap.Interface, and a store.
+// priority is a binary heap. It treats equal values as Python's heapq does, which
+// container/heap does not: to take the least value out, the hole that it leaves goes
+// down to a leaf, past the right child where both are equal, and the last value is
+// put there and goes up.
 type priority[T any] struct {
 	compare func(a, b T) int
-	seq     uint64
-	heap    []ranked[T]
+	heap    []T
 }
 
-type ranked[T any] struct {
-	value T
-	seq   uint64
-}
-
-func (s *priority[T]) Len() int      { return len(s.heap) }
-func (s *priority[T]) Swap(i, j int) { s.heap[i], s.heap[j] = s.heap[j], s.heap[i] }
-func (s *priority[T]) Push(x any)    { s.heap = append(s.heap, x.(ranked[T])) }
-
-func (s *priority[T]) Less(i, j int) bool {
-	a, b := &s.heap[i], &s.heap[j]
-	if c := s.compare(a.value, b.value); c != 0 {
-		return c < 0
-	}
-	return a.seq < b.seq
-}
-
-func (s *priority[T]) Pop() any {
-	last := len(s.heap) - 1
-	r := s.heap[last]
-	s.heap[last] = ranked[T]{}
-	s.heap = s.heap[:last]
-	return r
-}
+func (s *priority[T]) len() int { return len(s.heap) }
 
 func (s *priority[T]) put(v T) {
-	s.seq++
-	heap.Push(s, ranked[T]{v, s.seq})
+	s.heap = append(s.heap, v)
+	s.up(len(s.heap) - 1)
 }
 
-func (s *priority[T]) get() T   { return heap.Pop(s).(ranked[T]).value }
-func (s *priority[T]) len() int { return len(s.heap) }
+func (s *priority[T]) get() T {
+	var zero T
+	n := len(s.heap) - 1
+	least, last := s.heap[0], s.heap[n]
+	s.heap[n] = zero
+	s.heap = s.heap[:n]
+	if n > 0 {
+		hole := s.down()
+		s.heap[hole] = last
+		s.up(hole)
+	}
+	return least
+}
+
+// up moves the value at i up to its place.
+func (s *priority[T]) up(i int) {
+	v := s.heap[i]
+	for i > 0 {
+		parent := (i - 1) / 2
+		if s.compare(v, s.heap[parent]) >= 0 {
+			break
+		}
+		s.heap[i] = s.heap[parent]
+		i = parent
+	}
+	s.heap[i] = v
+}
+
+// down moves the hole at the top down to a leaf, and returns where that is.
+func (s *priority[T]) down() (hole int) {
+	for child := 1; child < len(s.heap); child = 2*hole + 1 {
+		if right := child + 1; right < len(s.heap) && s.compare(s.heap[child], s.heap[right]) >= 0 {
+			child = right
+		}
+		s.heap[hole] = s.heap[child]
+		hole = child
+	}
+	return hole
+}

@@ -88,7 +88,7 @@ func TestQueuesGiveValuesInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestPriorityQueueKeepsTheOrderOfEqualValues(t *testing.T) {
+func TestPriorityQueueGivesEqualValuesInTheOrderOfPythonsHeapq(t *testing.T) {
 	type job struct {
 		priority int
 		name     string
@@ -101,7 +101,7 @@ func TestPriorityQueueKeepsTheOrderOfEqualValues(t *testing.T) {
 	for _, j := range drain[job](q) {
 		names += j.name
 	}
-	assert.Equal(t, "gbdface", names)
+	assert.Equal(t, "gbfdcae", names)
 }
 
 func TestQueueOfNoPositiveSizeIsUnbounded(t *testing.T) {

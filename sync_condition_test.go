@@ -351,3 +351,29 @@ func TestNotifyAllWakesTenThousandInOrder(t *testing.T) {
 		return nil
 	})
 }
+
+func TestConditionWaiterWhoseTaskHasAContextThatIsDoneReturnsWithTheLock(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		var cond asyncio.Condition
+		derived, cancel := context.WithCancelCause(ctx)
+		var got error
+		locked := false
+		task := spawn(derived, func(ctx context.Context) error {
+			return cond.With(ctx, func(ctx context.Context) error {
+				got = cond.Wait(ctx)
+				locked = cond.Locked()
+				return nil
+			})
+		})
+		settled(ctx)
+		require.NoError(t, cond.Acquire(ctx))
+		cancel(errBoom)
+		require.NoError(t, asyncio.Sleep(ctx, time.Second))
+		assert.False(t, task.Done(), "it needs the lock to return")
+		cond.Release()
+		_, err := task.Await(ctx)
+		assert.ErrorIs(t, got, errBoom)
+		assert.True(t, locked)
+		return err
+	})
+}

@@ -300,3 +300,21 @@ func TestSemaphoreAdmitsTenThousandInOrder(t *testing.T) {
 		assert.Equal(t, 7, most, "inside at a time")
 	})
 }
+
+func TestSemaphoreWithAPlaceAdmitsNobodyBeforeAWokenWaiterHasResumed(t *testing.T) {
+	bothSemaphores(t, 2, func(t *testing.T, ctx context.Context, s semaphoreLike, release func()) {
+		var r trace
+		require.NoError(t, s.Acquire(ctx))
+		require.NoError(t, s.Acquire(ctx))
+		waiter := spawnTraced(ctx, &r, "waiter", s.Acquire)
+		giveWay(ctx, 1)
+		release() // the waiter's
+		release() // nobody's
+		assert.True(t, s.Locked())
+		require.NoError(t, s.Acquire(ctx))
+		r.add("main ok")
+		join(ctx, waiter)
+		assert.True(t, s.Locked())
+		r.expect(t, "waiter ok", "main ok")
+	})
+}

@@ -50,9 +50,11 @@ func (tg *TaskGroup) protect(f func() error) (err error) {
 		if returned {
 			return
 		}
-		if r := recover(); tg.parent.killed() {
+		switch r := recover(); {
+		case r == nil: // runtime.Goexit
+		case tg.parent.killed():
 			panic(r)
-		} else if r != nil {
+		default:
 			err = &PanicError{r, debug.Stack()}
 		}
 	}()

@@ -524,3 +524,15 @@ func TestTaskGroupOutsideOfAnyTaskPanics(t *testing.T) {
 		_ = asyncio.WithTaskGroup(t.Context(), func(context.Context, *group) error { return nil })
 	})
 }
+
+func TestTaskGroupCancelAfterItsEndDoesNothing(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		var tg *group
+		require.NoError(t, asyncio.WithTaskGroup(ctx, func(_ context.Context, g *group) error {
+			tg = g
+			return nil
+		}))
+		tg.Cancel()
+		uncancelled(t, ctx)
+	})
+}

@@ -338,3 +338,32 @@ func TestAsCompletedOfTenThousand(t *testing.T) {
 		assert.Equal(t, tasks, got)
 	})
 }
+
+func TestWaitThatWasCancelledDoesNotWakeItsTaskLater(t *testing.T) {
+	for name, wait := range map[string]func(ctx context.Context, f *asyncio.Future[int]) error{
+		"Wait": func(ctx context.Context, f *asyncio.Future[int]) error {
+			_, _, err := asyncio.Wait(ctx, []*asyncio.Future[int]{f}, asyncio.WithTimeout(time.Second))
+			return err
+		},
+		"AsCompleted": func(ctx context.Context, f *asyncio.Future[int]) (err error) {
+			for _, err = range asyncio.AsCompletedTimeout(ctx, time.Second, f) {
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+				waiter := spawn(ctx, func(ctx context.Context) error {
+					assert.ErrorIs(t, wait(ctx, f), asyncio.ErrCancelled)
+					return asyncio.Sleep(ctx, time.Hour)
+				})
+				giveWay(ctx, 1)
+				waiter.Cancel()
+				require.NoError(t, f.SetResult(1)) // its callback runs after the task has gone on
+				join(ctx, waiter)
+				assert.Equal(t, time.Hour, asyncio.RunningLoop(ctx).Time())
+			})
+		})
+	}
+}
