@@ -133,11 +133,15 @@ func (g *gathering) childDone(f *future) {
 }
 
 // cancelledError is the error of a gather that was cancelled and all of whose
-// children are done: asyncio takes that of the last argument.
+// children are done: asyncio takes that of the last argument, or, if that refused to
+// be cancelled, the cause that it was given.
 func (g *gathering) cancelledError() error {
 	last := g.nodes[len(g.nodes)-1].child
 	if last.state == cancelled {
 		return last.take()
+	}
+	if t, ok := last.custom.(*task); ok {
+		return newCancelled(t.cancelCause)
 	}
 	return ErrCancelled
 }

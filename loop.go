@@ -185,13 +185,13 @@ func (l *Loop) enter(ctx context.Context) error {
 // since the next run may be made in another thread-lock state.
 func (l *Loop) leave() {
 	l.current = nil
-	l.stopping.Store(false)
 	l.running.Store(false)
 	l.pool.Release()
 }
 
 // loop makes turns until the loop is stopped.
 func (l *Loop) loop() error {
+	defer l.stopping.Store(false)
 	for {
 		if err := l.turn(); err != nil {
 			return err

@@ -144,11 +144,11 @@ func (l *Loop) shutDown() error {
 			}
 		}
 	}
-	// asyncio shuts its asynchronous generators and its executor down now, two
-	// turns each, in which what is ready still runs.
-	l.stopping.Store(true)
-	for range 4 {
-		if err := l.turn(); err != nil {
+	// asyncio now shuts down its asynchronous generators and its executor, in a task
+	// each. What is ready still runs meanwhile.
+	for range 2 {
+		step := CreateTask(l.Context(context.Background()), Do(func(context.Context) error { return nil }))
+		if err := l.runUntilDone(context.Background(), &step.task.future); err != nil {
 			return err
 		}
 	}

@@ -133,7 +133,8 @@ func TestBoundedSemaphoreReleasedTooOftenReturnsErrReleased(t *testing.T) {
 			_ = s.Release()
 			return errBoom
 		})
-		assert.Equal(t, errBoom, err, "the body's error goes first")
+		assert.ErrorIs(t, err, asyncio.ErrReleased, "as in asyncio it replaces the body's error")
+		assert.EqualError(t, err, "asyncio: BoundedSemaphore released too many times, after: boom")
 	})
 }
 
