@@ -1,0 +1,25 @@
+// Command replay runs scenarios on package asyncio: a scenario a line on its
+// standard input, its trace a line on its standard output.
+//
+//	go run ./internal/conformance/replay < scenarios.jsonl > traces.jsonl
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+
+	"github.com/go-asyncio/asyncio/internal/conformance"
+)
+
+func main() {
+	out := bufio.NewWriter(os.Stdout)
+	err := conformance.Replay(os.Stdin, out)
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "replay:", err)
+		os.Exit(1)
+	}
+}
