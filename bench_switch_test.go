@@ -1,0 +1,99 @@
+package asyncio_test
+
+import (
+	"context"
+	"iter"
+	"runtime"
+	"testing"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// One operation: the only task gives way to the loop, which resumes it.
+//
+// iter.Pull is the limit: control goes into a coroutine and comes back out,
+// with no loop around it. The channel way is a goroutine that is asked through
+// one channel and answers through another.
+func BenchmarkSwitch1(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) { benchTasks(b, 1, benchGiveWay) })
+	b.Run("iter.Pull", func(b *testing.B) { benchPull(b, 1) })
+	b.Run("runtime.Gosched", func(b *testing.B) { benchGoroutines(b, 1, benchGosched) })
+	b.Run("channel", func(b *testing.B) { benchRing(b, 2, 2*b.N) })
+}
+
+// One operation: one of 16 tasks gives way, and the next one goes on.
+//
+// The channel way is a ring of 16 goroutines that hand a token on, which keeps
+// to one at a time and to the order, as tasks do. The goroutines that call
+// runtime.Gosched keep to neither: they run on all processors at once.
+func BenchmarkSwitch16(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) { benchTasks(b, 16, benchGiveWay) })
+	b.Run("iter.Pull", func(b *testing.B) { benchPull(b, 16) })
+	b.Run("runtime.Gosched", func(b *testing.B) { benchGoroutines(b, 16, benchGosched) })
+	b.Run("channel", func(b *testing.B) { benchRing(b, 16, b.N) })
+}
+
+func benchGiveWay(ctx context.Context, n int) error {
+	for range n {
+		if err := asyncio.Sleep(ctx, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func benchGosched(n int) {
+	for range n {
+		runtime.Gosched()
+	}
+}
+
+// benchPull times going into each of k coroutines in turn and out again.
+func benchPull(b *testing.B, k int) {
+	b.ReportAllocs()
+	nexts := make([]func() (struct{}, bool), k)
+	for i := range nexts {
+		next, stop := iter.Pull(func(yield func(struct{}) bool) {
+			for yield(struct{}{}) {
+			}
+		})
+		defer stop()
+		next()
+		nexts[i] = next
+	}
+	i := 0
+	for b.Loop() {
+		nexts[i]()
+		if i++; i == k {
+			i = 0
+		}
+	}
+}
+
+// benchRing times the given number of hand-overs in a ring of k goroutines.
+func benchRing(b *testing.B, k, handovers int) {
+	b.ReportAllocs()
+	ring := make([]chan int, k)
+	for i := range ring {
+		ring[i] = make(chan int)
+	}
+	done := make(chan struct{})
+	for i := range k {
+		go func() {
+			for left := range ring[i] {
+				if left == 0 {
+					close(done)
+					return
+				}
+				ring[(i+1)%k] <- left - 1
+			}
+		}()
+	}
+	b.ResetTimer()
+	ring[0] <- handovers
+	<-done
+	b.StopTimer()
+	for _, c := range ring {
+		close(c)
+	}
+}

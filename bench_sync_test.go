@@ -1,0 +1,428 @@
+package asyncio_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// One operation: acquire and release a lock that nobody else wants.
+func BenchmarkLock(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			var lock asyncio.Lock
+			held := 0
+			for b.Loop() {
+				if err := lock.Acquire(ctx); err != nil {
+					return err
+				}
+				held++
+				lock.Release()
+			}
+			benchExpect(b, "times held", held, b.N)
+			return nil
+		})
+	})
+	b.Run("sync.Mutex", func(b *testing.B) {
+		b.ReportAllocs()
+		var mu sync.Mutex
+		held := 0
+		for b.Loop() {
+			mu.Lock()
+			held++
+			mu.Unlock()
+		}
+		benchExpect(b, "times held", held, b.N)
+	})
+	b.Run("channel", func(b *testing.B) {
+		b.ReportAllocs()
+		c := make(chan struct{}, 1)
+		held := 0
+		for b.Loop() {
+			c <- struct{}{}
+			held++
+			<-c
+		}
+		benchExpect(b, "times held", held, b.N)
+	})
+}
+
+// One operation: one of 16 workers acquires the lock, gives way once while it
+// holds it, and releases it. Every asyncio acquire finds the lock held and
+// waits its turn, first come first served. A sync.Mutex is often taken back by
+// the goroutine that just released it, so it passes from hand to hand less.
+func BenchmarkLockContended16(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		var lock asyncio.Lock
+		held, waits := 0, 0
+		benchTasks(b, 16, func(ctx context.Context, n int) error {
+			for range n {
+				before := held
+				if err := lock.Acquire(ctx); err != nil {
+					return err
+				}
+				if held != before { // somebody else came first
+					waits++
+				}
+				held++
+				if err := asyncio.Sleep(ctx, 0); err != nil {
+					return err
+				}
+				lock.Release()
+			}
+			return nil
+		})
+		b.ReportMetric(float64(waits)/float64(b.N), "waits/op")
+	})
+	b.Run("sync.Mutex", func(b *testing.B) {
+		var mu sync.Mutex
+		benchGoroutines(b, 16, func(n int) {
+			for range n {
+				mu.Lock()
+				runtime.Gosched()
+				mu.Unlock()
+			}
+		})
+	})
+	b.Run("channel", func(b *testing.B) {
+		c := make(chan struct{}, 1)
+		benchGoroutines(b, 16, func(n int) {
+			for range n {
+				c <- struct{}{}
+				runtime.Gosched()
+				<-c
+			}
+		})
+	})
+}
+
+// One operation: acquire and release one of four places that nobody else wants.
+func BenchmarkSemaphore(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			sem := asyncio.NewSemaphore(4)
+			for b.Loop() {
+				if err := sem.Acquire(ctx); err != nil {
+					return err
+				}
+				sem.Release()
+			}
+			return nil
+		})
+	})
+	b.Run("x.sync.semaphore", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx := b.Context()
+		sem := semaphore.NewWeighted(4)
+		for b.Loop() {
+			if err := sem.Acquire(ctx, 1); err != nil {
+				b.Fatal(err)
+			}
+			sem.Release(1)
+		}
+	})
+	b.Run("channel", func(b *testing.B) {
+		b.ReportAllocs()
+		c := make(chan struct{}, 4)
+		for b.Loop() {
+			c <- struct{}{}
+			<-c
+		}
+	})
+}
+
+// One operation: one of 16 workers acquires one of four places, gives way once
+// while it holds it, and releases it.
+func BenchmarkSemaphoreContended16(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		sem := asyncio.NewSemaphore(4)
+		held, waits := 0, 0
+		benchTasks(b, 16, func(ctx context.Context, n int) error {
+			for range n {
+				before := held
+				if err := sem.Acquire(ctx); err != nil {
+					return err
+				}
+				if held != before { // somebody else came first
+					waits++
+				}
+				held++
+				if err := asyncio.Sleep(ctx, 0); err != nil {
+					return err
+				}
+				sem.Release()
+			}
+			return nil
+		})
+		b.ReportMetric(float64(waits)/float64(b.N), "waits/op")
+	})
+	b.Run("x.sync.semaphore", func(b *testing.B) {
+		ctx := b.Context()
+		sem := semaphore.NewWeighted(4)
+		benchGoroutines(b, 16, func(n int) {
+			for range n {
+				if err := sem.Acquire(ctx, 1); err != nil {
+					b.Error(err)
+				}
+				runtime.Gosched()
+				sem.Release(1)
+			}
+		})
+	})
+	b.Run("channel", func(b *testing.B) {
+		c := make(chan struct{}, 4)
+		benchGoroutines(b, 16, func(n int) {
+			for range n {
+				c <- struct{}{}
+				runtime.Gosched()
+				<-c
+			}
+		})
+	})
+}
+
+// One operation: there and back. One worker sets an event and waits for
+// another one, which a second worker sets when it has seen the first.
+func BenchmarkEvent(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		var ping, pong asyncio.Event
+		benchRun(b, func(ctx context.Context) error {
+			echo := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				for {
+					if err := ping.Wait(ctx); err != nil {
+						return err
+					}
+					ping.Clear()
+					pong.Set()
+				}
+			}))
+			for b.Loop() {
+				ping.Set()
+				if err := pong.Wait(ctx); err != nil {
+					return err
+				}
+				pong.Clear()
+			}
+			echo.Cancel()
+			return nil
+		})
+	})
+	b.Run("channel", func(b *testing.B) {
+		b.ReportAllocs()
+		ping, pong := make(chan struct{}), make(chan struct{})
+		go func() {
+			for range ping {
+				pong <- struct{}{}
+			}
+		}()
+		for b.Loop() {
+			ping <- struct{}{}
+			<-pong
+		}
+		close(ping)
+	})
+}
+
+// One operation: wake all of the 1,000 workers that wait for one event, until
+// each has run and waits again.
+func BenchmarkEventBroadcast1000(b *testing.B) {
+	const n = 1000
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			var ev asyncio.Event
+			woken := 0
+			tasks := make([]*asyncio.Task[asyncio.None], n)
+			for i := range tasks {
+				tasks[i] = asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+					for {
+						if err := ev.Wait(ctx); err != nil {
+							return err
+						}
+						woken++
+					}
+				}))
+			}
+			if err := asyncio.Sleep(ctx, 0); err != nil { // all of them come to ev.Wait
+				return err
+			}
+			for b.Loop() {
+				ev.Set()
+				ev.Clear()
+				if err := asyncio.Sleep(ctx, 0); err != nil { // resumed after the last of them
+					return err
+				}
+			}
+			benchExpect(b, "wake-ups", woken, n*b.N)
+			benchReportEach(b, n, "waiter")
+			for _, t := range tasks {
+				t.Cancel()
+			}
+			return nil
+		})
+	})
+	b.Run("close.channel", func(b *testing.B) {
+		b.ReportAllocs()
+		var event atomic.Pointer[chan struct{}]
+		var woken atomic.Int64
+		var waiting, ended sync.WaitGroup
+		renew := func() { c := make(chan struct{}); event.Store(&c) }
+		renew()
+		waiting.Add(n)
+		stop := false
+		for range n {
+			ended.Go(func() {
+				for {
+					c := event.Load()
+					waiting.Done()
+					<-*c
+					if stop {
+						return
+					}
+					woken.Add(1)
+				}
+			})
+		}
+		waiting.Wait()
+		for b.Loop() {
+			old := event.Load()
+			renew()
+			waiting.Add(n)
+			close(*old)
+			waiting.Wait()
+		}
+		benchExpect(b, "wake-ups", int(woken.Load()), n*b.N)
+		benchReportEach(b, n, "waiter")
+		stop = true
+		close(*event.Load())
+		ended.Wait()
+	})
+	b.Run("sync.Cond", func(b *testing.B) {
+		b.ReportAllocs()
+		var mu sync.Mutex
+		wake, allWait := sync.NewCond(&mu), sync.NewCond(&mu)
+		round, waiting, woken := 0, 0, 0
+		var ended sync.WaitGroup
+		for range n {
+			ended.Go(func() {
+				mu.Lock()
+				defer mu.Unlock()
+				for seen := 0; ; woken++ {
+					if waiting++; waiting == n {
+						allWait.Signal()
+					}
+					for round == seen {
+						wake.Wait()
+					}
+					if round < 0 {
+						return
+					}
+					seen = round
+				}
+			})
+		}
+		mu.Lock()
+		for waiting < n {
+			allWait.Wait()
+		}
+		for b.Loop() {
+			round++
+			waiting = 0
+			wake.Broadcast()
+			for waiting < n {
+				allWait.Wait()
+			}
+		}
+		benchExpect(b, "wake-ups", woken, n*b.N)
+		benchReportEach(b, n, "waiter")
+		round = -1
+		wake.Broadcast()
+		mu.Unlock()
+		ended.Wait()
+	})
+}
+
+// One operation: there and back. Two workers share a condition and a variable
+// that says whose turn it is; each waits for its own turn and gives the other
+// one its turn.
+func BenchmarkCondition(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			cond := asyncio.NewCondition(&asyncio.Lock{})
+			turn, turns := 0, 0
+			take := func(ctx context.Context, me int) error {
+				if err := cond.Acquire(ctx); err != nil {
+					return err
+				}
+				defer cond.Release()
+				for turn != me {
+					if err := cond.Wait(ctx); err != nil {
+						return err
+					}
+				}
+				turns++
+				turn = 1 - me
+				cond.Notify(1)
+				return nil
+			}
+			other := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				for {
+					if err := take(ctx, 1); err != nil {
+						return err
+					}
+				}
+			}))
+			for b.Loop() {
+				if err := take(ctx, 0); err != nil {
+					return err
+				}
+			}
+			if turns < 2*b.N-1 {
+				b.Fatalf("turns: got %d, want %d", turns, 2*b.N-1)
+			}
+			other.Cancel()
+			return nil
+		})
+	})
+	b.Run("sync.Cond", func(b *testing.B) {
+		b.ReportAllocs()
+		var mu sync.Mutex
+		cond := sync.NewCond(&mu)
+		turn, turns := 0, 0
+		take := func(me int) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			for turn == 1-me {
+				cond.Wait()
+			}
+			if turn < 0 {
+				return false
+			}
+			turns++
+			turn = 1 - me
+			cond.Signal()
+			return true
+		}
+		var ended sync.WaitGroup
+		ended.Go(func() {
+			for take(1) {
+			}
+		})
+		for b.Loop() {
+			take(0)
+		}
+		mu.Lock()
+		if turns < 2*b.N-1 {
+			b.Fatalf("turns: got %d, want %d", turns, 2*b.N-1)
+		}
+		turn = -1
+		cond.Signal()
+		mu.Unlock()
+		ended.Wait()
+	})
+}

@@ -1,0 +1,281 @@
+package asyncio_test
+
+import (
+	"context"
+	"iter"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// benchAnswer is the job of the tasks and goroutines below: it returns a value at once.
+func benchAnswer(context.Context) (int, error) { return 42, nil }
+
+// One operation: create a task, and await its result, before the next one.
+//
+// iter.Pull is the limit: make a coroutine, run it to its end, no loop.
+func BenchmarkCreateAwait(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			sum := 0
+			for b.Loop() {
+				v, err := asyncio.CreateTask(ctx, benchAnswer).Await(ctx)
+				if err != nil {
+					return err
+				}
+				sum += v
+			}
+			benchExpect(b, "sum of the results", sum, 42*b.N)
+			return nil
+		})
+	})
+	b.Run("iter.Pull", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx, sum := b.Context(), 0
+		for b.Loop() {
+			next, stop := iter.Pull(func(yield func(int) bool) {
+				v, _ := benchAnswer(ctx)
+				sum += v
+			})
+			next()
+			stop()
+		}
+		benchExpect(b, "sum of the results", sum, 42*b.N)
+	})
+	b.Run("goroutine+WaitGroup", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx, sum := b.Context(), 0
+		for b.Loop() {
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				v, _ := benchAnswer(ctx)
+				sum += v
+			})
+			wg.Wait()
+		}
+		benchExpect(b, "sum of the results", sum, 42*b.N)
+	})
+	b.Run("goroutine+channel", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx, sum := b.Context(), 0
+		for b.Loop() {
+			c := make(chan int, 1)
+			go func() {
+				v, _ := benchAnswer(ctx)
+				c <- v
+			}()
+			sum += <-c
+		}
+		benchExpect(b, "sum of the results", sum, 42*b.N)
+	})
+	b.Run("errgroup", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx, sum := b.Context(), 0
+		for b.Loop() {
+			var g errgroup.Group
+			g.Go(func() error {
+				v, err := benchAnswer(ctx)
+				sum += v
+				return err
+			})
+			if err := g.Wait(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		benchExpect(b, "sum of the results", sum, 42*b.N)
+	})
+}
+
+// One operation: start 1,000 concurrent jobs, wait for all, and have their
+// results in order. The first asyncio way gathers tasks it made itself, the
+// second hands the coroutines to Gather, which makes the tasks.
+func BenchmarkGather1000(b *testing.B) {
+	const n = 1000
+	check := func(b *testing.B, results []int) {
+		sum := 0
+		for _, v := range results {
+			sum += v
+		}
+		benchExpect(b, "sum of the results", sum, 42*n)
+		benchReportEach(b, n, "task")
+	}
+	b.Run("asyncio.tasks", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			var results []int
+			tasks := make([]*asyncio.Task[int], n)
+			for b.Loop() {
+				for i := range tasks {
+					tasks[i] = asyncio.CreateTask(ctx, benchAnswer)
+				}
+				var err error
+				if results, err = asyncio.Gather(ctx, tasks...).Await(ctx); err != nil {
+					return err
+				}
+			}
+			check(b, results)
+			return nil
+		})
+	})
+	b.Run("asyncio.coroutines", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			var results []int
+			coros := make([]asyncio.Coro[int], n)
+			for i := range coros {
+				coros[i] = benchAnswer
+			}
+			for b.Loop() {
+				var err error
+				if results, err = asyncio.Gather(ctx, coros...).Await(ctx); err != nil {
+					return err
+				}
+			}
+			check(b, results)
+			return nil
+		})
+	})
+	b.Run("goroutine+WaitGroup", func(b *testing.B) {
+		b.ReportAllocs()
+		ctx := b.Context()
+		var results []int
+		for b.Loop() {
+			results = make([]int, n)
+			var wg sync.WaitGroup
+			for i := range n {
+				wg.Go(func() { results[i], _ = benchAnswer(ctx) })
+			}
+			wg.Wait()
+		}
+		check(b, results)
+	})
+	b.Run("errgroup", func(b *testing.B) {
+		b.ReportAllocs()
+		var results []int
+		for b.Loop() {
+			results = make([]int, n)
+			g, ctx := errgroup.WithContext(b.Context())
+			for i := range n {
+				g.Go(func() (err error) {
+					results[i], err = benchAnswer(ctx)
+					return err
+				})
+			}
+			if err := g.Wait(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		check(b, results)
+	})
+}
+
+// One operation: a group of 1,000 concurrent jobs without results, from its
+// opening to its end.
+func BenchmarkTaskGroup1000(b *testing.B) {
+	const n = 1000
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			ran := 0
+			job := func(context.Context) error { ran++; return nil }
+			for b.Loop() {
+				err := asyncio.WithTaskGroup(ctx, func(_ context.Context, tg *asyncio.TaskGroup) error {
+					for range n {
+						tg.Go(job)
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			benchExpect(b, "jobs run", ran, n*b.N)
+			benchReportEach(b, n, "task")
+			return nil
+		})
+	})
+	b.Run("errgroup", func(b *testing.B) {
+		b.ReportAllocs()
+		var mu sync.Mutex // a goroutine needs one to count
+		ran := 0
+		job := func() error { mu.Lock(); ran++; mu.Unlock(); return nil }
+		for b.Loop() {
+			g, _ := errgroup.WithContext(b.Context())
+			for range n {
+				g.Go(job)
+			}
+			if err := g.Wait(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		benchExpect(b, "jobs run", ran, n*b.N)
+		benchReportEach(b, n, "task")
+	})
+}
+
+// One operation: start a job, wait for its result for an hour at most, get it
+// long before, and take the deadline back.
+func BenchmarkWaitFor(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			sum := 0
+			for b.Loop() {
+				v, err := asyncio.WaitFor(ctx, asyncio.CreateTask(ctx, benchAnswer), time.Hour)
+				if err != nil {
+					return err
+				}
+				sum += v
+			}
+			benchExpect(b, "sum of the results", sum, 42*b.N)
+			return nil
+		})
+	})
+	b.Run("context.WithTimeout+channel", func(b *testing.B) {
+		b.ReportAllocs()
+		sum := 0
+		for b.Loop() {
+			ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+			c := make(chan int, 1)
+			go func() {
+				v, _ := benchAnswer(ctx)
+				c <- v
+			}()
+			select {
+			case v := <-c:
+				sum += v
+			case <-ctx.Done():
+				b.Fatal(ctx.Err())
+			}
+			cancel()
+		}
+		benchExpect(b, "sum of the results", sum, 42*b.N)
+	})
+}
+
+// One operation: a scope that must end within an hour, in which the task gives
+// way once, and which ends long before.
+func BenchmarkTimeout(b *testing.B) {
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			body := func(ctx context.Context, _ *asyncio.TimeoutScope) error { return asyncio.Sleep(ctx, 0) }
+			for b.Loop() {
+				if err := asyncio.Timeout(ctx, time.Hour, body); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	b.Run("context.WithTimeout", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+			if ctx.Err() == nil {
+				runtime.Gosched()
+			}
+			cancel()
+		}
+	})
+}
