@@ -157,6 +157,12 @@ func (l *Loop) idleVirtual() error {
 		l.clock.now = max(l.clock.now, when)
 		return nil
 	}
+	for w := l.watches.head; w != nil; w = w.next {
+		if _, ok := w.run.(*watch).ctx.Deadline(); ok { // it will be done, in real time
+			l.wait(Never)
+			return nil
+		}
+	}
 	return l.deadlock()
 }
 

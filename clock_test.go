@@ -71,6 +71,16 @@ func TestADeadlockInTheCleanUpIsAnErrorToo(t *testing.T) {
 	require.ErrorIs(t, err, asyncio.ErrDeadlock)
 }
 
+func TestVirtualTimeWaitsForTheDeadlineOfAContextBeforeItIsADeadlock(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_ = asyncio.Sleep(ctx, time.Hour)
+		ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		return new(asyncio.Event).Wait(ctx)
+	}), asyncio.WithVirtualTime())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 func TestTheRealClockIsNeverEarly(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)

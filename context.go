@@ -127,6 +127,10 @@ type watch struct {
 	task   *task
 	ctx    context.Context
 	hit    bool // it cancelled the waiting
+
+	// Task.Cancel was called meanwhile, which goes before the context.
+	cancelled bool
+	cause     error
 }
 
 // suspendWatching is suspend under a context that is not simply a task's own.
@@ -136,29 +140,38 @@ func (t *task) suspendWatching(ctx context.Context) error {
 		t.coro.Suspend()
 		return nil
 	}
-	if ctx.Err() != nil {
-		t.cancelWait(contextCause(ctx))
-		t.coro.Suspend()
-		return contextError(ctx)
-	}
 	w := &watch{task: t, ctx: ctx}
 	w.waiter.run = w
+	t.watch = w
 	t.loop.watches.push(&w.waiter)
-	stop := context.AfterFunc(ctx, func() { t.loop.post(w) })
+	var stop func() bool
+	if ctx.Err() == nil {
+		stop = context.AfterFunc(ctx, func() { t.loop.post(w) })
+	} else {
+		w.run()
+		w.hit = true // a task that only gives way has nothing to cancel
+	}
 	defer func() { // deferred, since the task may be unwound
-		stop()
+		t.watch = nil
 		w.unlink()
+		if stop != nil {
+			stop()
+		}
 	}()
 	t.coro.Suspend()
-	if w.hit {
+	switch {
+	case !w.hit:
+		return nil
+	case w.cancelled:
+		return newCancelled(w.cause)
+	default:
 		return contextError(ctx)
 	}
-	return nil
 }
 
 // run cancels the suspension if it still lasts and its context is done.
 func (w *watch) run() {
-	if w.q != nil && !w.hit && w.ctx.Err() != nil {
+	if w.q != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
 		w.hit = w.task.cancelWait(contextCause(w.ctx))
 	}
 }

@@ -29,6 +29,9 @@ func Bind[A, T any](f func(context.Context, A) (T, error), a A) Coro[T] {
 
 // Do makes a coroutine of a function that returns nothing but an error.
 func Do(f func(ctx context.Context) error) Coro[None] {
+	if f == nil {
+		return nil
+	}
 	return func(ctx context.Context) (None, error) { return None{}, f(ctx) }
 }
 

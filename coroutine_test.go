@@ -153,3 +153,36 @@ func TestAwaitablesAndTasksServeWithoutTheirTypes(t *testing.T) {
 		assert.False(t, waitables[0].Cancel())
 	})
 }
+
+func TestAnyLetsAwaitablesOfDifferentTypesBeGathered(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		f := asyncio.NewFuture[bool](asyncio.RunningLoop(ctx))
+		task := asyncio.CreateTask(ctx, answer(time.Second, "one"))
+		task.AddDoneCallback(func(*asyncio.Task[string]) { _ = f.SetResult(true) })
+		got, err := asyncio.Gather(ctx, asyncio.Any(f), asyncio.Any(task), asyncio.Any(answer(0, 1))).Await(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, []any{true, "one", 1}, got)
+
+		v, err := asyncio.Any(answer(0, 1)).Await(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, any(1), v)
+		v, err = asyncio.WaitFor(ctx, asyncio.Any(answer(0, "two")), time.Second)
+		require.NoError(t, err)
+		assert.Equal(t, any("two"), v)
+	})
+}
+
+func TestAnyIsTheSameTaskAllTheSame(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
+		gathered := asyncio.GatherResults(ctx, asyncio.Any(task), asyncio.Any(failing(0, errBoom)), asyncio.Any(task))
+		giveWay(ctx, 1)
+		task.Cancel()
+		got, err := gathered.Await(ctx)
+		require.NoError(t, err)
+		assert.ErrorIs(t, got[0].Err, asyncio.ErrCancelled)
+		assert.Equal(t, errBoom, got[1].Err)
+		assert.ErrorIs(t, got[2].Err, asyncio.ErrCancelled)
+		assert.Nil(t, got[1].Value)
+	})
+}

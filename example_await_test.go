@@ -272,3 +272,13 @@ func ExampleExceptionGroup() {
 	// unhandled errors in a TaskGroup [not found]
 	// true
 }
+
+func ExampleAny() {
+	runExample(func(ctx context.Context) error {
+		number := asyncio.Coro[int](func(context.Context) (int, error) { return 42, nil })
+		values, err := asyncio.Gather(ctx, asyncio.Any(asyncio.Bind(fetch, "page")), asyncio.Any(number)).Await(ctx)
+		fmt.Println(values...)
+		return err
+	})
+	// Output: <page> 42
+}

@@ -96,8 +96,23 @@ func TestAwaitingAnotherLoopsFutureIsAnError(t *testing.T) {
 	other := asyncio.NewLoop()
 	defer other.Close()
 	inTurn(t, func(ctx context.Context) {
-		_, err := asyncio.NewFuture[int](other).Await(ctx)
+		f := asyncio.NewFuture[int](other)
+		_, err := f.Await(ctx)
 		assert.ErrorIs(t, err, asyncio.ErrForeignLoop)
+		_, err = asyncio.Gather(ctx, f).Await(ctx)
+		assert.ErrorIs(t, err, asyncio.ErrForeignLoop)
+		_, err = asyncio.Shield(ctx, f).Await(ctx)
+		assert.ErrorIs(t, err, asyncio.ErrForeignLoop)
+		_, _, err = asyncio.Wait(ctx, []asyncio.Waitable{newFuture[int](ctx), f})
+		assert.ErrorIs(t, err, asyncio.ErrForeignLoop)
+		for _, d := range []time.Duration{0, time.Second} {
+			_, err = asyncio.WaitFor(ctx, f, d)
+			assert.ErrorIs(t, err, asyncio.ErrForeignLoop)
+		}
+		for _, err = range asyncio.AsCompleted(ctx, f) {
+			assert.ErrorIs(t, err, asyncio.ErrForeignLoop)
+		}
+		assert.False(t, f.Done(), "it is left alone")
 	})
 }
 

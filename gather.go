@@ -46,6 +46,10 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 	l := RunningLoop(ctx)
 	out := NewFuture[R](l)
 	sources := startAll[T](ctx, aws)
+	if foreign(l, sources) {
+		out.future.finish(ErrForeignLoop)
+		return out
+	}
 	g := &gathering{outer: &out.future, keepErrors: keepErrors, nodes: make([]gatherNode, 0, len(sources))}
 	g.collect = func() { out.value = collect(sources) }
 	for _, s := range sources {

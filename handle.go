@@ -54,7 +54,8 @@ func (h *TimerHandle) run() {
 	}
 }
 
-func (l *Loop) newHandle(fn func()) *Handle {
+// handle makes the handle of a callback, or panics if there can be none.
+func (l *Loop) handle(fn func()) Handle {
 	l.check()
 	if fn == nil {
 		panic("asyncio: nil callback")
@@ -62,5 +63,5 @@ func (l *Loop) newHandle(fn func()) *Handle {
 	if l.closed {
 		panic("asyncio: event loop is closed")
 	}
-	return &Handle{loop: l, fn: fn}
+	return Handle{loop: l, fn: fn}
 }

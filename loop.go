@@ -81,7 +81,7 @@ func (l *Loop) AllTasks() []AnyTask {
 // before. It panics if the loop is closed. A panic in fn is reported to the
 // exception handler. It is asyncio's call_soon.
 func (l *Loop) CallSoon(fn func()) *Handle {
-	h := l.newHandle(fn)
+	h := new(l.handle(fn))
 	l.push(h)
 	return h
 }
@@ -96,7 +96,7 @@ func (l *Loop) CallLater(d time.Duration, fn func()) *TimerHandle {
 // at the same instant are made in the order in which they were asked for. It is
 // asyncio's call_at.
 func (l *Loop) CallAt(when time.Duration, fn func()) *TimerHandle {
-	h := &TimerHandle{Handle: *l.newHandle(fn), when: when}
+	h := &TimerHandle{Handle: l.handle(fn), when: when}
 	h.timer.Value = h
 	if when != Never {
 		l.timers.Set(&h.timer, when)

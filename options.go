@@ -27,7 +27,7 @@ func WithSlowCallbackDuration(d time.Duration) Option { return func(c *config) {
 // is ready: an hour's sleep takes none. When there is no timer either, and main
 // still waits, the run ends with a *DeadlockError. While a function that
 // ToThread started is running, time stands still. Deadlines of contexts are in
-// real time; use Timeout.
+// real time, and are waited for when nothing else is left; use Timeout.
 func WithVirtualTime() Option { return func(c *config) { c.virtual = true } }
 
 // WithExceptionHandler sets what is called, on the loop's goroutine, with errors

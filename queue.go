@@ -8,11 +8,11 @@ import (
 )
 
 // A Queue hands values from tasks that put to tasks that get, in the order in which
-// they were put. The zero Queue is empty and unbounded. It is asyncio.Queue.
+// they were put. It must be made by NewQueue. It is asyncio.Queue.
 //
 // It is for tasks of one loop; other goroutines reach it through CallSoonThreadsafe.
 type Queue[T any] struct {
-	items      store[T] // nil: empty, and a fifo
+	items      store[T]
 	maxsize    int
 	getters    waitq
 	putters    waitq
@@ -37,7 +37,7 @@ func NewQueue[T any](maxsize int) *Queue[T] {
 // QSize returns the number of values in the queue.
 func (q *Queue[T]) QSize() int {
 	if q.items == nil {
-		return 0
+		panic("asyncio: queue was not made by its New function")
 	}
 	return q.items.len()
 }
@@ -50,7 +50,7 @@ func (q *Queue[T]) MaxSize() int { return q.maxsize }
 func (q *Queue[T]) Empty() bool { return q.QSize() == 0 }
 
 // Full reports whether there is no room.
-func (q *Queue[T]) Full() bool { return q.maxsize > 0 && q.QSize() >= q.maxsize }
+func (q *Queue[T]) Full() bool { return q.QSize() >= q.maxsize && q.maxsize > 0 }
 
 // Put puts v in. It suspends while the queue is full. It returns ErrQueueShutDown after
 // Shutdown, and otherwise the error of a cancellation; in both cases v was not put in.
@@ -70,8 +70,6 @@ func (q *Queue[T]) PutNowait(v T) error {
 		return ErrQueueShutDown
 	case q.Full():
 		return ErrQueueFull
-	case q.items == nil:
-		q.items = &fifo[T]{}
 	}
 	q.items.put(v)
 	q.unfinished++
@@ -164,8 +162,8 @@ func (s *fifo[T]) put(v T)  { s.PushBack(v) }
 func (s *fifo[T]) get() T   { return s.PopFront() }
 func (s *fifo[T]) len() int { return s.Len() }
 
-// A LifoQueue is a Queue that gives the value that was put in last. It is
-// asyncio.LifoQueue.
+// A LifoQueue is a Queue that gives the value that was put in last. It must be made by
+// NewLifoQueue. It is asyncio.LifoQueue.
 type LifoQueue[T any] struct{ Queue[T] }
 
 // NewLifoQueue makes a queue that holds maxsize values at most, or any number.
@@ -192,6 +190,9 @@ func NewPriorityQueue[T cmp.Ordered](maxsize int) *PriorityQueue[T] {
 // NewPriorityQueueFunc is NewPriorityQueue for values that compare orders, in the way of
 // cmp.Compare.
 func NewPriorityQueueFunc[T any](maxsize int, compare func(a, b T) int) *PriorityQueue[T] {
+	if compare == nil {
+		panic("asyncio: nil comparison")
+	}
 	return &PriorityQueue[T]{Queue[T]{items: &priority[T]{compare: compare}, maxsize: maxsize}}
 }
 

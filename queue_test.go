@@ -70,7 +70,6 @@ func TestQueuesGiveValuesInTheirOrder(t *testing.T) {
 		want []int
 	}{
 		"Queue":             {asyncio.NewQueue[int](0), []int{3, 1, 2, 1}},
-		"zero Queue":        {new(asyncio.Queue[int]), []int{3, 1, 2, 1}},
 		"LifoQueue":         {asyncio.NewLifoQueue[int](0), []int{1, 2, 1, 3}},
 		"PriorityQueue":     {asyncio.NewPriorityQueue[int](0), []int{1, 1, 2, 3}},
 		"PriorityQueueFunc": {asyncio.NewPriorityQueueFunc(0, func(a, b int) int { return cmp.Compare(b, a) }), []int{3, 2, 1, 1}},
@@ -342,7 +341,6 @@ func TestQueueShutdownImmediateEmptiesIt(t *testing.T) {
 		"Queue":         asyncio.NewQueue[int](0),
 		"LifoQueue":     &asyncio.NewLifoQueue[int](0).Queue,
 		"PriorityQueue": &asyncio.NewPriorityQueue[int](0).Queue,
-		"zero Queue":    {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTurn(t, func(ctx context.Context) {
@@ -376,11 +374,16 @@ func TestQueueShutdownImmediateEmptiesIt(t *testing.T) {
 			join(ctx, joiner)
 		})
 	})
-	t.Run("zero Queue that was never used", func(t *testing.T) {
-		var q asyncio.Queue[int]
-		q.Shutdown(true)
-		_, err := q.GetNowait()
-		assert.ErrorIs(t, err, asyncio.ErrQueueShutDown)
+}
+
+func TestAQueueOrBarrierThatWasNotMadeByItsFunctionPanics(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		made := "asyncio: queue was not made by its New function"
+		assert.PanicsWithValue(t, made, func() { _ = new(asyncio.Queue[int]).PutNowait(1) })
+		assert.PanicsWithValue(t, made, func() { _ = new(asyncio.LifoQueue[int]).Put(ctx, 1) })
+		assert.PanicsWithValue(t, made, func() { _, _ = new(asyncio.PriorityQueue[int]).Get(ctx) })
+		assert.Panics(t, func() { asyncio.NewPriorityQueueFunc[int](0, nil) })
+		assert.Panics(t, func() { _, _ = new(asyncio.Barrier).Wait(ctx) })
 	})
 }
 

@@ -8,7 +8,11 @@ import "context"
 // suspend. It is asyncio.shield.
 func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	inner := aw.start(ctx)
-	out := NewFuture[T](inner.core().loop)
+	out := NewFuture[T](RunningLoop(ctx))
+	if inner.core().loop != out.future.loop {
+		out.future.finish(ErrForeignLoop)
+		return out
+	}
 	s := &shielding{inner: inner.core(), outer: &out.future}
 	s.copy = func() { out.value = inner.result() }
 	s.waiter.run = s

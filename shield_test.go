@@ -70,13 +70,15 @@ func TestShieldIsCancelledWithWhatItShields(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		inner := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		shielded := asyncio.Shield(ctx, inner)
-		inner.Cancel()
+		inner.CancelCause(errBoom)
 		assert.ErrorIs(t, errOf[int](ctx, shielded), asyncio.ErrCancelled)
 		assert.True(t, shielded.Cancelled())
 
 		shielded = asyncio.Shield(ctx, inner)
 		assert.True(t, shielded.Cancelled(), "what is cancelled already")
-		assert.ErrorIs(t, errOf[int](ctx, shielded), asyncio.ErrCancelled)
+		err := errOf[int](ctx, shielded)
+		assert.ErrorIs(t, err, asyncio.ErrCancelled)
+		assert.ErrorIs(t, err, errBoom, "the cause")
 	})
 }
 

@@ -3,7 +3,8 @@ package asyncio
 import "context"
 
 // A Barrier holds tasks back until there are enough of them, and then lets them all go.
-// It can be used again and again. It is asyncio.Barrier.
+// It can be used again and again. It must be made by NewBarrier. It is
+// asyncio.Barrier.
 type Barrier struct {
 	cond    Condition // the state has changed
 	parties int
@@ -32,6 +33,9 @@ func NewBarrier(parties int) *Barrier {
 // before. It returns ErrBrokenBarrier if the barrier is aborted, or is reset meanwhile,
 // and otherwise the error of a cancellation.
 func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
+	if b.parties == 0 {
+		panic("asyncio: Barrier was not made by NewBarrier")
+	}
 	err = b.cond.With(ctx, func(ctx context.Context) error {
 		if err := b.enter(ctx); err != nil {
 			return err
@@ -46,7 +50,7 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 		}
 		return b.fill(ctx)
 	})
-	return index, err
+	return valueUnless(err, index)
 }
 
 // enter waits while those of the round before leave.

@@ -141,6 +141,7 @@ type task struct {
 	waitingFor string // for the private waiting
 	sleep      timerq.Timer[runnable]
 	watched    context.Context // what the task's own context has to watch
+	watch      *watch          // of the context of this waiting, if it has to be watched
 
 	// Cancellation.
 	cancels     int   // requests not taken back
@@ -155,16 +156,12 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	if l.closed {
 		panic("asyncio: event loop is closed")
 	}
-	var o taskOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
 	l.lastID++
-	t.loop, t.custom, t.typed, t.id, t.name = l, t, typed, l.lastID, o.name
+	t.loop, t.custom, t.typed, t.id = l, t, typed, l.lastID
 	t.waiter.run = t
 	t.inherit(ctx)
 	l.tasks.add(t)
-	if !o.eager || !l.running.Load() {
+	if !t.configure(opts) || !l.running.Load() {
 		l.push(t)
 		return
 	}
@@ -174,6 +171,19 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.tasks.remove(t)
 		l.tasks.add(t)
 	}
+}
+
+// configure applies the options and reports whether the task is to start eagerly.
+func (t *task) configure(opts []TaskOption) (eager bool) {
+	if len(opts) == 0 {
+		return false
+	}
+	var o taskOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	t.name = o.name
+	return o.eager
 }
 
 // run makes a step of the task: it is what the ready queue holds.
@@ -247,8 +257,11 @@ func (t *task) cancel(cause error) bool {
 	t.cancelling = true
 	waited := t.cancelWait(cause)
 	t.cancelling = false
-	if !waited {
+	switch {
+	case !waited:
 		t.mustCancel, t.cancelCause = true, cause
+	case t.watch != nil:
+		t.watch.cancelled, t.watch.cause = true, cause
 	}
 	return true
 }

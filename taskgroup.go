@@ -65,9 +65,6 @@ func (tg *TaskGroup) protect(f func() error) (err error) {
 
 // Go creates a task in the group. See GroupTask.
 func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
-	if f == nil {
-		panic("asyncio: nil coroutine")
-	}
 	return GroupTask(tg, Do(f))
 }
 
@@ -81,16 +78,24 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 	case tg.aborting:
 		panic("asyncio: task group is shutting down")
 	}
-	t := CreateTask(tg.ctx, coro, opts...)
-	m := &groupTask{group: tg, task: &t.task}
-	m.done.run, m.member.run = m, m
-	tg.members.push(&m.member)
-	if t.Done() { // it started eagerly
-		m.run()
-	} else {
-		t.task.callbacks.push(&m.done)
+	if coro == nil {
+		panic("asyncio: nil coroutine")
 	}
-	return t
+	// The task and its membership are one allocation.
+	m := &struct {
+		Task[T]
+		groupTask
+	}{Task: Task[T]{coro: coro}}
+	m.group, m.groupTask.task = tg, &m.Task.task
+	m.done.run, m.member.run = &m.groupTask, &m.groupTask
+	m.Task.task.begin(tg.parent.loop, tg.ctx, &m.Task, opts)
+	tg.members.push(&m.member)
+	if m.Done() { // it started eagerly
+		m.groupTask.run()
+	} else {
+		m.core().callbacks.push(&m.done)
+	}
+	return &m.Task
 }
 
 // Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil,

@@ -4,17 +4,20 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
 // A TimeoutScope is the time limit of a body of code. It belongs to the task that
 // runs the body.
 type TimeoutScope struct {
-	task      *task
-	cancels   int // of the task, on entry
-	state     timeoutState
-	when      time.Duration
-	immediate *Handle      // expires the scope in this turn or the next
-	timer     *TimerHandle // or later
+	task    *task
+	cancels int // of the task, on entry
+	state   timeoutState
+	when    time.Duration
+	timer   timerq.Timer[runnable]
+	soon    bool // the scope itself is ready, to expire in the next turn
+	revoked int  // how often it is ready in vain, before that
 }
 
 type timeoutState uint8
@@ -37,11 +40,16 @@ func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context
 
 // TimeoutAt is Timeout with a limit in the loop's time. It is asyncio.timeout_at.
 func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
+	s := newTimeoutScope(ctx, when)
+	defer s.exit(&err) // deferred for a panic in body
+	return body(ctx, s)
+}
+
+func newTimeoutScope(ctx context.Context, when time.Duration) *TimeoutScope {
 	t := running(ctx)
 	s := &TimeoutScope{task: t, cancels: t.cancels}
 	s.schedule(when)
-	defer func() { s.exit(&err) }() // deferred for a panic in body
-	return body(ctx, s)
+	return s
 }
 
 // When returns the limit in the loop's time, or Never.
@@ -71,20 +79,37 @@ func (s *TimeoutScope) schedule(when time.Duration) {
 	switch l := s.task.loop; {
 	case when == Never:
 	case when <= l.Time():
-		s.immediate = l.CallSoon(s.expire)
+		s.soon = true
+		l.push(s)
 	default:
-		s.timer = l.CallAt(when, s.expire)
+		s.timer.Value = (*scopeTimer)(s)
+		l.timers.Set(&s.timer, when)
 	}
 }
 
 func (s *TimeoutScope) stop() {
-	if s.immediate != nil {
-		s.immediate.Cancel()
-		s.immediate = nil
+	s.task.loop.timers.Stop(&s.timer)
+	if s.soon {
+		s.soon = false
+		s.revoked++
 	}
-	if s.timer != nil {
-		s.timer.Cancel()
-		s.timer = nil
+}
+
+func (s *TimeoutScope) run() {
+	if s.revoked > 0 {
+		s.revoked--
+	} else if s.soon {
+		s.soon = false
+		s.expire()
+	}
+}
+
+// scopeTimer is a scope as the value of its timer.
+type scopeTimer TimeoutScope
+
+func (s *scopeTimer) run() {
+	if s.timer.Take() {
+		(*TimeoutScope)(s).expire()
 	}
 }
 
@@ -116,11 +141,9 @@ func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T,
 	if d <= 0 {
 		return waitForNothing(ctx, aw.start(ctx))
 	}
-	err = Timeout(ctx, d, func(ctx context.Context, _ *TimeoutScope) (err error) {
-		v, err = aw.Await(ctx)
-		return err
-	})
-	return valueUnless(err, v)
+	s := newTimeoutScope(ctx, running(ctx).loop.after(d))
+	defer s.exit(&err)
+	return aw.Await(ctx)
 }
 
 // waitForNothing is WaitFor with no time at all: what is not done is cancelled. A
@@ -129,7 +152,11 @@ func waitForNothing[T any](ctx context.Context, f source[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)
 	}
-	c := newCompletion(running(ctx), AllCompleted, 1)
+	t := running(ctx)
+	if f.core().loop != t.loop {
+		return v, ErrForeignLoop
+	}
+	c := newCompletion(t, AllCompleted, 1)
 	defer c.leave()
 	c.watch(f.core())
 	f.core().cancel(nil)

@@ -3,6 +3,7 @@ package asyncio
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,9 @@ func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pe
 		opt(&o)
 	}
 	ws = distinct(ws)
+	if foreign(t.loop, ws) {
+		return nil, nil, ErrForeignLoop
+	}
 	c := newCompletion(t, o.until, len(ws))
 	defer c.leave()
 	c.limit(o.timeout)
@@ -73,6 +77,11 @@ func distinct[W Waitable](ws []W) []W {
 		}
 	}
 	return once
+}
+
+// foreign reports whether one of ws belongs to another loop than l.
+func foreign[W Waitable](l *Loop, ws []W) bool {
+	return slices.ContainsFunc(ws, func(w W) bool { return w.core().loop != l })
 }
 
 // A completion wakes a task when enough of the futures that it watches are done.
@@ -138,28 +147,36 @@ func (c *completion) leave() {
 }
 
 // AsCompleted runs aws concurrently and yields them in the order in which they are
-// done: futures and tasks themselves, and for a coroutine the task made of it. To
-// Await what it yields does not suspend. If the waiting is cancelled it yields nil
-// and the error, and ends. It suspends between the iterations, but not for what is
-// done already. It is asyncio.as_completed.
+// done: futures and tasks themselves, and for a coroutine the task made of it, in the
+// call to AsCompleted. To Await what it yields does not suspend. If the waiting is
+// cancelled it yields nil and the error, and ends. It suspends between the iterations,
+// but not for what is done already. It can be iterated once. It is
+// asyncio.as_completed.
 func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2[Awaitable[T], error] {
 	return AsCompletedTimeout[T](ctx, Never, aws...)
 }
 
-// AsCompletedTimeout is AsCompleted with a limit on the time, from the beginning of
-// the iteration on. When it is over, what is done and was not yielded yet is
-// yielded, and then nil and ErrTimeout. Nothing is cancelled.
+// AsCompletedTimeout is AsCompleted with a limit on the time, from the call on. When it
+// is over, what is done and was not yielded yet is yielded, and then nil and ErrTimeout.
+// Nothing is cancelled.
 func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Duration, aws ...A) iter.Seq2[Awaitable[T], error] {
+	l := running(ctx).loop
+	a := &arrivals[T]{done: NewQueue[source[T]](0)}
+	left, err := a.begin(l, d, startAll[T](ctx, aws))
 	return func(yield func(Awaitable[T], error) bool) {
-		a := &arrivals[T]{}
 		defer a.leave()
-		left := a.begin(ctx, d, startAll[T](ctx, aws))
-		for ; left > 0; left-- {
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for left > 0 {
+			left--
 			f, err := a.done.Get(ctx)
 			if err == nil && f == nil {
 				err = ErrTimeout
 			}
 			if err != nil {
+				left = 0
 				yield(nil, err)
 				return
 			}
@@ -172,7 +189,7 @@ func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Durat
 
 // arrivals collects futures as they are done.
 type arrivals[T any] struct {
-	done  Queue[source[T]] // nil: the time is over
+	done  *Queue[source[T]] // nil in it: the time is over
 	todo  int
 	nodes []arrivalNode[T]
 	timer *TimerHandle
@@ -185,9 +202,11 @@ type arrivalNode[T any] struct {
 }
 
 // begin watches the sources and tells how many there are.
-func (a *arrivals[T]) begin(ctx context.Context, d time.Duration, sources []source[T]) int {
-	l := running(ctx).loop
+func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []source[T]) (n int, err error) {
 	sources = distinct(sources)
+	if foreign(l, sources) {
+		return 0, ErrForeignLoop
+	}
 	a.todo = len(sources)
 	a.nodes = make([]arrivalNode[T], len(sources))
 	for i, s := range sources {
@@ -199,7 +218,7 @@ func (a *arrivals[T]) begin(ctx context.Context, d time.Duration, sources []sour
 	if d != Never && a.todo > 0 {
 		a.timer = l.CallLater(d, a.expire)
 	}
-	return a.todo
+	return a.todo, nil
 }
 
 func (n *arrivalNode[T]) run() {

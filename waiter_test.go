@@ -397,3 +397,22 @@ func TestTenThousandWaitersAreCancelledInTheOrderInWhichTheyAreAsked(t *testing.
 		})
 	}
 }
+
+func TestCancelOfATaskWhoseContextHasJustEndedItsWaitGoesBeforeTheContextsError(t *testing.T) {
+	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
+		derived, cancel := context.WithDeadline(ctx, time.Unix(0, 0))
+		defer cancel()
+		var got error
+		task := spawn(ctx, func(context.Context) error {
+			got = wait(derived)
+			return got
+		})
+		giveWay(ctx, 1)
+		require.False(t, task.Done(), "the task is ready, but has not resumed")
+		task.CancelCause(errBoom)
+		join(ctx, task)
+		assert.ErrorIs(t, got, asyncio.ErrCancelled)
+		assert.ErrorIs(t, got, errBoom)
+		assert.True(t, task.Cancelled())
+	})
+}
