@@ -81,8 +81,8 @@ func CurrentTask(ctx context.Context) AnyTask {
 	return nil
 }
 
-// running returns the task that makes the call. Every suspension point asks
-// this first.
+// running returns the task that makes the call. Every suspension point asks this
+// first.
 func running(ctx context.Context) *task {
 	l := loopOf(ctx)
 	if l == nil || l.current == nil {
@@ -133,13 +133,8 @@ type watch struct {
 	cause     error
 }
 
-// suspendWatching is suspend under a context that is not simply a task's own.
+// suspendWatching is suspend under a context that has to be watched.
 func (t *task) suspendWatching(ctx context.Context) error {
-	ctx = watchedBy(ctx)
-	if ctx == nil {
-		t.coro.Suspend()
-		return nil
-	}
 	w := &watch{task: t, ctx: ctx}
 	w.waiter.run = w
 	t.watch = w

@@ -218,9 +218,15 @@ func (l *Loop) turn() error {
 		}
 	}
 	for n := l.ready.Len(); n > 0; n-- {
-		if r := l.ready.PopFront(); l.debug {
+		r := l.ready.PopFront()
+		switch t, ok := r.(*task); {
+		case l.debug:
 			l.runTimed(r)
-		} else {
+		case ok && t.coro != nil: // t.run(), short of a call: see task.direct
+			l.current = t
+			t.coro.Resume()
+			l.current = nil
+		default:
 			r.run()
 		}
 	}

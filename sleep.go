@@ -9,9 +9,20 @@ import (
 // one turn. It returns nil, or the error of a cancellation. It is asyncio.sleep.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := running(ctx)
-	if d <= 0 {
-		return t.yield(ctx)
+	if d > 0 {
+		return t.sleepFor(ctx, d)
 	}
+	t.loop.push(t)
+	var fromContext error
+	if t.direct(ctx) {
+		t.coro.Suspend()
+	} else {
+		fromContext = t.suspend(ctx)
+	}
+	return t.settle(fromContext, fromContext)
+}
+
+func (t *task) sleepFor(ctx context.Context, d time.Duration) error {
 	if when := t.loop.after(d); when != Never {
 		t.sleep.Value = (*sleeper)(t)
 		t.loop.timers.Set(&t.sleep, when)

@@ -109,7 +109,12 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 		q.push(w)
 		q.live++
 	}
-	fromContext := t.suspend(ctx)
+	var fromContext error
+	if t.direct(ctx) {
+		t.coro.Suspend()
+	} else {
+		fromContext = t.suspend(ctx)
+	}
 	var err error
 	if w.state == waitCancelled {
 		err = newCancelled(t.waitCause)
@@ -147,16 +152,21 @@ func (t *task) await(ctx context.Context, f *future) error {
 	}
 	switch {
 	case f.loop != t.loop:
-		return t.refuse(ctx, ErrForeignLoop)
+		return refuse(ctx, ErrForeignLoop)
 	case f == &t.future && !f.selfAwaited:
 		f.selfAwaited = true
-		return t.refuse(ctx, ErrAwaitSelf)
+		return refuse(ctx, ErrAwaitSelf)
 	case f.selfAwaited:
 		return ErrAwaitSelf
 	}
 	t.awaiting = f
 	f.callbacks.push(&t.waiter)
-	fromContext := t.suspend(ctx)
+	var fromContext error
+	if t.direct(ctx) {
+		t.coro.Suspend()
+	} else {
+		fromContext = t.suspend(ctx)
+	}
 	t.awaiting = nil
 	if f.state == pending { // the waiting was broken off, see task.cancel
 		return t.settle(nil, fromContext)
@@ -166,18 +176,11 @@ func (t *task) await(ctx context.Context, f *future) error {
 
 // refuse answers an await that cannot be. As in asyncio the task learns of it in the
 // next turn.
-func (t *task) refuse(ctx context.Context, reason error) error {
-	if err := t.yield(ctx); err != nil {
+func refuse(ctx context.Context, reason error) error {
+	if err := Sleep(ctx, 0); err != nil {
 		return err
 	}
 	return reason
-}
-
-// yield gives way to the loop for one turn.
-func (t *task) yield(ctx context.Context) error {
-	t.loop.push(t)
-	fromContext := t.suspend(ctx)
-	return t.settle(fromContext, fromContext)
 }
 
 // settle tells how a suspension ended: err is the outcome of the waiting,
@@ -185,9 +188,13 @@ func (t *task) yield(ctx context.Context) error {
 // of the task that found nothing to cancel is delivered here, unless the waiting
 // was cancelled anyway; and it goes before the context's error.
 func (t *task) settle(err, fromContext error) error {
-	if !t.mustCancel && fromContext == nil {
-		return err
+	if t.mustCancel || fromContext != nil {
+		return t.settleCancelled(err, fromContext)
 	}
+	return err
+}
+
+func (t *task) settleCancelled(err, fromContext error) error {
 	cancelled := isCancelled(err)
 	if t.mustCancel {
 		t.mustCancel = false
@@ -205,15 +212,24 @@ func (t *task) settle(err, fromContext error) error {
 // unwatched is the context of a suspension that only Task.Cancel interrupts.
 var unwatched = &taskContext{}
 
+// direct reports whether the task can be suspended by t.coro.Suspend alone, as it can in
+// the common case. After a switch the processor's guess of where each function returns
+// is wrong, so that every call between the switch and the task's own code costs as much
+// as a mispredicted branch. That is why the callers, and Loop.turn, leave such calls out.
+func (t *task) direct(ctx context.Context) bool {
+	c, ok := ctx.(*taskContext)
+	return ok && c.watched == nil && !t.mustCancel
+}
+
 // suspend gives control to the loop until something makes t ready. The error is
 // that of ctx if ctx is done and the waiting was cancelled for it.
 func (t *task) suspend(ctx context.Context) error {
 	if t.mustCancel && t.cancelWait(t.cancelCause) {
 		t.mustCancel = false
 	}
-	if tc, ok := ctx.(*taskContext); !ok || tc.watched != nil {
-		return t.suspendWatching(ctx)
+	if t.direct(ctx) || watchedBy(ctx) == nil {
+		t.coro.Suspend()
+		return nil
 	}
-	t.coro.Suspend()
-	return nil
+	return t.suspendWatching(watchedBy(ctx))
 }
