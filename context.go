@@ -76,7 +76,7 @@ func RunningLoop(ctx context.Context) *Loop {
 // asyncio.current_task.
 func CurrentTask(ctx context.Context) AnyTask {
 	if l := loopOf(ctx); l != nil && l.current != nil {
-		return l.current.typed
+		return l.current.typed()
 	}
 	return nil
 }

@@ -100,6 +100,6 @@ type AnyTask interface {
 	Cancelling() int
 	Uncancel() int
 
-	// invoke runs the coroutine and keeps its value.
-	invoke(ctx context.Context) error
+	customFuture
+	invoke(ctx context.Context) error // runs the coroutine and keeps its value
 }

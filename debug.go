@@ -22,7 +22,7 @@ func (l *Loop) checkGoroutine() {
 	}
 	want := l.goroutine
 	if t := l.current; t != nil {
-		want = t.goroutine
+		want = t.coro.Goroutine
 	}
 	if goroutineID() != want {
 		panic("asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe")

@@ -121,7 +121,7 @@ type future struct {
 	// error that its coroutine ended with; as in asyncio, who asks first gets
 	// that, and who asks later gets a new one.
 	err   error
-	cause error // of the cancellation
+	cause error // that Cancel was given, if it was not passed on to something else
 
 	callbacks waitq
 	custom    customFuture

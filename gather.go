@@ -144,10 +144,7 @@ func (g *gathering) cancelledError() error {
 	if last.state == cancelled {
 		return last.take()
 	}
-	if t, ok := last.custom.(*task); ok {
-		return newCancelled(t.cancelCause)
-	}
-	return ErrCancelled
+	return newCancelled(last.cause)
 }
 
 // cancel cancels the children. The outer future ends when they have.

@@ -72,7 +72,7 @@ func (l *Loop) AllTasks() []AnyTask {
 	l.check()
 	all := make([]AnyTask, 0, l.tasks.n)
 	for t := l.tasks.head; t != nil; t = t.next {
-		all = append(all, t.typed)
+		all = append(all, t.typed())
 	}
 	return all
 }

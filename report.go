@@ -62,7 +62,7 @@ type unseen struct {
 func (l *Loop) track(f *future, err error) *unseen {
 	u := &unseen{loop: l, err: err}
 	u.waiter.run = u
-	if t, ok := f.custom.(*task); ok {
+	if t, ok := f.custom.(AnyTask); ok {
 		u.task = t.Name()
 	}
 	l.unseen.push(&u.waiter)

@@ -73,7 +73,7 @@ func (t *Task[T]) CancelCause(cause error) bool {
 
 // Cancelling returns the number of requests to cancel t that were not taken
 // back.
-func (t *Task[T]) Cancelling() int { return t.task.cancels }
+func (t *Task[T]) Cancelling() int { return int(t.task.cancels) }
 
 // Uncancel takes one request to cancel t back and returns how many are left.
 // With the last one goes a cancellation that was not delivered yet.
@@ -112,6 +112,9 @@ func (t *Task[T]) SetName(name string) { t.task.name = name }
 
 func (t *Task[T]) String() string { return t.task.describe() }
 
+func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }
+func (t *Task[T]) describe() string        { return t.task.describe() }
+
 func (t *Task[T]) start(context.Context) source[T] { return t }
 func (t *Task[T]) core() *future                   { return &t.task.future }
 func (t *Task[T]) result() T                       { return t.value }
@@ -127,10 +130,9 @@ type task struct {
 	future
 	context.Context // what CreateTask was given, but never another task's
 
-	typed AnyTask // the *Task[T]
-	coro  *coro.Coro
-	name  string
-	id    uint64 // for the default name
+	coro *coro.Coro // nil before the first step, and once done or killed
+	name string
+	id   uint64 // for the default name
 
 	prev, next *task // the loop's tasks
 
@@ -144,12 +146,15 @@ type task struct {
 	watch      *watch          // of the context of this waiting, if it has to be watched
 
 	// Cancellation.
-	cancels     int   // requests not taken back
-	mustCancel  bool  // to be delivered at the next suspension
-	cancelCause error // for mustCancel
-	cancelling  bool  // cancel is on the stack
-	goroutine   uint64
+	cancels    int32 // requests not taken back
+	mustCancel bool  // a request is to be delivered at the next suspension, for the future's cause
+	cancelling bool  // cancel is on the stack
+
+	waitState waitState
 }
+
+// typed gives the *Task[T].
+func (t *task) typed() AnyTask { return t.custom.(AnyTask) }
 
 func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOption) {
 	l.check()
@@ -157,7 +162,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		panic("asyncio: event loop is closed")
 	}
 	l.lastID++
-	t.loop, t.custom, t.typed, t.id = l, t, typed, l.lastID
+	t.loop, t.custom, t.id = l, typed, l.lastID
 	t.waiter.run = t
 	t.inherit(ctx)
 	l.tasks.add(t)
@@ -192,7 +197,7 @@ func (t *task) run() {
 	if t.coro == nil {
 		if t.mustCancel { // cancelled before its first step
 			t.mustCancel = false
-			t.end(newCancelled(t.cancelCause))
+			t.end(newCancelled(t.cause))
 			return
 		}
 		t.coro = l.pool.Get(t)
@@ -206,7 +211,7 @@ func (t *task) run() {
 // Run runs the coroutine in the pool's coroutine. It is for package coro.
 func (t *task) Run() {
 	if t.loop.debug {
-		t.goroutine = goroutineID()
+		t.coro.Goroutine = goroutineID()
 	}
 	returned := false
 	defer func() {
@@ -219,7 +224,7 @@ func (t *task) Run() {
 			t.end(&PanicError{r, debug.Stack()})
 		}
 	}()
-	err := t.typed.invoke((*taskContext)(t))
+	err := t.typed().invoke((*taskContext)(t))
 	returned = true
 	t.end(err)
 }
@@ -234,7 +239,7 @@ func (t *task) end(err error) {
 	switch {
 	case err == nil && t.mustCancel:
 		t.mustCancel = false
-		t.endCancelled(nil, t.cancelCause)
+		t.endCancelled(nil, t.cause)
 	case err == nil:
 		t.finish(nil)
 	case isCancelled(err):
@@ -259,7 +264,7 @@ func (t *task) cancel(cause error) bool {
 	t.cancelling = false
 	switch {
 	case !waited:
-		t.mustCancel, t.cancelCause = true, cause
+		t.mustCancel, t.cause = true, cause
 	case t.watch != nil:
 		t.watch.cancelled, t.watch.cause = true, cause
 	}
@@ -274,7 +279,7 @@ func (t *task) breakOff(cause error) {
 	}
 	t.awaiting = nil
 	t.waiter.unlink()
-	t.mustCancel, t.cancelCause = true, cause
+	t.mustCancel, t.cause = true, cause
 	t.loop.push(t)
 }
 
@@ -285,7 +290,7 @@ func (t *task) uncancel() int {
 			t.mustCancel = false
 		}
 	}
-	return t.cancels
+	return int(t.cancels)
 }
 
 // Name gives the task's name.

@@ -12,7 +12,7 @@ import (
 // runs the body.
 type TimeoutScope struct {
 	task    *task
-	cancels int // of the task, on entry
+	cancels int32 // of the task, on entry
 	state   timeoutState
 	when    time.Duration
 	timer   timerq.Timer[runnable]
@@ -127,7 +127,7 @@ func (s *TimeoutScope) exit(err *error) {
 		return
 	}
 	s.state = timeoutExpired
-	if s.task.uncancel() <= s.cancels && isCancelled(*err) {
+	if int32(s.task.uncancel()) <= s.cancels && isCancelled(*err) {
 		*err = ErrTimeout
 	}
 }

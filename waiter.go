@@ -22,7 +22,6 @@ type waiter struct {
 	next, prev *waiter
 	q          *waitq   // the queue it stands in, or nil
 	run        runnable // what becomes ready
-	state      waitState
 }
 
 // waitState tells how a task's private waiting goes, or how its last one ended.
@@ -76,8 +75,7 @@ func (w *waiter) unlink() {
 func (q *waitq) wakeNext() bool {
 	for w := q.head; w != nil; w = q.head {
 		w.unlink()
-		if w.state == waitPending {
-			w.run.(*task).wake()
+		if w.run.(*task).wake() {
 			return true
 		}
 	}
@@ -90,20 +88,22 @@ func (q *waitq) wakeAll() {
 	}
 }
 
-// wake ends the private waiting of t, unless it has ended already. The task
-// runs in the next turn.
-func (t *task) wake() {
-	if t.waiter.state == waitPending {
-		t.waiter.state = waitWoken
-		t.loop.push(t)
+// wake ends the private waiting of t, and reports whether it had not ended already.
+// The task runs in the next turn.
+func (t *task) wake() bool {
+	if t.waitState != waitPending {
+		return false
 	}
+	t.waitState = waitWoken
+	t.loop.push(t)
+	return true
 }
 
 // wait waits privately in q, which may be nil, until t is woken. The error is
 // that of a cancellation. what names the thing that is waited for.
 func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	w := &t.waiter
-	w.state = waitPending
+	t.waitState = waitPending
 	t.waitingFor = what
 	if q != nil {
 		q.push(w)
@@ -116,7 +116,7 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 		fromContext = t.suspend(ctx)
 	}
 	var err error
-	if w.state == waitCancelled {
+	if t.waitState == waitCancelled {
 		err = newCancelled(t.waitCause)
 	} else if q != nil {
 		q.live--
@@ -131,8 +131,8 @@ func (t *task) cancelWait(cause error) bool {
 	switch {
 	case t.awaiting != nil:
 		return t.awaiting.cancel(cause)
-	case t.waiter.state == waitPending:
-		t.waiter.state = waitCancelled
+	case t.waitState == waitPending:
+		t.waitState = waitCancelled
 		t.waitCause = cause
 		if q := t.waiter.q; q != nil {
 			q.live--
@@ -199,7 +199,7 @@ func (t *task) settleCancelled(err, fromContext error) error {
 	if t.mustCancel {
 		t.mustCancel = false
 		if !cancelled || fromContext != nil {
-			return newCancelled(t.cancelCause)
+			return newCancelled(t.cause)
 		}
 		return err
 	}
@@ -224,7 +224,7 @@ func (t *task) direct(ctx context.Context) bool {
 // suspend gives control to the loop until something makes t ready. The error is
 // that of ctx if ctx is done and the waiting was cancelled for it.
 func (t *task) suspend(ctx context.Context) error {
-	if t.mustCancel && t.cancelWait(t.cancelCause) {
+	if t.mustCancel && t.cancelWait(t.cause) {
 		t.mustCancel = false
 	}
 	if t.direct(ctx) || watchedBy(ctx) == nil {

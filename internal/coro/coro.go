@@ -31,6 +31,8 @@ type Coro struct {
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
+
+	Goroutine uint64 // its number, for the use of those who want to know it
 }
 
 // main is the coroutine's whole life: it runs one work after another.
