@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Gather runs aws concurrently and returns a future of their results, in the order
@@ -63,9 +62,10 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 // are done.
 type gathering struct {
 	outer      *future
-	nodes      []gatherNode // one for each argument, repeated ones too
-	done       []*future    // children that were done beforehand
-	todo       int          // children, each counted once
+	nodes      []gatherNode     // one for each argument, repeated ones too
+	done       []*future        // children that were done beforehand
+	counted    map[*future]bool // those
+	todo       int              // children, each counted once
 	keepErrors bool
 	cancelled  bool   // Cancel found at least one child to cancel
 	collect    func() // puts the outer future's value in place
@@ -86,7 +86,11 @@ func (g *gathering) add(f *future) {
 	case f.state == pending && !g.watches(f):
 		f.callbacks.push(&n.waiter)
 		g.todo++
-	case f.state != pending && !slices.Contains(g.done, f):
+	case f.state != pending && !g.counted[f]:
+		if g.counted == nil {
+			g.counted = make(map[*future]bool)
+		}
+		g.counted[f] = true
 		g.done = append(g.done, f)
 		g.todo++
 	}
@@ -110,7 +114,7 @@ func (g *gathering) begin() {
 	}
 	g.outer.custom = g
 	done := g.done
-	g.done = nil
+	g.done, g.counted = nil, nil
 	for _, f := range done {
 		g.childDone(f)
 	}

@@ -271,7 +271,11 @@ func (l *Loop) abandon() {
 func (l *Loop) kill(t *task) {
 	if c := t.coro; c != nil {
 		l.current = t
-		defer func() { l.current = nil }()
+		t.leaveQueue()
+		defer func() {
+			l.current = nil
+			t.leaveQueue()
+		}()
 		t.coro = nil
 		c.Kill()
 	}

@@ -209,6 +209,26 @@ func TestClose(t *testing.T) {
 	})
 }
 
+func TestALockOutlivesTheTasksThatALoopAbandons(t *testing.T) {
+	var lock asyncio.Lock
+	sem := asyncio.NewSemaphore(0)
+	loop := asyncio.NewLoop(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+	ctx := loop.Context(t.Context())
+	asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+		return lock.With(ctx, func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+	}))
+	asyncio.CreateTask(ctx, asyncio.Do(lock.Acquire))
+	asyncio.CreateTask(ctx, asyncio.Do(sem.Acquire))
+	loop.CallSoon(loop.Stop)
+	require.NoError(t, loop.RunForever(t.Context()))
+	require.NoError(t, loop.Close())
+	inTurn(t, func(ctx context.Context) {
+		assert.NoError(t, lock.Acquire(ctx))
+		sem.Release()
+		assert.NoError(t, sem.Acquire(ctx))
+	})
+}
+
 func TestALoopRunsOnceAtATime(t *testing.T) {
 	t.Run("a second run from inside is refused", func(t *testing.T) {
 		r := asyncio.NewRunner()

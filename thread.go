@@ -18,8 +18,11 @@ type threads struct {
 	outstanding atomic.Int64 // functions whose results the loop has not seen, without those that wait for the loop
 
 	mu      sync.Mutex
-	foreign map[interface{ fail(error) }]struct{} // pending ConcurrentFutures
+	foreign map[failer]struct{} // pending ConcurrentFutures
 }
+
+// failer is a *ConcurrentFuture of whatever type.
+type failer interface{ fail(err error) bool }
 
 // errGoexit is the error of a function that called runtime.Goexit on a goroutine
 // of ToThread.
@@ -155,11 +158,11 @@ func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T
 	return f
 }
 
-func (th *threads) add(f interface{ fail(error) }) {
+func (th *threads) add(f failer) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	if th.foreign == nil {
-		th.foreign = make(map[interface{ fail(error) }]struct{})
+		th.foreign = make(map[failer]struct{})
 	}
 	th.foreign[f] = struct{}{}
 }
@@ -175,9 +178,9 @@ func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	f.task.AddDoneCallback(func(t *Task[T]) { f.end(t.Result()) })
 }
 
-func (f *ConcurrentFuture[T]) fail(err error) {
+func (f *ConcurrentFuture[T]) fail(err error) bool {
 	var zero T
-	f.end(zero, err)
+	return f.end(zero, err)
 }
 
 // end sets the result, unless there is one, and lets go those who wait. From this
@@ -202,8 +205,9 @@ func (f *ConcurrentFuture[T]) end(v T, err error) bool {
 func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
 
 // Result blocks the calling goroutine until the coroutine is done and returns its
-// result or error, or until ctx is done and returns its cause. The goroutine of
-// the loop itself must not call it.
+// result or error, or until ctx is done and returns its cause. It must not be called
+// on the loop's own goroutine, which it would block for ever: it panics if ctx is that
+// of one of the loop's tasks.
 func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	if loopOf(ctx) == f.loop {
 		panic("asyncio: ConcurrentFuture.Result would block the event loop")
@@ -236,7 +240,7 @@ func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 // Cancel ends f as cancelled and has its task cancelled. It reports false if
 // there is a result already.
 func (f *ConcurrentFuture[T]) Cancel() bool {
-	if !f.end(f.value, ErrCancelled) {
+	if !f.fail(ErrCancelled) {
 		return false
 	}
 	f.loop.CallSoonThreadsafe(func() {

@@ -150,13 +150,18 @@ func TestToThread(t *testing.T) {
 func TestInVirtualTimeAFunctionOnAThreadStopsTheClock(t *testing.T) {
 	var tr trace
 	inTurn(t, func(ctx context.Context) {
+		loop := asyncio.RunningLoop(ctx)
 		spawn(ctx, func(ctx context.Context) error {
 			err := asyncio.Sleep(ctx, time.Second)
 			tr.at(ctx, "slept")
 			return err
 		})
 		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
-			time.Sleep(time.Millisecond) // longer than a jump of the clock takes
+			for range 100 { // in each of which the loop comes to rest
+				done := make(chan struct{})
+				assert.NoError(t, loop.CallSoonThreadsafe(func() { close(done) }))
+				<-done
+			}
 			return 0, nil
 		})
 		tr.at(ctx, "thread")

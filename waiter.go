@@ -144,6 +144,17 @@ func (t *task) cancelWait(cause error) bool {
 	}
 }
 
+// leaveQueue ends the waiting of a task that does not resume, so that nobody hands
+// anything over to it.
+func (t *task) leaveQueue() {
+	w := &t.waiter
+	if q := w.q; q != nil && t.awaiting == nil && t.waitState != waitCancelled {
+		q.live--
+	}
+	t.waitState = 0
+	w.unlink()
+}
+
 // await waits until f is done and returns its error. A future that is done
 // already does not suspend the task.
 func (t *task) await(ctx context.Context, f *future) error {
