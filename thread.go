@@ -215,7 +215,7 @@ func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	f.mu.Lock()
 	// In virtual time, time stands still for a function of ToThread, but not
 	// while that waits for the loop.
-	known := !f.ended && ctx.Value(threadKey{}) == any(f.loop)
+	known := !f.ended && ctx.Err() == nil && ctx.Value(threadKey{}) == any(f.loop)
 	if known {
 		f.waiting++
 		f.loop.threads.outstanding.Add(-1)
