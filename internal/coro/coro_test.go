@@ -1,0 +1,575 @@
+package coro_test
+
+import (
+	"iter"
+	"runtime"
+	"sync"
+	"testing"
+	"weak"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio/internal/coro"
+)
+
+// work is a coro.Work that knows its coroutine.
+type work struct {
+	c    *coro.Coro
+	body func(c *coro.Coro)
+}
+
+func (w *work) Run() { w.body(w.c) }
+
+// start gets a coroutine for body, which does not begin before it is resumed.
+func start(p *coro.Pool, body func(c *coro.Coro)) *coro.Coro {
+	w := &work{body: body}
+	w.c = p.Get(w)
+	return w.c
+}
+
+// suspendForever is a body that only a kill ends.
+func suspendForever(c *coro.Coro) {
+	for {
+		c.Suspend()
+	}
+}
+
+// checkGoroutines calls f and then compares the number of goroutines with that from
+// before.
+func checkGoroutines(t *testing.T, f func()) {
+	t.Helper()
+	want := goroutines()
+	f()
+	assertGoroutines(t, want)
+}
+
+// goroutines counts them when the garbage collector, which throws the count out while
+// it frees the stacks of dead ones, is at rest.
+func goroutines() int {
+	runtime.GC()
+	return runtime.NumGoroutine()
+}
+
+// assertGoroutines compares the number of goroutines. A coroutine's end is synchronous,
+// but not that of a goroutine whose WaitGroup was waited for.
+func assertGoroutines(t *testing.T, want int) {
+	t.Helper()
+	got := runtime.NumGoroutine()
+	for range 100 {
+		if got == want {
+			return
+		}
+		runtime.Gosched()
+		got = goroutines()
+	}
+	assert.Equal(t, want, got, "goroutines")
+}
+
+// goexits calls f on a goroutine of its own and reports whether f called runtime.Goexit.
+func goexits(f func()) bool {
+	returned := false
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		f()
+		returned = true
+	})
+	wg.Wait()
+	return !returned
+}
+
+func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		c := start(&p, func(c *coro.Coro) {
+			got = append(got, "begin")
+			c.Suspend()
+			got = append(got, "middle")
+			c.Suspend()
+			got = append(got, "end")
+		})
+		for range 3 {
+			got = append(got, "resume")
+			c.Resume()
+		}
+		assert.Equal(t, []string{"resume", "begin", "resume", "middle", "resume", "end"}, got)
+		p.Release()
+	})
+}
+
+func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
+	var p coro.Pool
+	begun := false
+	c := start(&p, func(*coro.Coro) { begun = true })
+	assert.False(t, begun)
+	c.Resume()
+	assert.True(t, begun)
+	p.Release()
+}
+
+// A task that starts another one eagerly resumes it from inside of its own coroutine,
+// and the loop may go on with either.
+func TestCoroutineCanResumeAnother(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		var inner *coro.Coro
+		outer := start(&p, func(c *coro.Coro) {
+			inner = start(&p, func(c *coro.Coro) {
+				got = append(got, "inner begins")
+				c.Suspend()
+				got = append(got, "inner ends")
+			})
+			inner.Resume()
+			got = append(got, "outer goes on")
+			c.Suspend()
+			got = append(got, "outer ends")
+		})
+		outer.Resume()
+		got = append(got, "loop")
+		inner.Resume()
+		outer.Resume()
+		assert.Equal(t, []string{"inner begins", "outer goes on", "loop", "inner ends", "outer ends"}, got)
+		p.Release()
+	})
+}
+
+func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		first := start(&p, func(*coro.Coro) {})
+		first.Resume()
+		n := goroutines()
+		for range 100 {
+			ran := 0
+			c := start(&p, func(c *coro.Coro) {
+				ran++
+				c.Suspend()
+				ran++
+			})
+			assert.Same(t, first, c)
+			assert.Zero(t, ran)
+			c.Resume()
+			c.Resume()
+			assert.Equal(t, 2, ran)
+			assertGoroutines(t, n)
+		}
+		p.Release()
+	})
+}
+
+func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
+	var p coro.Pool
+	big := new([1 << 20]byte)
+	left := weak.Make(big)
+	start(&p, func(*coro.Coro) { big[0] = 1 }).Resume()
+	runtime.GC()
+	assert.Nil(t, left.Value())
+	p.Release()
+}
+
+// A burst of work leaves a bounded number of goroutines behind, and Release none.
+func TestPoolIsBounded(t *testing.T) {
+	const burst, most = 5000, 1024
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		before := goroutines()
+		cs := make([]*coro.Coro, burst)
+		for i := range cs {
+			cs[i] = start(&p, func(c *coro.Coro) { c.Suspend() })
+			cs[i].Resume()
+		}
+		assertGoroutines(t, before+burst)
+		for _, c := range cs {
+			c.Resume()
+		}
+		assertGoroutines(t, before+most)
+		p.Release()
+		p.Release() // of an empty pool
+	})
+}
+
+func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		for range 3 {
+			ran := false
+			start(&p, func(*coro.Coro) { ran = true }).Resume()
+			assert.True(t, ran)
+			p.Release()
+		}
+	})
+}
+
+// Release is for the idle ones: what is suspended can go on.
+func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		ended := false
+		c := start(&p, func(c *coro.Coro) {
+			c.Suspend()
+			ended = true
+		})
+		c.Resume()
+		p.Release()
+		c.Resume()
+		assert.True(t, ended)
+		p.Release()
+	})
+}
+
+func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		c := start(&p, func(c *coro.Coro) {
+			defer func() {
+				_ = recover() // Run must not panic
+			}()
+			defer func() { got = append(got, "first deferred") }()
+			defer func() { got = append(got, "last deferred") }()
+			c.Suspend()
+			got = append(got, "went on")
+		})
+		c.Resume()
+		c.Kill()
+		assert.Equal(t, []string{"last deferred", "first deferred"}, got)
+	})
+}
+
+// A deferred function that suspends is unwound in turn, and the others still run.
+func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		c := start(&p, func(c *coro.Coro) {
+			defer func() { _ = recover() }()
+			defer func() { got = append(got, "first") }()
+			for range 3 {
+				defer func() {
+					got = append(got, "suspends")
+					c.Suspend()
+					got = append(got, "went on")
+				}()
+			}
+			c.Suspend()
+			got = append(got, "went on")
+		})
+		c.Resume()
+		c.Kill()
+		assert.Equal(t, []string{"suspends", "suspends", "suspends", "first"}, got)
+	})
+}
+
+func TestKillOfWhatNeverBegan(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		for range 100 {
+			c := start(&p, func(*coro.Coro) { t.Error("it began") })
+			c.Kill()
+			c.Kill()
+		}
+		p.Release()
+	})
+}
+
+func TestKillOfManySuspended(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		unwound := 0
+		cs := make([]*coro.Coro, 10_000)
+		for i := range cs {
+			cs[i] = start(&p, func(c *coro.Coro) {
+				defer func() {
+					unwound++
+					_ = recover()
+				}()
+				suspendForever(c)
+			})
+			cs[i].Resume()
+		}
+		for _, c := range cs {
+			c.Kill()
+		}
+		assert.Equal(t, len(cs), unwound)
+		p.Release()
+	})
+}
+
+func TestKilledCoroutineStaysDead(t *testing.T) {
+	var p coro.Pool
+	ended := 0
+	c := start(&p, func(c *coro.Coro) {
+		defer func() {
+			ended++
+			_ = recover()
+		}()
+		suspendForever(c)
+	})
+	c.Resume()
+	for range 3 {
+		c.Kill()
+		c.Resume()
+	}
+	assert.Equal(t, 1, ended)
+	p.Release()
+}
+
+func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		var c *coro.Coro
+		assert.True(t, goexits(func() {
+			c = start(&p, func(c *coro.Coro) {
+				defer func() { got = append(got, "deferred") }()
+				c.Suspend()
+				runtime.Goexit()
+			})
+			c.Resume()
+			got = append(got, "resume")
+			c.Resume()
+		}))
+		assert.Equal(t, []string{"resume", "deferred"}, got)
+		c.Resume() // it is dead, and this does nothing
+		c.Kill()
+
+		ran := false
+		start(&p, func(*coro.Coro) { ran = true }).Resume()
+		assert.True(t, ran, "the pool serves others")
+		p.Release()
+	})
+}
+
+// Goexit in a nested coroutine ends the one that has resumed it as well.
+func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		assert.True(t, goexits(func() {
+			start(&p, func(*coro.Coro) {
+				defer func() { got = append(got, "outer") }()
+				start(&p, func(*coro.Coro) {
+					defer func() { got = append(got, "inner") }()
+					runtime.Goexit()
+				}).Resume()
+				got = append(got, "outer went on")
+			}).Resume()
+		}))
+		assert.Equal(t, []string{"inner", "outer"}, got)
+		p.Release()
+	})
+}
+
+func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		var got []string
+		c := start(&p, func(c *coro.Coro) {
+			defer func() {
+				got = append(got, "first")
+				_ = recover()
+			}()
+			defer runtime.Goexit()
+			c.Suspend()
+		})
+		c.Resume()
+		goexits(c.Kill)
+		assert.Equal(t, []string{"first"}, got)
+		p.Release()
+	})
+}
+
+// Run must not panic, but if it does that does not pass unseen.
+func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		c := start(&p, func(c *coro.Coro) {
+			c.Suspend()
+			panic("boom")
+		})
+		c.Resume()
+		assert.PanicsWithValue(t, "boom", c.Resume)
+		c.Resume()
+		c.Kill()
+
+		ran := false
+		start(&p, func(*coro.Coro) { ran = true }).Resume()
+		assert.True(t, ran, "the pool serves others")
+		p.Release()
+	})
+}
+
+// A run may be locked to its thread, as one of a graphics library is.
+func TestLockedThread(t *testing.T) {
+	checkGoroutines(t, func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			var p coro.Pool
+			n := 0
+			outer := start(&p, func(c *coro.Coro) {
+				inner := start(&p, func(c *coro.Coro) {
+					n++
+					c.Suspend()
+					n++
+				})
+				inner.Resume()
+				c.Suspend()
+				inner.Resume()
+			})
+			outer.Resume()
+			outer.Resume()
+			suspended := start(&p, func(c *coro.Coro) {
+				defer func() { _ = recover() }()
+				c.Suspend()
+			})
+			suspended.Resume()
+			suspended.Kill()
+			p.Release()
+			assert.Equal(t, 2, n)
+		})
+		wg.Wait()
+	})
+}
+
+// A pool need not stay on one goroutine, as long as one at a time uses it: what one
+// run leaves suspended the next goes on with.
+func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p coro.Pool
+		n := 0
+		c := start(&p, func(c *coro.Coro) {
+			for {
+				n++
+				c.Suspend()
+				if n == 10 {
+					return
+				}
+			}
+		})
+		for range 10 {
+			var wg sync.WaitGroup
+			wg.Go(c.Resume)
+			wg.Wait()
+		}
+		c.Resume()
+		assert.Equal(t, 10, n)
+		p.Release()
+	})
+}
+
+func TestSwitchesAndReuseAllocateNothing(t *testing.T) {
+	var p coro.Pool
+	c := start(&p, func(c *coro.Coro) {
+		defer func() { _ = recover() }()
+		suspendForever(c)
+	})
+	assert.Zero(t, testing.AllocsPerRun(100, c.Resume), "Resume and Suspend")
+	c.Kill()
+
+	w := &work{body: func(*coro.Coro) {}}
+	run := func() {
+		w.c = p.Get(w)
+		w.c.Resume()
+	}
+	run()
+	require.Zero(t, testing.AllocsPerRun(100, run), "Get of an idle coroutine")
+	p.Release()
+}
+
+// One operation: control goes in and comes out again.
+func BenchmarkResumeSuspend(b *testing.B) {
+	b.Run("coro", func(b *testing.B) {
+		b.ReportAllocs()
+		var p coro.Pool
+		c := start(&p, func(c *coro.Coro) {
+			defer func() { _ = recover() }()
+			suspendForever(c)
+		})
+		defer c.Kill()
+		for range b.N {
+			c.Resume()
+		}
+	})
+	b.Run("iter.Pull", func(b *testing.B) {
+		b.ReportAllocs()
+		next, stop := iter.Pull(func(yield func(struct{}) bool) {
+			for yield(struct{}{}) {
+			}
+		})
+		defer stop()
+		for range b.N {
+			next()
+		}
+	})
+	b.Run("channels", func(b *testing.B) {
+		b.ReportAllocs()
+		in, out := make(chan struct{}), make(chan struct{})
+		go func() {
+			for range in {
+				out <- struct{}{}
+			}
+		}()
+		defer close(in)
+		for range b.N {
+			in <- struct{}{}
+			<-out
+		}
+	})
+}
+
+// One operation: something is run to its end.
+func BenchmarkRun(b *testing.B) {
+	b.Run("coro", func(b *testing.B) {
+		b.ReportAllocs()
+		var p coro.Pool
+		defer p.Release()
+		w := &work{body: func(*coro.Coro) {}}
+		for range b.N {
+			p.Get(w).Resume()
+		}
+	})
+	b.Run("iter.Pull", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			next, stop := iter.Pull(func(func(struct{}) bool) {})
+			next()
+			stop()
+		}
+	})
+	b.Run("goroutine", func(b *testing.B) {
+		b.ReportAllocs()
+		var wg sync.WaitGroup
+		for range b.N {
+			wg.Go(func() {})
+			wg.Wait()
+		}
+	})
+}
+
+// One operation: something is begun, and killed when it is suspended.
+func BenchmarkKill(b *testing.B) {
+	b.Run("coro", func(b *testing.B) {
+		b.ReportAllocs()
+		var p coro.Pool
+		for range b.N {
+			c := start(&p, func(c *coro.Coro) {
+				defer func() { _ = recover() }()
+				c.Suspend()
+			})
+			c.Resume()
+			c.Kill()
+		}
+	})
+	b.Run("iter.Pull", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			next, stop := iter.Pull(func(yield func(struct{}) bool) { yield(struct{}{}) })
+			next()
+			stop()
+		}
+	})
+}
