@@ -55,6 +55,12 @@ func (m *mailbox) wakeUp() {
 	}
 }
 
+// nudge has the loop look again at what it waits for.
+func (m *mailbox) nudge() {
+	m.any.Store(true)
+	m.wakeUp()
+}
+
 // post schedules r from any goroutine.
 func (l *Loop) post(r runnable) error {
 	if !l.postQuietly(r) {
@@ -146,10 +152,10 @@ func (l *Loop) idleVirtual() error {
 		w.run.run()
 		w = next
 	}
-	if l.ready.Len() > 0 {
+	if l.ready.Len() > 0 || l.stopping.Load() {
 		return nil
 	}
-	if l.threads.outstanding.Load() > 0 || l.posted.any.Load() {
+	if l.threads.busy() || l.posted.any.Load() {
 		l.wait(Never)
 		return nil
 	}
@@ -158,7 +164,7 @@ func (l *Loop) idleVirtual() error {
 		return nil
 	}
 	for w := l.watches.head; w != nil; w = w.next {
-		if _, ok := w.run.(*watch).ctx.Deadline(); ok { // it will be done, in real time
+		if w, ok := w.run.(*watch); ok && w.mayExpire() { // in real time
 			l.wait(Never)
 			return nil
 		}

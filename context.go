@@ -1,6 +1,9 @@
 package asyncio
 
-import "context"
+import (
+	"context"
+	"runtime"
+)
 
 // taskContext is the context that a task's coroutine gets. It is the task
 // itself under another set of methods, so that it costs no allocation.
@@ -89,6 +92,9 @@ func running(ctx context.Context) *task {
 		panic("asyncio: await outside of any task")
 	}
 	l.check()
+	if l.current.abandoned {
+		runtime.Goexit() // a deferred function of a task that Loop.kill unwinds
+	}
 	return l.current
 }
 
@@ -169,4 +175,10 @@ func (w *watch) run() {
 	if w.q != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
 		w.hit = w.task.cancelWait(contextCause(w.ctx))
 	}
+}
+
+// mayExpire reports whether the context's deadline will cancel the suspension.
+func (w *watch) mayExpire() bool {
+	_, ok := w.ctx.Deadline()
+	return ok && !w.hit && !w.cancelled && w.ctx.Err() == nil
 }

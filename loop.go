@@ -185,8 +185,8 @@ func (l *Loop) enter(ctx context.Context) error {
 // since the next run may be made in another thread-lock state.
 func (l *Loop) leave() {
 	l.current = nil
-	l.running.Store(false)
 	l.pool.Release()
+	l.running.Store(false) // the last: who sees it may run the loop again
 }
 
 // loop makes turns until the loop is stopped.
@@ -271,13 +271,11 @@ func (l *Loop) abandon() {
 func (l *Loop) kill(t *task) {
 	if c := t.coro; c != nil {
 		l.current = t
+		defer func() { l.current = nil }()
 		t.leaveQueue()
-		defer func() {
-			l.current = nil
-			t.leaveQueue()
-		}()
-		t.coro = nil
+		t.abandoned = true
 		c.Kill()
+		t.coro = nil
 	}
 	if t.state == pending {
 		t.endCancelled(nil, ErrLoopClosed)
@@ -298,13 +296,31 @@ func (l *Loop) after(d time.Duration) time.Duration {
 func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 	var posting sync.WaitGroup
 	posting.Add(1)
+	w := &runWatch{ctx: ctx, fn: fn}
+	w.waiter.run = w
+	l.watches.push(&w.waiter)
 	cancel := context.AfterFunc(ctx, func() {
 		defer posting.Done()
-		l.CallSoonThreadsafe(fn)
+		l.post(w)
 	})
 	return func() {
+		w.unlink()
 		if !cancel() {
 			posting.Wait()
 		}
+	}
+}
+
+// A runWatch calls fn once when a run's context is done.
+type runWatch struct {
+	waiter // in the loop's list of watches, until the run is over
+	ctx    context.Context
+	fn     func()
+}
+
+func (w *runWatch) run() {
+	if w.q != nil && w.ctx.Err() != nil {
+		w.unlink()
+		w.fn()
 	}
 }

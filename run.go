@@ -92,6 +92,9 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 	}
 	defer loop.leave()
 	f := aw.start(loop.Context(ctx))
+	if t, ok := f.(*Task[T]); ok && source[T](t) != any(aw) {
+		t.task.Context, t.task.watched = ctx, nil // the run itself cancels it
+	}
 	if f.core().loop != loop {
 		return v, ErrForeignLoop
 	}

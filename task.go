@@ -149,6 +149,7 @@ type task struct {
 	cancels    int32 // requests not taken back
 	mustCancel bool  // a request is to be delivered at the next suspension, for the future's cause
 	cancelling bool  // cancel is on the stack
+	abandoned  bool  // by Loop.kill
 
 	waitState waitState
 }
@@ -170,6 +171,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.push(t)
 		return
 	}
+	defer func(outer *task) { l.current = outer }(l.current) // for runtime.Goexit
 	t.run()
 	if t.state == pending {
 		// asyncio registers it only now, after what its first step created.
@@ -197,7 +199,7 @@ func (t *task) run() {
 	if t.coro == nil {
 		if t.mustCancel { // cancelled before its first step
 			t.mustCancel = false
-			t.end(newCancelled(t.cause))
+			t.end(newCancelled(t.cause), true)
 			return
 		}
 		t.coro = l.pool.Get(t)
@@ -219,21 +221,21 @@ func (t *task) Run() {
 			return
 		}
 		switch r := recover(); {
-		case r == nil, t.killed(): // runtime.Goexit, or Loop.kill
+		case r == nil: // runtime.Goexit, or Loop.kill
+		case t.abandoned:
+			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
 		default:
-			t.end(&PanicError{r, debug.Stack()})
+			t.end(&PanicError{r, debug.Stack()}, false)
 		}
 	}()
 	err := t.typed().invoke((*taskContext)(t))
+	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true
-	t.end(err)
+	t.end(err, cancelled)
 }
 
-// killed reports whether Loop.kill unwinds the coroutine, which calls this.
-func (t *task) killed() bool { return t.coro == nil }
-
 // end ends the task with what its coroutine returned.
-func (t *task) end(err error) {
+func (t *task) end(err error, isCancelled bool) {
 	t.loop.tasks.remove(t)
 	t.coro = nil
 	switch {
@@ -242,7 +244,7 @@ func (t *task) end(err error) {
 		t.endCancelled(nil, t.cause)
 	case err == nil:
 		t.finish(nil)
-	case isCancelled(err):
+	case isCancelled:
 		t.endCancelled(err, nil)
 	default:
 		t.finish(err)

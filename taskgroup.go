@@ -45,22 +45,12 @@ func WithTaskGroup(ctx context.Context, body func(ctx context.Context, tg *TaskG
 // protect calls f and makes a *PanicError of a panic in it, unless that is what unwinds
 // the task.
 func (tg *TaskGroup) protect(f func() error) (err error) {
-	returned := false
 	defer func() {
-		if returned {
-			return
-		}
-		switch r := recover(); {
-		case r == nil: // runtime.Goexit
-		case tg.parent.killed():
-			panic(r)
-		default:
+		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
 		}
 	}()
-	err = f()
-	returned = true
-	return err
+	return f()
 }
 
 // Go creates a task in the group. See GroupTask.

@@ -237,6 +237,8 @@ func (t *task) direct(ctx context.Context) bool {
 func (t *task) suspend(ctx context.Context) error {
 	if t.mustCancel && t.cancelWait(t.cause) {
 		t.mustCancel = false
+		t.coro.Suspend() // cancelled already: the context has nothing to add
+		return nil
 	}
 	if t.direct(ctx) || watchedBy(ctx) == nil {
 		t.coro.Suspend()

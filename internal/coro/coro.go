@@ -12,17 +12,15 @@
 // in which it was made. That is why a pool must not outlive a run.
 package coro
 
-import "iter"
+import (
+	"iter"
+	"runtime"
+)
 
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
 // stack on the way through iter.Pull. A runtime.Goexit in it is passed on to
 // the caller of Resume or Kill.
 type Work interface{ Run() }
-
-// unwinding is the panic that ends suspended work when its coroutine is killed.
-type unwinding struct{}
-
-func (unwinding) Error() string { return "asyncio: the task was abandoned by its loop" }
 
 // A Coro is a coroutine of a pool.
 type Coro struct {
@@ -32,18 +30,34 @@ type Coro struct {
 	stop  func()
 	yield func(struct{}) bool
 
+	killed   bool // Kill was called
+	returned bool // main has returned
+
 	Goroutine uint64 // its number, for the use of those who want to know it
 }
 
 // main is the coroutine's whole life: it runs one work after another.
 func (c *Coro) main(yield func(struct{}) bool) {
+	defer c.exit()
 	c.yield = yield
 	for {
 		c.work.Run()
 		c.work = nil
-		if !c.pool.put(c) || !yield(struct{}{}) {
+		if c.killed || !c.pool.put(c) || !yield(struct{}{}) {
+			c.returned = true
 			return
 		}
+	}
+}
+
+// unwound is the panic that a killed coroutine ends with.
+type unwound struct{}
+
+// exit puts a panic in the place of the runtime.Goexit that unwinds a killed coroutine.
+// iter.Pull would pass the Goexit on to the caller of Kill; a panic Kill can recover.
+func (c *Coro) exit() {
+	if c.killed && !c.returned {
+		panic(unwound{})
 	}
 }
 
@@ -51,16 +65,25 @@ func (c *Coro) main(yield func(struct{}) bool) {
 func (c *Coro) Resume() { c.next() }
 
 // Suspend returns control to the caller of Resume, until the next Resume. Only
-// the work itself may call it. In a killed coroutine it panics instead.
+// the work itself may call it. In a killed coroutine it calls runtime.Goexit instead: a
+// panic might be recovered, and the work go on.
 func (c *Coro) Suspend() {
 	if !c.yield(struct{}{}) {
-		panic(unwinding{})
+		runtime.Goexit()
 	}
 }
 
 // Kill ends a suspended coroutine: its Suspend panics, the work's deferred
 // functions run, and the goroutine is gone when Kill returns.
-func (c *Coro) Kill() { c.stop() }
+func (c *Coro) Kill() {
+	c.killed = true
+	defer func() {
+		if r := recover(); r != nil && r != any(unwound{}) {
+			panic(r)
+		}
+	}()
+	c.stop()
+}
 
 // maxIdle bounds what a burst of tasks leaves behind; an idle coroutine holds
 // about 3 KB.

@@ -1,0 +1,150 @@
+package asyncio
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// A ConcurrentFuture is the result of a coroutine that another goroutine has
+// asked for. Any goroutine may use it. It is asyncio's
+// concurrent.futures.Future.
+type ConcurrentFuture[T any] struct {
+	loop *Loop
+	done chan struct{}
+
+	mu      sync.Mutex
+	ended   bool
+	waiting []*threadContext // functions of ToThread on the same loop that wait in Result
+	task    *Task[T]
+	value   T
+	err     error
+}
+
+// failer is a *ConcurrentFuture of whatever type.
+type failer interface{ fail(err error) bool }
+
+// RunCoroutineThreadsafe has loop run coro as a task. Any goroutine may call it;
+// it does not block. If the loop is closed before coro is done, the result is
+// ErrLoopClosed. It is asyncio.run_coroutine_threadsafe.
+func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T] {
+	if coro == nil {
+		panic("asyncio: nil coroutine")
+	}
+	f := &ConcurrentFuture[T]{loop: loop, done: make(chan struct{})}
+	loop.threads.add(f)
+	if loop.CallSoonThreadsafe(func() { f.begin(coro) }) != nil {
+		f.fail(ErrLoopClosed)
+	}
+	return f
+}
+
+func (th *threads) add(f failer) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	if th.foreign == nil {
+		th.foreign = make(map[failer]struct{})
+	}
+	th.foreign[f] = struct{}{}
+}
+
+// begin creates the task, on the loop's goroutine.
+func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
+	f.task = CreateTask(f.loop.Context(context.Background()), coro)
+	f.task.AddDoneCallback(func(t *Task[T]) { f.end(t.Result()) })
+}
+
+// end sets the result, unless there is one, and lets go those who wait. From this
+// instant the functions of ToThread among them count as running.
+func (f *ConcurrentFuture[T]) end(v T, err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return false
+	}
+	f.ended, f.value, f.err = true, v, err
+	th := &f.loop.threads
+	for _, c := range f.waiting {
+		th.resume(c)
+	}
+	f.waiting = nil
+	th.mu.Lock()
+	delete(th.foreign, f)
+	th.mu.Unlock()
+	close(f.done)
+	return true
+}
+
+func (f *ConcurrentFuture[T]) fail(err error) bool {
+	var zero T
+	return f.end(zero, err)
+}
+
+// Done returns a channel that is closed when there is a result. A function of ToThread
+// that receives from it, instead of calling Result, lets virtual time stand still.
+func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
+
+// Result blocks the calling goroutine until the coroutine is done and returns its
+// result or error, or until ctx is done and returns its cause. It must not be called
+// on the loop's own goroutine, which it would block for ever: it panics if ctx is that
+// of one of the loop's tasks.
+func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
+	if loopOf(ctx) == f.loop {
+		panic("asyncio: ConcurrentFuture.Result would block the event loop")
+	}
+	c, ok := ctx.Value(threadKey{}).(*threadContext)
+	paused := ok && c.loop == f.loop && f.pause(ctx, c)
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+	}
+	if paused {
+		f.resume(c)
+	}
+	var zero T
+	return zero, contextCause(ctx)
+}
+
+// pause notes that a function of ToThread waits, if there is something to wait for.
+// Virtual time may go on meanwhile.
+func (f *ConcurrentFuture[T]) pause(ctx context.Context, c *threadContext) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended || ctx.Err() != nil {
+		return false
+	}
+	f.waiting = append(f.waiting, c)
+	f.loop.threads.pause(c)
+	f.loop.posted.nudge()
+	return true
+}
+
+// resume notes that a function has given up its waiting.
+func (f *ConcurrentFuture[T]) resume(c *threadContext) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := slices.Index(f.waiting, c); i >= 0 {
+		f.waiting = slices.Delete(f.waiting, i, i+1)
+		f.loop.threads.resume(c)
+	}
+}
+
+// Cancel ends f as cancelled and has its task cancelled. It reports false if
+// there is a result already.
+func (f *ConcurrentFuture[T]) Cancel() bool {
+	if !f.fail(ErrCancelled) {
+		return false
+	}
+	f.loop.CallSoonThreadsafe(func() {
+		if f.task != nil {
+			f.task.Cancel()
+		}
+	})
+	return true
+}
