@@ -147,14 +147,6 @@ func (c *clock) set(d time.Duration) *time.Timer {
 // outstanding, time stands still; where there is none and no timer, the loop is
 // at its end.
 func (l *Loop) idleVirtual() error {
-	for w := l.watches.head; w != nil; {
-		next := w.next
-		w.run.run()
-		w = next
-	}
-	if l.ready.Len() > 0 || l.stopping.Load() {
-		return nil
-	}
 	if l.threads.busy() || l.posted.any.Load() {
 		l.wait(Never)
 		return nil

@@ -147,7 +147,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 	t.loop.watches.push(&w.waiter)
 	var stop func() bool
 	if ctx.Err() == nil {
-		stop = context.AfterFunc(ctx, func() { t.loop.post(w) })
+		stop = context.AfterFunc(ctx, t.loop.lookAtWatches)
 	} else {
 		w.run()
 		w.hit = true // a task that only gives way has nothing to cancel
@@ -181,4 +181,20 @@ func (w *watch) run() {
 func (w *watch) mayExpire() bool {
 	_, ok := w.ctx.Deadline()
 	return ok && !w.hit && !w.cancelled && w.ctx.Err() == nil
+}
+
+// lookAtWatches has the loop look at its watches. Any goroutine may call it. The
+// watches of contexts that are done then act in the order in which they were set, not
+// in that in which goroutines of package context come round.
+func (l *Loop) lookAtWatches() {
+	l.watchesDue.Store(true)
+	l.posted.nudge()
+}
+
+func (l *Loop) fireWatches() {
+	for w := l.watches.head; w != nil; {
+		next := w.next
+		w.run.run()
+		w = next
+	}
 }

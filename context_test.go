@@ -3,6 +3,7 @@ package asyncio_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -251,4 +252,49 @@ func TestContextsOfOtherKindsOfErrors(t *testing.T) {
 		assert.EqualError(t, err, "asyncio: timed out: too late")
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 	})
+}
+
+func TestTasksUnderOneContextEndInTheOrderInWhichTheyBeganToWait(t *testing.T) {
+	for range 20 {
+		var tr, want trace
+		inTurn(t, func(ctx context.Context) {
+			derived, cancel := context.WithCancel(ctx)
+			for i := range 20 {
+				want.add("%d cancelled", i)
+				spawnTraced(ctx, &tr, fmt.Sprint(i), func(context.Context) error { return asyncio.Sleep(derived, time.Hour) })
+			}
+			giveWay(ctx, 1)
+			cancel()
+			asyncio.RunningLoop(ctx).CallSoon(func() { tr.add("next turn") })
+			giveWay(ctx, 3)
+		})
+		tr.expect(t, append([]string{"next turn"}, want...)...)
+	}
+}
+
+func TestAPendingCancelIsNotLostUnderAContextThatIsDone(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		derived, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+		defer cancel()
+		me := asyncio.CurrentTask(ctx)
+		me.CancelCause(errBoom)
+		err := asyncio.Sleep(derived, time.Hour)
+		assert.ErrorIs(t, err, asyncio.ErrCancelled)
+		assert.ErrorIs(t, err, errBoom)
+		me.Uncancel()
+	})
+}
+
+func TestADeadlineThatHasHitDoesNotHideADeadlock(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		stubborn := spawn(ctx, func(ctx context.Context) error {
+			_ = asyncio.Sleep(ctx, asyncio.Never)
+			return new(asyncio.Event).Wait(ctx)
+		})
+		derived, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		_, err := stubborn.Await(derived)
+		return err
+	}), asyncio.WithVirtualTime())
+	require.ErrorIs(t, err, asyncio.ErrDeadlock)
 }

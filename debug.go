@@ -17,16 +17,18 @@ func (l *Loop) check() {
 }
 
 func (l *Loop) checkGoroutine() {
-	if !l.running.Load() {
-		return
-	}
-	want := l.goroutine
-	if t := l.current; t != nil {
-		want = t.coro.Goroutine
-	}
-	if goroutineID() != want {
+	if l.running.Load() && l.goroutine.Load() != goroutineID() {
 		panic("asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe")
 	}
+}
+
+// resumeTracked resumes a task in debug mode, in which the loop knows the goroutine
+// that it runs.
+func (t *task) resumeTracked() {
+	l := t.loop
+	outer := l.goroutine.Swap(t.coro.Goroutine)
+	t.coro.Resume()
+	l.goroutine.Store(outer)
 }
 
 // goroutineID reads the number of the calling goroutine off its stack trace. It

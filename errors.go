@@ -15,7 +15,7 @@ var (
 
 	// ErrTimeout is what Timeout and WaitFor return when the time is over,
 	// asyncio's TimeoutError. It is also context.DeadlineExceeded.
-	ErrTimeout error = timeoutError{}
+	ErrTimeout error = &timeoutError{}
 
 	// ErrInvalidState answers an operation that a future's state does not
 	// allow: a result set twice, or asked for too early.
@@ -116,19 +116,19 @@ func isCancelled(err error) bool {
 
 type timeoutError struct{ cause error }
 
-func (e timeoutError) Error() string {
+func (e *timeoutError) Error() string {
 	if e.cause == nil || e.cause == context.DeadlineExceeded {
 		return "asyncio: timed out"
 	}
 	return "asyncio: timed out: " + e.cause.Error()
 }
 
-func (e timeoutError) Is(target error) bool {
+func (e *timeoutError) Is(target error) bool {
 	return target == ErrTimeout || target == context.DeadlineExceeded
 }
 
-func (e timeoutError) Unwrap() error { return e.cause }
-func (e timeoutError) Timeout() bool { return true }
+func (e *timeoutError) Unwrap() error { return e.cause }
+func (e *timeoutError) Timeout() bool { return true }
 
 // contextError is the error of an await whose context is done: a timeout if
 // its deadline has passed, a cancellation otherwise, and in both cases the
@@ -136,7 +136,7 @@ func (e timeoutError) Timeout() bool { return true }
 func contextError(ctx context.Context) error {
 	cause := contextCause(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return timeoutError{cause}
+		return &timeoutError{cause}
 	}
 	return &CancelledError{Cause: cause}
 }

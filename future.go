@@ -18,6 +18,9 @@ type Future[T any] struct {
 
 // NewFuture makes a pending future. It is asyncio's loop.create_future.
 func NewFuture[T any](loop *Loop) *Future[T] {
+	if loop == nil {
+		panic("asyncio: nil loop")
+	}
 	return &Future[T]{future: future{loop: loop}}
 }
 
@@ -83,6 +86,7 @@ func (f *Future[T]) Exception() error { return f.future.exception() }
 // callbacks run outside of any task. Calling remove before fn was scheduled
 // takes it back, and reports whether it did.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
+	f.future.loop.checkCallback(fn == nil)
 	return f.future.addCallback(func() { fn(f) })
 }
 
@@ -232,7 +236,6 @@ type doneCallback struct {
 func (c *doneCallback) run() { c.loop.call(c.fn) }
 
 func (f *future) addCallback(fn func()) (remove func() bool) {
-	f.loop.check()
 	c := &doneCallback{loop: f.loop, fn: fn}
 	c.waiter.run = c
 	f.whenDone(&c.waiter)

@@ -54,12 +54,17 @@ func (h *TimerHandle) run() {
 	}
 }
 
-// handle makes the handle of a callback, or panics if there can be none.
-func (l *Loop) handle(fn func()) Handle {
+// checkCallback panics if a callback is nil or added by a wrong goroutine.
+func (l *Loop) checkCallback(isNil bool) {
 	l.check()
-	if fn == nil {
+	if isNil {
 		panic("asyncio: nil callback")
 	}
+}
+
+// handle makes the handle of a callback, or panics if there can be none.
+func (l *Loop) handle(fn func()) Handle {
+	l.checkCallback(fn == nil)
 	if l.closed {
 		panic("asyncio: event loop is closed")
 	}

@@ -32,15 +32,17 @@ type Loop struct {
 
 	running    atomic.Bool
 	stopping   atomic.Bool
+	closing    bool // Close is on the stack
 	closed     bool // written under posted.mu too
 	deadlocked bool // the last run was
 	clock      clock
 	posted     mailbox
-	watches    waitq // of watch
+	watches    waitq       // of watch and runWatch
+	watchesDue atomic.Bool // the context of one is done
 	threads    threads
 	unseen     waitq // of unseen
 
-	goroutine uint64 // that runs the loop, in debug mode
+	goroutine atomic.Uint64 // that runs at the moment, in debug mode
 }
 
 // NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
@@ -155,6 +157,10 @@ func (l *Loop) Close() error {
 	if l.running.Load() {
 		return ErrLoopRunning
 	}
+	if l.closing { // called by the exception handler
+		return nil
+	}
+	l.closing = true
 	for t := l.tasks.head; t != nil; t = t.next {
 		l.report(ExceptionContext{Message: "task was destroyed but it is pending", Task: t.Name()})
 	}
@@ -175,7 +181,7 @@ func (l *Loop) enter(ctx context.Context) error {
 	}
 	l.deadlocked = false
 	if l.debug {
-		l.goroutine = goroutineID()
+		l.goroutine.Store(goroutineID())
 	}
 	l.posted.open()
 	return nil
@@ -205,6 +211,11 @@ func (l *Loop) loop() error {
 func (l *Loop) turn() error {
 	if l.posted.any.Load() {
 		l.collect()
+	}
+	// In virtual time, where order is all, no turn passes over a context that is done.
+	if l.watches.head != nil && (l.virtual || l.watchesDue.Load()) {
+		l.watchesDue.Store(false)
+		l.fireWatches()
 	}
 	if l.ready.Len() == 0 && !l.stopping.Load() {
 		if err := l.idle(); err != nil {
@@ -241,21 +252,11 @@ func (l *Loop) push(r runnable) {
 	l.ready.PushBack(r)
 }
 
-// abandon kills what is left of the tasks and closes the loop. A task's deferred
-// function that calls runtime.Goexit does not keep the others from it.
+// abandon kills what is left of the tasks and closes the loop.
 func (l *Loop) abandon() {
-	if l.tasks.head != nil {
-		done := false
-		defer func() {
-			if !done {
-				l.abandon()
-			}
-		}()
-		for t := l.tasks.head; t != nil; t = l.tasks.head {
-			l.tasks.remove(t)
-			l.kill(t)
-		}
-		done = true
+	for t := l.tasks.head; t != nil; t = l.tasks.head {
+		l.tasks.remove(t)
+		l.kill(t)
 	}
 	l.pool.Release()
 	l.posted.mu.Lock()
@@ -301,7 +302,7 @@ func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 	l.watches.push(&w.waiter)
 	cancel := context.AfterFunc(ctx, func() {
 		defer posting.Done()
-		l.post(w)
+		l.lookAtWatches()
 	})
 	return func() {
 		w.unlink()

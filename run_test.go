@@ -372,3 +372,97 @@ func TestFailNowInATaskEndsTheTestAndNothingElse(t *testing.T) {
 	assert.Contains(t, out, "the next test runs")
 	assert.NotContains(t, out, "not reached")
 }
+
+func TestATaskThatRecoversPanicsIsAbandonedAllTheSame(t *testing.T) {
+	var tr trace
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		guarded := func(name string, wait func() error) (err error) {
+			defer tr.add("%s unwound", name)
+			defer func() {
+				if r := recover(); r != nil {
+					tr.add("%s recovered %v", name, r)
+				}
+			}()
+			return wait()
+		}
+		q := asyncio.NewQueue[int](0)
+		for _, name := range []string{"a", "b"} {
+			spawn(ctx, func(ctx context.Context) error {
+				defer func() { _ = asyncio.Sleep(ctx, 0); tr.add("never") }()
+				for {
+					_ = guarded(name, func() error { _, err := q.Get(ctx); return err })
+				}
+			})
+		}
+		return new(asyncio.Event).Wait(ctx)
+	}), asyncio.WithVirtualTime())
+	require.ErrorIs(t, err, asyncio.ErrDeadlock)
+	tr.expect(t, "a unwound", "b unwound")
+}
+
+func TestAPanicInADeferredFunctionOfAnAbandonedTaskIsReported(t *testing.T) {
+	var seen reports
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			defer func() { panic(errBoom) }()
+			return new(asyncio.Event).Wait(ctx)
+		}), asyncio.WithName("worker"))
+		return new(asyncio.Event).Wait(ctx)
+	}), asyncio.WithVirtualTime(), seen.handler())
+	require.ErrorIs(t, err, asyncio.ErrDeadlock)
+	require.Len(t, seen, 1)
+	assert.Equal(t, "worker", seen[0].Task)
+	assert.ErrorIs(t, seen[0].Err, errBoom)
+}
+
+func TestInVirtualTimeARunEndsWhenATaskCancelsItsContext(t *testing.T) {
+	for range 100 {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
+			spawn(ctx, func(context.Context) error { cancel(errBoom); return nil })
+			return asyncio.Sleep(ctx, time.Hour)
+		}), asyncio.WithVirtualTime())
+		require.ErrorIs(t, err, errBoom)
+	}
+}
+
+func TestAStopThatCameTooLateDoesNotEndTheNextRun(t *testing.T) {
+	loop := asyncio.NewLoop()
+	defer loop.Close()
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		loop.CallSoon(func() { cancel(); loop.Stop() })
+		_ = loop.RunForever(ctx)
+		turns := 0
+		loop.CallSoon(func() {
+			turns++
+			loop.CallSoon(func() { turns++; loop.Stop() })
+		})
+		require.NoError(t, loop.RunForever(t.Context()))
+		require.Equal(t, 2, turns)
+	}
+}
+
+func TestRunUntilCompleteCancelsACoroutineOnce(t *testing.T) {
+	loop := asyncio.NewLoop()
+	defer loop.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	v, err := asyncio.RunUntilComplete(ctx, loop, asyncio.Coro[string](func(ctx context.Context) (string, error) {
+		cancel()
+		assert.ErrorIs(t, asyncio.Sleep(ctx, time.Hour), asyncio.ErrCancelled)
+		return "cleaned up", asyncio.Sleep(ctx, time.Microsecond)
+	}))
+	require.NoError(t, err)
+	assert.Equal(t, "cleaned up", v)
+}
+
+func TestTheExceptionHandlerMayCloseTheLoop(t *testing.T) {
+	reported := 0
+	loop := asyncio.NewLoop(asyncio.WithExceptionHandler(func(l *asyncio.Loop, _ asyncio.ExceptionContext) {
+		reported++
+		assert.NoError(t, l.Close())
+	}))
+	asyncio.CreateTask(loop.Context(t.Context()), sleeper(0))
+	require.NoError(t, loop.Close())
+	assert.Equal(t, 1, reported)
+}

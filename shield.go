@@ -51,9 +51,19 @@ func (s *shielding) cancel(cause error) bool {
 	if s.outer.state != pending {
 		return false
 	}
-	s.unlink()
+	s.outer.loop.push((*unshielding)(s)) // the first of the outer future's callbacks
 	s.outer.endCancelled(nil, cause)
 	return true
+}
+
+// unshielding takes the callback of the inner future back, since the outer was
+// cancelled. If the inner is done by then, its error counts as seen.
+type unshielding shielding
+
+func (s *unshielding) run() {
+	if s.inner.state == pending {
+		s.waiter.unlink()
+	}
 }
 
 func (s *shielding) describe() string { return "shielded " + s.inner.describe() }

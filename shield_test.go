@@ -114,3 +114,13 @@ func TestShieldOfANilCoroutinePanics(t *testing.T) {
 		assert.PanicsWithValue(t, "asyncio: nil coroutine", func() { asyncio.Shield[int](ctx, asyncio.Coro[int](nil)) })
 	})
 }
+
+func TestAnErrorOfWhatWasShieldedIsSeenIfItComesInTheTurnOfTheCancellation(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		inner := newFuture[int](ctx)
+		outer := asyncio.Shield(ctx, inner)
+		outer.Cancel()
+		_ = inner.SetException(errBoom) // which run would find reported
+		giveWay(ctx, 2)
+	})
+}

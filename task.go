@@ -101,6 +101,7 @@ func (t *Task[T]) Exception() error { return t.task.exception() }
 // callbacks run outside of any task. Calling remove before fn was scheduled
 // takes it back, and reports whether it did.
 func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
+	t.task.loop.checkCallback(fn == nil)
 	return t.task.addCallback(func() { fn(t) })
 }
 
@@ -162,12 +163,13 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	if l.closed {
 		panic("asyncio: event loop is closed")
 	}
+	eager := t.configure(opts)
 	l.lastID++
 	t.loop, t.custom, t.id = l, typed, l.lastID
 	t.waiter.run = t
 	t.inherit(ctx)
 	l.tasks.add(t)
-	if !t.configure(opts) || !l.running.Load() {
+	if !eager || !l.running.Load() {
 		l.push(t)
 		return
 	}
@@ -206,7 +208,11 @@ func (t *task) run() {
 	}
 	outer := l.current // a task, if this is an eager start
 	l.current = t
-	t.coro.Resume()
+	if l.debug {
+		t.resumeTracked()
+	} else {
+		t.coro.Resume()
+	}
 	l.current = outer
 }
 
@@ -214,6 +220,7 @@ func (t *task) run() {
 func (t *task) Run() {
 	if t.loop.debug {
 		t.coro.Goroutine = goroutineID()
+		t.loop.goroutine.Store(t.coro.Goroutine)
 	}
 	returned := false
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -395,4 +396,36 @@ func TestTenThousandTasks(t *testing.T) {
 		}
 		assert.Equal(t, 10_000*9_999/2, sum)
 	})
+}
+
+type brokenError struct{}
+
+func (*brokenError) Error() string { return "broken" }
+func (*brokenError) Unwrap() error { panic(errBoom) }
+
+func TestAnErrorThatPanicsIsThatTasksAffair(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		_, err := spawn(ctx, func(context.Context) error { return new(brokenError) }).Await(ctx)
+		assert.ErrorIs(t, err, errBoom)
+	})
+}
+
+func TestAnOptionThatPanicsLeavesNoTaskBehind(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		assert.Panics(t, func() { asyncio.CreateTask(ctx, sleeper(0), nil) })
+		assert.Len(t, asyncio.RunningLoop(ctx).AllTasks(), 1)
+	})
+}
+
+func TestGoexitInAnEagerTaskLeavesTheCurrentTaskRight(t *testing.T) {
+	done := make(chan string, 1)
+	go func() {
+		_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+			asyncio.CurrentTask(ctx).SetName("main")
+			defer func() { done <- asyncio.CurrentTask(ctx).Name() }()
+			asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error { runtime.Goexit(); return nil }), asyncio.WithEagerStart())
+			return nil
+		}))
+	}()
+	assert.Equal(t, "main", <-done)
 }

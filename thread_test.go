@@ -258,3 +258,47 @@ func giveLoopATurn(t *testing.T, loop *asyncio.Loop) {
 		<-done
 	}
 }
+
+func TestInVirtualTimeFunctionsThatQueueForASlotDoNotStopTheClock(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		var tasks []*asyncio.Task[int]
+		for i := range 3 {
+			tasks = append(tasks, asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+				return asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+					return asyncio.RunCoroutineThreadsafe(loop, answer(time.Hour, i)).Result(ctx)
+				})
+			}))
+		}
+		_, err := asyncio.Gather(ctx, tasks...).Await(ctx)
+		assert.Equal(t, 3*time.Hour, loop.Time())
+		return err
+	}), asyncio.WithVirtualTime(), asyncio.WithMaxThreads(1))
+	require.NoError(t, err)
+}
+
+func TestInVirtualTimeAFunctionThatIsCancelledWhileItWaitsStopsTheClock(t *testing.T) {
+	var tr trace
+	inTurn(t, func(ctx context.Context) {
+		loop := asyncio.RunningLoop(ctx)
+		started := make(chan struct{})
+		thread := spawn(ctx, func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+				f := asyncio.RunCoroutineThreadsafe(loop, answer(time.Hour, 0))
+				close(started)
+				_, err := f.Result(ctx)
+				assert.ErrorIs(t, err, errBoom)
+				f.Cancel()
+				return 0, loop.CallSoonThreadsafe(func() { tr.add("%v function", loop.Time()) })
+			})
+			return err
+		})
+		giveWay(ctx, 2)
+		<-started
+		thread.CancelCause(errBoom)
+		join(ctx, thread)
+		_ = asyncio.Sleep(ctx, time.Minute)
+		tr.at(ctx, "main")
+	})
+	tr.expect(t, "0s function", "1m0s main")
+}

@@ -19,7 +19,7 @@ import (
 
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
 // stack on the way through iter.Pull. A runtime.Goexit in it is passed on to
-// the caller of Resume or Kill.
+// the caller of Resume.
 type Work interface{ Run() }
 
 // A Coro is a coroutine of a pool.
@@ -73,7 +73,7 @@ func (c *Coro) Suspend() {
 	}
 }
 
-// Kill ends a suspended coroutine: its Suspend panics, the work's deferred
+// Kill ends a suspended coroutine: its Suspend does not return, the work's deferred
 // functions run, and the goroutine is gone when Kill returns.
 func (c *Coro) Kill() {
 	c.killed = true

@@ -1,9 +1,10 @@
 // Package timerq is a queue of deadlines. Timers come out in the order of their
 // deadlines, those with equal deadlines in the order in which they were set.
 //
-// A timer that is stopped leaves its entry in the heap, to be dropped when it
-// comes to the top or when such entries outnumber the live ones: stopping costs
-// constant time. Setting, and taking what is due, cost O(log n).
+// A timer knows its place in the heap, so that one that is stopped leaves it at once:
+// nothing is kept alive by a deadline that was taken back. Setting, stopping and taking
+// what is due cost O(log n); setting and stopping the latest deadline, which is what a
+// timeout that does not fire does, costs constant time.
 package timerq
 
 import "time"
@@ -12,22 +13,22 @@ import "time"
 // once it has been taken or stopped. A Timer must not be copied while it is set.
 type Timer[T any] struct {
 	Value T
-	seq   uint64 // 0: at rest; due: popped, not taken; else: that of its entry in the heap
+	at    int // one more than its place in the heap; 0: at rest; due: popped, not taken
 }
 
-const due = ^uint64(0)
+const due = -1
 
 // Take reports whether the timer is due and has not been stopped since, and
 // puts it to rest.
 func (t *Timer[T]) Take() bool {
-	ok := t.seq == due
+	ok := t.at == due
 	if ok {
-		t.seq = 0
+		t.at = 0
 	}
 	return ok
 }
 
-// entry is a node of the heap; it is stale if its timer has another seq.
+// entry is a node of the heap.
 type entry[T any] struct {
 	when  time.Duration
 	seq   uint64
@@ -38,100 +39,77 @@ func (e *entry[T]) before(f *entry[T]) bool {
 	return e.when < f.when || e.when == f.when && e.seq < f.seq
 }
 
-func (e *entry[T]) stale() bool { return e.timer.seq != e.seq }
-
 // A Queue is a heap of timers. The zero Queue is empty and ready.
 type Queue[T any] struct {
-	heap  []entry[T]
-	seq   uint64
-	stale int // stale entries in heap
+	heap []entry[T]
+	seq  uint64
 }
 
 // Len returns the number of timers that are set.
-func (q *Queue[T]) Len() int { return len(q.heap) - q.stale }
+func (q *Queue[T]) Len() int { return len(q.heap) }
 
 // Set makes t due at when. The timer must be at rest.
 func (q *Queue[T]) Set(t *Timer[T], when time.Duration) {
 	q.seq++
-	t.seq = q.seq
 	q.heap = append(q.heap, entry[T]{when, q.seq, t})
 	q.up(len(q.heap) - 1)
 }
 
 // Stop puts t to rest, whether it is set, due or at rest.
 func (q *Queue[T]) Stop(t *Timer[T]) {
-	if t.seq != 0 && t.seq != due {
-		q.stale++
+	if t.at > 0 {
+		q.remove(t.at - 1)
 	}
-	t.seq = 0
-	if q.stale > pruneAt && q.stale > len(q.heap)/2 {
-		q.prune()
-	}
+	t.at = 0
 }
 
 // Next returns the earliest deadline.
 func (q *Queue[T]) Next() (when time.Duration, ok bool) {
-	for len(q.heap) > 0 {
-		if !q.heap[0].stale() {
-			return q.heap[0].when, true
-		}
-		q.pop()
-		q.stale--
+	if len(q.heap) == 0 {
+		return 0, false
 	}
-	return 0, false
+	return q.heap[0].when, true
 }
 
 // Pop removes and returns the earliest timer whose deadline is not after now,
 // or nil if there is none. The timer is due until it is taken or stopped.
 func (q *Queue[T]) Pop(now time.Duration) *Timer[T] {
-	when, ok := q.Next()
-	if !ok || when > now {
+	if len(q.heap) == 0 || q.heap[0].when > now {
 		return nil
 	}
 	t := q.heap[0].timer
-	q.pop()
-	t.seq = due
+	q.remove(0)
+	t.at = due
 	return t
 }
 
 // Clear puts every timer to rest.
 func (q *Queue[T]) Clear() {
 	for i := range q.heap {
-		if e := &q.heap[i]; !e.stale() {
-			e.timer.seq = 0
-		}
+		q.heap[i].timer.at = 0
 	}
-	q.heap, q.stale = nil, 0
-}
-
-// pruneAt is the number of stale entries below which none is looked for.
-const pruneAt = 64
-
-// prune drops the stale entries.
-func (q *Queue[T]) prune() {
-	live := q.heap[:0]
-	for _, e := range q.heap {
-		if !e.stale() {
-			live = append(live, e)
-		}
-	}
-	clear(q.heap[len(live):])
-	q.heap, q.stale = live, 0
-	for i := len(live)/arity + 1; i >= 0; i-- {
-		q.down(i)
-	}
+	q.heap = nil
 }
 
 // arity is the number of children of a node: with four, a node and its
 // siblings share cache lines and the heap is half as deep as a binary one.
 const arity = 4
 
-func (q *Queue[T]) pop() {
+// remove takes the entry at i out; the last one takes its place.
+func (q *Queue[T]) remove(i int) {
 	n := len(q.heap) - 1
-	q.heap[0] = q.heap[n]
+	last := q.heap[n]
 	q.heap[n] = entry[T]{}
 	q.heap = q.heap[:n]
-	q.down(0)
+	if i == n {
+		return
+	}
+	q.heap[i] = last
+	if i > 0 && last.before(&q.heap[(i-1)/arity]) {
+		q.up(i)
+	} else {
+		q.down(i)
+	}
 }
 
 func (q *Queue[T]) up(i int) {
@@ -143,16 +121,15 @@ func (q *Queue[T]) up(i int) {
 			break
 		}
 		h[i] = h[parent]
+		h[i].timer.at = i + 1
 		i = parent
 	}
 	h[i] = e
+	e.timer.at = i + 1
 }
 
 func (q *Queue[T]) down(i int) {
 	h := q.heap
-	if i >= len(h) {
-		return
-	}
 	e := h[i]
 	for {
 		first := i*arity + 1
@@ -169,7 +146,9 @@ func (q *Queue[T]) down(i int) {
 			break
 		}
 		h[i] = h[least]
+		h[i].timer.at = i + 1
 		i = least
 	}
 	h[i] = e
+	e.timer.at = i + 1
 }
