@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Never is a time that does not come: as a delay or a deadline it means none.
+// Never is a time that does not come: as a delay or a deadline it means none. It is not
+// for sums: what is later than Never is long past.
 const Never time.Duration = 1<<63 - 1
 
 // clock is the loop's time.
@@ -17,7 +18,7 @@ type clock struct {
 }
 
 // Time returns the loop's time: how long ago it was made, in virtual time or by
-// the monotonic clock. Any goroutine may call it, but in virtual time. It is
+// the monotonic clock. Any goroutine may call it, except in virtual time. It is
 // asyncio's loop.time.
 func (l *Loop) Time() time.Duration {
 	if l.virtual {

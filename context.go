@@ -2,7 +2,8 @@ package asyncio
 
 import (
 	"context"
-	"runtime"
+
+	"github.com/go-asyncio/asyncio/internal/coro"
 )
 
 // taskContext is the context that a task's coroutine gets. It is the task
@@ -88,12 +89,12 @@ func CurrentTask(ctx context.Context) AnyTask {
 // first.
 func running(ctx context.Context) *task {
 	l := loopOf(ctx)
-	if l == nil || l.current == nil {
-		panic("asyncio: await outside of any task")
+	if l == nil {
+		panic("asyncio: await with a context that does not come from a task")
 	}
 	l.check()
-	if l.current.abandoned {
-		runtime.Goexit() // a deferred function of a task that Loop.kill unwinds
+	if l.current == nil {
+		panic("asyncio: await outside of any task")
 	}
 	return l.current
 }
@@ -159,7 +160,9 @@ func (t *task) suspendWatching(ctx context.Context) error {
 			stop()
 		}
 	}()
-	t.coro.Suspend()
+	if !t.coro.Suspend() {
+		coro.Unwind()
+	}
 	switch {
 	case !w.hit:
 		return nil

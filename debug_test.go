@@ -19,6 +19,9 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)
 		task := asyncio.CreateTask(ctx, sleeper(0))
+		var event asyncio.Event
+		spawn(ctx, event.Wait)
+		giveWay(ctx, 1)
 		calls := map[string]func(){
 			"CallSoon":        func() { loop.CallSoon(func() {}) },
 			"CallLater":       func() { loop.CallLater(0, func() {}) },
@@ -29,6 +32,7 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 			"Task.Cancel":     func() { task.Cancel() },
 			"AddDoneCallback": func() { f.AddDoneCallback(func(*asyncio.Future[int]) {}) },
 			"AllTasks":        func() { loop.AllTasks() },
+			"Event.Set":       event.Set,
 			"Gather":          func() { asyncio.Gather(ctx, sleeper(0)) },
 		}
 		for name, call := range calls {

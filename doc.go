@@ -32,7 +32,7 @@
 // runs. A loop, its tasks and futures and the primitives belong to it. Only calls whose
 // documentation says so may be made from any goroutine; other code reaches the loop
 // through [Loop.CallSoonThreadsafe] and [RunCoroutineThreadsafe]. A program that breaks
-// this rule has a data race, which the race detector finds, and debug mode
+// this rule has a data race, which the race detector finds, and in most calls debug mode
 // ([WithDebug]), too. In particular a goroutine started with go must not await.
 //
 // # Order
@@ -71,7 +71,9 @@
 // task, and so t.FailNow, ends the run and goes on in the caller of Run.
 //
 // An error that nobody ever looks at is reported to the exception handler
-// ([WithExceptionHandler]), at the latest when the loop closes.
+// ([WithExceptionHandler]) when its future is garbage, or at the latest when the loop
+// closes. A coroutine that nobody calls is a function that nobody calls: there is no
+// warning.
 //
 // # Threads
 //

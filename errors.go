@@ -14,7 +14,9 @@ var (
 	ErrCancelled error = &CancelledError{}
 
 	// ErrTimeout is what Timeout and WaitFor return when the time is over,
-	// asyncio's TimeoutError. It is also context.DeadlineExceeded.
+	// asyncio's TimeoutError, and what an await returns when the deadline of a
+	// context that was derived in a task has passed. It is also
+	// context.DeadlineExceeded.
 	ErrTimeout error = &timeoutError{}
 
 	// ErrInvalidState answers an operation that a future's state does not
@@ -62,7 +64,8 @@ var (
 
 // A CancelledError is what a cancelled await returns. A coroutine may return
 // one, or any error that wraps one, to end its task as cancelled. It is
-// [ErrCancelled] and context.Canceled to errors.Is.
+// [ErrCancelled] and context.Canceled to errors.Is. Not the other way round: a plain
+// context.Canceled, such as ctx.Err(), is an ordinary error, with which a task fails.
 type CancelledError struct {
 	Cause error // what CancelCause was given; nil for Cancel
 }
@@ -117,7 +120,7 @@ func isCancelled(err error) bool {
 type timeoutError struct{ cause error }
 
 func (e *timeoutError) Error() string {
-	if e.cause == nil || e.cause == context.DeadlineExceeded {
+	if e.cause == nil {
 		return "asyncio: timed out"
 	}
 	return "asyncio: timed out: " + e.cause.Error()
@@ -157,22 +160,35 @@ func (e *causeError) Error() string   { return e.cause.Error() }
 func (e *causeError) Unwrap() []error { return []error{e.cause, e.err} }
 
 // An ExceptionGroup is what a task group returns: the errors of its tasks, in
-// the order in which they happened, and that of its body at the end.
+// the order in which they happened, and that of its body at the end. Its text has the
+// first ten. errors.Is and errors.As look into it, unlike Python's except.
 type ExceptionGroup struct {
 	Message string
 	Errors  []error
 }
 
 func (g *ExceptionGroup) Error() string {
-	var b strings.Builder
 	s := "s"
 	if len(g.Errors) == 1 {
 		s = ""
 	}
-	fmt.Fprintf(&b, "%s (%d sub-exception%s)", g.Message, len(g.Errors), s)
-	for i, err := range g.Errors {
-		b.WriteString([]string{": ", "; "}[min(i, 1)])
-		b.WriteString(err.Error())
+	return fmt.Sprintf("%s (%d sub-exception%s)", g.Message, len(g.Errors), s) + list(g.Errors, "; ", error.Error)
+}
+
+// list gives the texts of the first items, after a colon, and the number of the others.
+func list[T any](items []T, separator string, text func(T) string) string {
+	const most = 10
+	var b strings.Builder
+	for i, item := range items[:min(len(items), most)] {
+		if i == 0 {
+			b.WriteString(": ")
+		} else {
+			b.WriteString(separator)
+		}
+		b.WriteString(text(item))
+	}
+	if n := len(items) - most; n > 0 {
+		fmt.Fprintf(&b, "%sand %d more", separator, n)
 	}
 	return b.String()
 }
@@ -187,6 +203,7 @@ type PanicError struct {
 	Stack []byte // as runtime/debug.Stack formats it
 }
 
+// Error returns the panic's value and, in the lines that follow, the stack.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("asyncio: panic: %v\n\n%s", e.Value, e.Stack)
 }
@@ -210,13 +227,7 @@ type WaitingTask struct {
 }
 
 func (e *DeadlockError) Error() string {
-	var b strings.Builder
-	b.WriteString("asyncio: deadlock")
-	for i, w := range e.Waiting {
-		b.WriteString([]string{": ", ", "}[min(i, 1)])
-		fmt.Fprintf(&b, "%s waits for %s", w.Name, w.For)
-	}
-	return b.String()
+	return "asyncio: deadlock" + list(e.Waiting, ", ", func(w WaitingTask) string { return w.Name + " waits for " + w.For })
 }
 
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }

@@ -186,7 +186,19 @@ func TestErrorOfAContextIsBothItsOwnAndItsCause(t *testing.T) {
 		late, cancelLate = context.WithDeadline(ctx, time.Unix(0, 0))
 		defer cancelLate()
 		err = asyncio.Sleep(late, time.Hour)
-		assert.Equal(t, "asyncio: timed out", err.Error())
+		assert.Equal(t, "asyncio: timed out: context deadline exceeded", err.Error())
 		assert.Zero(t, asyncio.RunningLoop(ctx).Time())
 	})
+}
+
+func TestTheTextsOfManyErrorsAreBounded(t *testing.T) {
+	group := &asyncio.ExceptionGroup{Message: "many"}
+	deadlock := new(asyncio.DeadlockError)
+	for range 1000 {
+		group.Errors = append(group.Errors, errBoom)
+		deadlock.Waiting = append(deadlock.Waiting, asyncio.WaitingTask{Name: "t", For: "Lock"})
+	}
+	assert.EqualError(t, group, "many (1000 sub-exceptions): boom; boom; boom; boom; boom; boom; boom; boom; boom; boom; and 990 more")
+	assert.Less(t, len(deadlock.Error()), 300)
+	assert.EqualError(t, new(asyncio.DeadlockError), "asyncio: deadlock")
 }

@@ -6,7 +6,8 @@ import (
 )
 
 // A Future is a result that is not there yet. It belongs to one loop, and but
-// for that loop's goroutine nobody may use it. It is asyncio.Future.
+// for that loop's goroutine nobody may use it. It must be made by NewFuture. It is
+// asyncio.Future.
 //
 // A future is pending until SetResult, SetException or Cancel ends it; then its
 // callbacks are scheduled, in the order in which they were added, and run in the

@@ -92,6 +92,13 @@ func TestCancellingATaskCancelsTheFutureThatItAwaits(t *testing.T) {
 	})
 }
 
+func TestAFutureThatWasNotMadeByNewFuturePanics(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		assert.PanicsWithValue(t, "asyncio: future was not made by NewFuture", func() { _, _ = new(asyncio.Future[int]).Await(ctx) })
+	})
+	assert.Panics(t, func() { asyncio.NewFuture[int](nil) })
+}
+
 func TestAwaitingAnotherLoopsFutureIsAnError(t *testing.T) {
 	other := asyncio.NewLoop()
 	defer other.Close()

@@ -2,6 +2,7 @@ package asyncio
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +18,8 @@ import (
 // and runs what was ready when the turn began. What that schedules runs in the
 // next turn.
 //
-// Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and Time may be called from
-// any goroutine. Everything else belongs to the loop's own: to its tasks and
+// Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and, except in virtual time, Time
+// may be called from any goroutine. Everything else belongs to the loop's own: to its tasks and
 // callbacks while it runs, and to one goroutine at a time while it does not. It
 // is asyncio's event loop.
 type Loop struct {
@@ -155,7 +156,7 @@ func (l *Loop) Close() error {
 		return nil
 	}
 	if l.running.Load() {
-		return ErrLoopRunning
+		return fmt.Errorf("asyncio: cannot close: %w", ErrLoopRunning)
 	}
 	if l.closing { // called by the exception handler
 		return nil
@@ -272,11 +273,11 @@ func (l *Loop) abandon() {
 func (l *Loop) kill(t *task) {
 	if c := t.coro; c != nil {
 		l.current = t
-		defer func() { l.current = nil }()
 		t.leaveQueue()
 		t.abandoned = true
 		c.Kill()
-		t.coro = nil
+		t.leaveQueue() // to which a deferred function may have gone
+		t.coro, l.current = nil, nil
 	}
 	if t.state == pending {
 		t.endCancelled(nil, ErrLoopClosed)

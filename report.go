@@ -33,7 +33,9 @@ func (c ExceptionContext) log() {
 	if c.Task != "" {
 		attrs = append(attrs, "task", c.Task)
 	}
-	if c.Err != nil {
+	if p, ok := c.Err.(*PanicError); ok {
+		attrs = append(attrs, "panic", p.Value, "stack", string(p.Stack))
+	} else if c.Err != nil {
 		attrs = append(attrs, "err", c.Err)
 	}
 	slog.Error("asyncio: "+c.Message, attrs...)

@@ -12,9 +12,13 @@ import (
 // for; what they fail with is reported. All goroutines that the run had are gone
 // when Run returns, in whatever way it does.
 //
-// When ctx is done, main is cancelled, with the context's cause as its own. A
+// When ctx is done, main is cancelled, with the context's cause as its own; if it is
+// done already, main is not called. A
 // panic in main is returned as a *PanicError; runtime.Goexit in a task, which is
-// what t.FailNow is, goes on in the caller of Run. It is asyncio.run.
+// what t.FailNow is, goes on in the caller of Run.
+//
+// Given the context of a task, Run returns ErrLoopRunning. Given another inside a task, it
+// runs a second loop, and the first stands still. It is asyncio.run.
 func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
 	r := NewRunner(opts...)
 	defer r.loop.abandonUnlessClosed()

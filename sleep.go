@@ -3,6 +3,8 @@ package asyncio
 import (
 	"context"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/coro"
 )
 
 // Sleep suspends the running task for d. If d is not positive it gives way for
@@ -15,7 +17,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	t.loop.push(t)
 	var fromContext error
 	if t.direct(ctx) {
-		t.coro.Suspend()
+		if !t.coro.Suspend() {
+			coro.Unwind()
+		}
 	} else {
 		fromContext = t.suspend(ctx)
 	}

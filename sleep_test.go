@@ -128,7 +128,7 @@ func TestSleepBeyondTheEndOfTimeDoesNotWake(t *testing.T) {
 }
 
 func TestSleepOutsideOfAnyTaskPanics(t *testing.T) {
-	assert.PanicsWithValue(t, "asyncio: await outside of any task", func() { _ = asyncio.Sleep(t.Context(), 0) })
+	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() { _ = asyncio.Sleep(t.Context(), 0) })
 }
 
 func TestSleepInACallbackPanics(t *testing.T) {

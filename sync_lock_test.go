@@ -312,5 +312,5 @@ func TestTenThousandTasksGetALockInOrder(t *testing.T) {
 func TestLockOutsideOfAnyTaskPanicsIfItWouldWait(t *testing.T) {
 	var lock asyncio.Lock
 	require.NoError(t, lock.Acquire(t.Context()), "nothing to wait for")
-	assert.PanicsWithValue(t, "asyncio: await outside of any task", func() { _ = lock.Acquire(t.Context()) })
+	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() { _ = lock.Acquire(t.Context()) })
 }

@@ -85,9 +85,12 @@ func TestCurrentTaskIsNilInCallbacks(t *testing.T) {
 func TestAwaitingOutsideOfAnyTaskPanics(t *testing.T) {
 	loop := asyncio.NewLoop()
 	defer loop.Close()
-	for name, ctx := range map[string]context.Context{"no loop": t.Context(), "no task": loop.Context(t.Context())} {
-		assert.PanicsWithValue(t, "asyncio: await outside of any task", func() { _ = asyncio.Sleep(ctx, 0) }, name)
-		assert.PanicsWithValue(t, "asyncio: await outside of any task", func() { _, _ = asyncio.NewFuture[int](loop).Await(ctx) }, name)
+	for text, ctx := range map[string]context.Context{
+		"asyncio: await with a context that does not come from a task": t.Context(),
+		"asyncio: await outside of any task":                           loop.Context(t.Context()),
+	} {
+		assert.PanicsWithValue(t, text, func() { _ = asyncio.Sleep(ctx, 0) })
+		assert.PanicsWithValue(t, text, func() { _, _ = asyncio.NewFuture[int](loop).Await(ctx) })
 	}
 }
 

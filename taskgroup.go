@@ -33,7 +33,9 @@ type groupTask struct {
 // *ExceptionGroup of the errors. Tasks that end as cancelled do not count as failed.
 //
 // If the running task is cancelled, so are those of the group, and that cancellation
-// is returned, unless there are errors. A panic in body counts as an error of it. The
+// is returned, unless there are errors. A task that ends by the cancellation of a context
+// that was derived in it is cancelled, too; one that ends by its deadline has failed. A
+// panic in body counts as an error of it. The
 // context that body and the tasks get descends from ctx. It is
 //
 //	async with asyncio.TaskGroup() as tg:

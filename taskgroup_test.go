@@ -520,7 +520,7 @@ func failingBody(d time.Duration) func(context.Context) error {
 }
 
 func TestTaskGroupOutsideOfAnyTaskPanics(t *testing.T) {
-	assert.PanicsWithValue(t, "asyncio: await outside of any task", func() {
+	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() {
 		_ = asyncio.WithTaskGroup(t.Context(), func(context.Context, *group) error { return nil })
 	})
 }

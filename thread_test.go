@@ -136,7 +136,7 @@ func TestToThread(t *testing.T) {
 				assert.Nil(t, asyncio.CurrentTask(ctx))
 				assert.Equal(t, 5, ctx.Value(valueKey{}))
 				assert.Panics(t, func() { asyncio.RunningLoop(ctx) })
-				assert.PanicsWithValue(t, "asyncio: await outside of any task", func() { _ = asyncio.Sleep(ctx, 0) })
+				assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() { _ = asyncio.Sleep(ctx, 0) })
 				return 0, loop.CallSoonThreadsafe(func() {})
 			})
 			assert.NoError(t, err)

@@ -251,7 +251,7 @@ func TestTimeoutInATaskThatWasCancelledAlreadyStillTimesOut(t *testing.T) {
 }
 
 func TestTimeoutOutsideOfAnyTaskPanics(t *testing.T) {
-	assert.PanicsWithValue(t, "asyncio: await outside of any task", func() {
+	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() {
 		_ = asyncio.Timeout(t.Context(), time.Second, sleepBody(0))
 	})
 }

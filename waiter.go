@@ -1,6 +1,10 @@
 package asyncio
 
-import "context"
+import (
+	"context"
+
+	"github.com/go-asyncio/asyncio/internal/coro"
+)
 
 // This file is the one wait queue and the one blocking seam under all the
 // primitives. A task waits for one thing at a time, so the waiter is a part of
@@ -94,6 +98,7 @@ func (t *task) wake() bool {
 	if t.waitState != waitPending {
 		return false
 	}
+	t.loop.check()
 	t.waitState = waitWoken
 	t.loop.push(t)
 	return true
@@ -111,7 +116,9 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	}
 	var fromContext error
 	if t.direct(ctx) {
-		t.coro.Suspend()
+		if !t.coro.Suspend() {
+			coro.Unwind()
+		}
 	} else {
 		fromContext = t.suspend(ctx)
 	}
@@ -162,6 +169,8 @@ func (t *task) await(ctx context.Context, f *future) error {
 		return f.take()
 	}
 	switch {
+	case f.loop == nil:
+		panic("asyncio: future was not made by NewFuture")
 	case f.loop != t.loop:
 		return refuse(ctx, ErrForeignLoop)
 	case f == &t.future && !f.selfAwaited:
@@ -174,7 +183,9 @@ func (t *task) await(ctx context.Context, f *future) error {
 	f.callbacks.push(&t.waiter)
 	var fromContext error
 	if t.direct(ctx) {
-		t.coro.Suspend()
+		if !t.coro.Suspend() {
+			coro.Unwind()
+		}
 	} else {
 		fromContext = t.suspend(ctx)
 	}
@@ -237,12 +248,11 @@ func (t *task) direct(ctx context.Context) bool {
 func (t *task) suspend(ctx context.Context) error {
 	if t.mustCancel && t.cancelWait(t.cause) {
 		t.mustCancel = false
-		t.coro.Suspend() // cancelled already: the context has nothing to add
-		return nil
+	} else if watched := watchedBy(ctx); watched != nil {
+		return t.suspendWatching(watched)
 	}
-	if t.direct(ctx) || watchedBy(ctx) == nil {
-		t.coro.Suspend()
-		return nil
+	if !t.coro.Suspend() {
+		coro.Unwind()
 	}
-	return t.suspendWatching(watchedBy(ctx))
+	return nil
 }

@@ -64,17 +64,16 @@ func (c *Coro) exit() {
 // Resume runs the work until it suspends itself or returns.
 func (c *Coro) Resume() { c.next() }
 
-// Suspend returns control to the caller of Resume, until the next Resume. Only
-// the work itself may call it. In a killed coroutine it calls runtime.Goexit instead: a
-// panic might be recovered, and the work go on.
-func (c *Coro) Suspend() {
-	if !c.yield(struct{}{}) {
-		runtime.Goexit()
-	}
-}
+// Suspend returns control to the caller of Resume, until the next Resume. Only the work
+// itself may call it. It reports false if the coroutine was killed, whereupon the work
+// has to call Unwind. (Suspend does not, so that it can be inlined.)
+func (c *Coro) Suspend() (resumed bool) { return c.yield(struct{}{}) }
 
-// Kill ends a suspended coroutine: its Suspend does not return, the work's deferred
-// functions run, and the goroutine is gone when Kill returns.
+// Unwind ends the work of a killed coroutine. It is a runtime.Goexit: a panic might be
+// recovered, and the work go on.
+func Unwind() { runtime.Goexit() }
+
+// Kill ends a suspended coroutine: its work unwinds, the deferred functions run, and the goroutine is gone when Kill returns.
 func (c *Coro) Kill() {
 	c.killed = true
 	defer func() {

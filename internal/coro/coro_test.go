@@ -28,10 +28,17 @@ func start(p *coro.Pool, body func(c *coro.Coro)) *coro.Coro {
 	return w.c
 }
 
+// suspend is what work does to suspend itself.
+func suspend(c *coro.Coro) {
+	if !c.Suspend() {
+		coro.Unwind()
+	}
+}
+
 // suspendForever is a body that only a kill ends.
 func suspendForever(c *coro.Coro) {
 	for {
-		c.Suspend()
+		suspend(c)
 	}
 }
 
@@ -84,9 +91,9 @@ func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
 		var got []string
 		c := start(&p, func(c *coro.Coro) {
 			got = append(got, "begin")
-			c.Suspend()
+			suspend(c)
 			got = append(got, "middle")
-			c.Suspend()
+			suspend(c)
 			got = append(got, "end")
 		})
 		for range 3 {
@@ -118,12 +125,12 @@ func TestCoroutineCanResumeAnother(t *testing.T) {
 		outer := start(&p, func(c *coro.Coro) {
 			inner = start(&p, func(c *coro.Coro) {
 				got = append(got, "inner begins")
-				c.Suspend()
+				suspend(c)
 				got = append(got, "inner ends")
 			})
 			inner.Resume()
 			got = append(got, "outer goes on")
-			c.Suspend()
+			suspend(c)
 			got = append(got, "outer ends")
 		})
 		outer.Resume()
@@ -145,7 +152,7 @@ func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
 			ran := 0
 			c := start(&p, func(c *coro.Coro) {
 				ran++
-				c.Suspend()
+				suspend(c)
 				ran++
 			})
 			assert.Same(t, first, c)
@@ -177,7 +184,7 @@ func TestPoolIsBounded(t *testing.T) {
 		before := goroutines()
 		cs := make([]*coro.Coro, burst)
 		for i := range cs {
-			cs[i] = start(&p, func(c *coro.Coro) { c.Suspend() })
+			cs[i] = start(&p, func(c *coro.Coro) { suspend(c) })
 			cs[i].Resume()
 		}
 		assertGoroutines(t, before+burst)
@@ -208,7 +215,7 @@ func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 		var p coro.Pool
 		ended := false
 		c := start(&p, func(c *coro.Coro) {
-			c.Suspend()
+			suspend(c)
 			ended = true
 		})
 		c.Resume()
@@ -229,7 +236,7 @@ func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 			}()
 			defer func() { got = append(got, "first deferred") }()
 			defer func() { got = append(got, "last deferred") }()
-			c.Suspend()
+			suspend(c)
 			got = append(got, "went on")
 		})
 		c.Resume()
@@ -249,11 +256,11 @@ func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 			for range 3 {
 				defer func() {
 					got = append(got, "suspends")
-					c.Suspend()
+					suspend(c)
 					got = append(got, "went on")
 				}()
 			}
-			c.Suspend()
+			suspend(c)
 			got = append(got, "went on")
 		})
 		c.Resume()
@@ -324,7 +331,7 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 		assert.True(t, goexits(func() {
 			c = start(&p, func(c *coro.Coro) {
 				defer func() { got = append(got, "deferred") }()
-				c.Suspend()
+				suspend(c)
 				runtime.Goexit()
 			})
 			c.Resume()
@@ -372,7 +379,7 @@ func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 				_ = recover()
 			}()
 			defer runtime.Goexit()
-			c.Suspend()
+			suspend(c)
 		})
 		c.Resume()
 		goexits(c.Kill)
@@ -386,7 +393,7 @@ func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p coro.Pool
 		c := start(&p, func(c *coro.Coro) {
-			c.Suspend()
+			suspend(c)
 			panic("boom")
 		})
 		c.Resume()
@@ -413,18 +420,18 @@ func TestLockedThread(t *testing.T) {
 			outer := start(&p, func(c *coro.Coro) {
 				inner := start(&p, func(c *coro.Coro) {
 					n++
-					c.Suspend()
+					suspend(c)
 					n++
 				})
 				inner.Resume()
-				c.Suspend()
+				suspend(c)
 				inner.Resume()
 			})
 			outer.Resume()
 			outer.Resume()
 			suspended := start(&p, func(c *coro.Coro) {
 				defer func() { _ = recover() }()
-				c.Suspend()
+				suspend(c)
 			})
 			suspended.Resume()
 			suspended.Kill()
@@ -444,7 +451,7 @@ func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
 		c := start(&p, func(c *coro.Coro) {
 			for {
 				n++
-				c.Suspend()
+				suspend(c)
 				if n == 10 {
 					return
 				}
@@ -558,7 +565,7 @@ func BenchmarkKill(b *testing.B) {
 		for range b.N {
 			c := start(&p, func(c *coro.Coro) {
 				defer func() { _ = recover() }()
-				c.Suspend()
+				suspend(c)
 			})
 			c.Resume()
 			c.Kill()
