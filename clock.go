@@ -100,6 +100,7 @@ func (l *Loop) collect() {
 
 // idle waits until something is ready or due. The ready queue is empty.
 func (l *Loop) idle() error {
+	l.pool.Trim()
 	if l.virtual {
 		return l.idleVirtual()
 	}

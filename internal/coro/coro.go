@@ -43,7 +43,8 @@ func (c *Coro) main(yield func(struct{}) bool) {
 	for {
 		c.work.Run()
 		c.work = nil
-		if c.killed || !c.pool.put(c) || !yield(struct{}{}) {
+		c.pool.idle = append(c.pool.idle, c)
+		if !yield(struct{}{}) {
 			c.returned = true
 			return
 		}
@@ -84,19 +85,21 @@ func (c *Coro) Kill() {
 	c.stop()
 }
 
-// maxIdle bounds what a burst of tasks leaves behind; an idle coroutine holds
-// about 3 KB.
-const maxIdle = 1024
+// What a burst of tasks leaves behind is trimmed to keepIdle coroutines, trimAtOnce of
+// them at a time, so that it takes a while and the next burst may find them. An idle
+// coroutine holds about 3 KB.
+const (
+	keepIdle   = 1024
+	trimAtOnce = 128
+)
 
 // A Pool holds idle coroutines. The zero Pool is empty and ready.
 type Pool struct{ idle []*Coro }
 
 // Get gives a coroutine that will run w when it is first resumed.
 func (p *Pool) Get(w Work) *Coro {
-	if n := len(p.idle); n > 0 {
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
+	if len(p.idle) > 0 {
+		c := p.pop()
 		c.work = w
 		return c
 	}
@@ -105,22 +108,32 @@ func (p *Pool) Get(w Work) *Coro {
 	return c
 }
 
-// put keeps c for the next work, unless there are idle ones enough.
-func (p *Pool) put(c *Coro) bool {
-	if len(p.idle) >= maxIdle {
-		return false
+// pop takes the coroutine that has become idle last, whose stack is warm.
+func (p *Pool) pop() *Coro {
+	n := len(p.idle) - 1
+	c := p.idle[n]
+	p.idle[n] = nil
+	p.idle = p.idle[:n]
+	return c
+}
+
+// Trim ends some of the idle coroutines if there are very many. It is for moments when
+// there is nothing better to do.
+func (p *Pool) Trim() {
+	if len(p.idle) > keepIdle {
+		p.shrink(max(keepIdle, len(p.idle)-trimAtOnce))
 	}
-	p.idle = append(p.idle, c)
-	return true
 }
 
 // Release ends all idle coroutines.
 func (p *Pool) Release() {
-	for len(p.idle) > 0 {
-		n := len(p.idle) - 1
-		c := p.idle[n]
-		p.idle[n] = nil
-		p.idle = p.idle[:n]
-		c.stop()
+	p.shrink(0)
+	p.idle = nil
+}
+
+// shrink ends idle coroutines until n are left.
+func (p *Pool) shrink(n int) {
+	for len(p.idle) > n {
+		p.pop().stop()
 	}
 }

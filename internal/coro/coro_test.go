@@ -176,9 +176,10 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 	p.Release()
 }
 
-// A burst of work leaves a bounded number of goroutines behind, and Release none.
-func TestPoolIsBounded(t *testing.T) {
-	const burst, most = 5000, 1024
+// What a burst of work leaves behind is there for the next, is trimmed little by little
+// to a bounded number of goroutines, and Release leaves none.
+func TestPoolIsTrimmed(t *testing.T) {
+	const burst, kept, atOnce = 5000, 1024, 128
 	checkGoroutines(t, func() {
 		var p coro.Pool
 		before := goroutines()
@@ -191,7 +192,13 @@ func TestPoolIsBounded(t *testing.T) {
 		for _, c := range cs {
 			c.Resume()
 		}
-		assertGoroutines(t, before+most)
+		assertGoroutines(t, before+burst)
+		p.Trim()
+		assertGoroutines(t, before+burst-atOnce)
+		for range burst {
+			p.Trim()
+		}
+		assertGoroutines(t, before+kept)
 		p.Release()
 		p.Release() // of an empty pool
 	})
