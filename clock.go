@@ -1,5 +1,8 @@
 package asyncio
 
+// This file is about time: the loop's clock, real or virtual, and how the loop waits
+// until something is due or another goroutine posts to it.
+
 import (
 	"sync"
 	"sync/atomic"

@@ -1,5 +1,8 @@
 package asyncio
 
+// This file is about contexts: the one that a task is, how calls find their loop in
+// it, and how one that was derived from it cancels a wait.
+
 import (
 	"context"
 

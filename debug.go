@@ -1,5 +1,7 @@
 package asyncio
 
+// This file is debug mode: which goroutine calls, and who blocks the loop.
+
 import (
 	"bytes"
 	"log/slog"

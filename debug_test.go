@@ -31,6 +31,8 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 			"Future.Cancel":   func() { f.Cancel() },
 			"Task.Cancel":     func() { task.Cancel() },
 			"AddDoneCallback": func() { f.AddDoneCallback(func(*asyncio.Future[int]) {}) },
+			"Task.Uncancel":   func() { task.Uncancel() },
+			"Task.SetName":    func() { task.SetName("x") },
 			"AllTasks":        func() { loop.AllTasks() },
 			"Event.Set":       event.Set,
 			"Gather":          func() { asyncio.Gather(ctx, sleeper(0)) },

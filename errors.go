@@ -57,6 +57,7 @@ var (
 	// ErrNothingToWait is returned by Wait for an empty slice.
 	ErrNothingToWait = errors.New("asyncio: nothing to wait for")
 
+	// These are asyncio's QueueEmpty, QueueFull and QueueShutDown.
 	ErrQueueEmpty    = errors.New("asyncio: queue is empty")
 	ErrQueueFull     = errors.New("asyncio: queue is full")
 	ErrQueueShutDown = errors.New("asyncio: queue is shut down")

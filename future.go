@@ -91,6 +91,7 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
 	return f.future.addCallback(func() { fn(f) })
 }
 
+// String tells what kind of future it is, such as "gather of 3".
 func (f *Future[T]) String() string { return f.future.describe() }
 
 func (f *Future[T]) start(context.Context) source[T] { return f }

@@ -31,7 +31,7 @@ func TestAFutureIsSetOnce(t *testing.T) {
 		assert.Equal(t, 1, v)
 
 		failed := newFuture[int](ctx)
-		assert.Panics(t, func() { _ = failed.SetException(nil) })
+		assert.PanicsWithValue(t, "asyncio: SetException of a nil error", func() { _ = failed.SetException(nil) })
 		assert.NoError(t, failed.SetException(errBoom))
 		assert.ErrorIs(t, failed.SetResult(2), asyncio.ErrInvalidState)
 		_, err = failed.Await(ctx)
@@ -96,7 +96,7 @@ func TestAFutureThatWasNotMadeByNewFuturePanics(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		assert.PanicsWithValue(t, "asyncio: future was not made by NewFuture", func() { _, _ = new(asyncio.Future[int]).Await(ctx) })
 	})
-	assert.Panics(t, func() { asyncio.NewFuture[int](nil) })
+	assert.PanicsWithValue(t, "asyncio: nil loop", func() { asyncio.NewFuture[int](nil) })
 }
 
 func TestAwaitingAnotherLoopsFutureIsAnError(t *testing.T) {

@@ -28,7 +28,8 @@ type Result[T any] struct {
 }
 
 // GatherResults is Gather that takes errors for results: the future fails only if it
-// is cancelled itself. It is asyncio.gather with return_exceptions=True.
+// is cancelled itself. It does not suspend. It is asyncio.gather with
+// return_exceptions=True.
 func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]Result[T]] {
 	return gather(ctx, aws, true, func(children []source[T]) []Result[T] {
 		results := make([]Result[T], len(children))

@@ -118,7 +118,7 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 	return l.post(&Handle{loop: l, fn: fn})
 }
 
-// RunForever runs the loop until Stop is called, or until ctx is done, whose
+// RunForever runs the loop on the calling goroutine until Stop is called, or until ctx is done, whose
 // cause it returns then. In virtual time a loop for which nothing is left to do
 // returns a *DeadlockError. It is asyncio's run_forever.
 func (l *Loop) RunForever(ctx context.Context) error {

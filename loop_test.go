@@ -176,6 +176,8 @@ func TestClose(t *testing.T) {
 		assert.ErrorIs(t, err, asyncio.ErrLoopClosed)
 		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { loop.CallSoon(func() {}) })
 		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { loop.CallLater(0, func() {}) })
+		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { loop.CallAt(0, func() {}) })
+		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { asyncio.Gather(loop.Context(t.Context()), sleeper(0)) })
 		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { asyncio.CreateTask(loop.Context(t.Context()), sleeper(0)) })
 		loop.Stop()
 	})
@@ -308,15 +310,29 @@ func TestCallSoonThreadsafe(t *testing.T) {
 	})
 }
 
-func TestNilCallbacksPanic(t *testing.T) {
+func TestNilCallbacksAndCoroutinesPanic(t *testing.T) {
 	loop := asyncio.NewLoop()
 	defer loop.Close()
-	assert.Panics(t, func() { loop.CallSoon(nil) })
-	assert.Panics(t, func() { loop.CallLater(0, nil) })
-	assert.Panics(t, func() { loop.CallSoonThreadsafe(nil) })
-	assert.Panics(t, func() { asyncio.CreateTask[int](loop.Context(t.Context()), nil) })
-	assert.Panics(t, func() { asyncio.RunCoroutineThreadsafe[int](loop, nil) })
-	assert.Panics(t, func() { asyncio.Run[int](t.Context(), nil) })
+	ctx := loop.Context(t.Context())
+	for name, call := range map[string]func(){
+		"CallSoon":           func() { loop.CallSoon(nil) },
+		"CallLater":          func() { loop.CallLater(0, nil) },
+		"CallSoonThreadsafe": func() { _ = loop.CallSoonThreadsafe(nil) },
+		"AddDoneCallback":    func() { asyncio.NewFuture[int](loop).AddDoneCallback(nil) },
+	} {
+		assert.PanicsWithValue(t, "asyncio: nil callback", call, name)
+	}
+	for name, call := range map[string]func(){
+		"CreateTask":             func() { asyncio.CreateTask[int](ctx, nil) },
+		"CreateTask of Do":       func() { asyncio.CreateTask(ctx, asyncio.Do(nil)) },
+		"RunCoroutineThreadsafe": func() { asyncio.RunCoroutineThreadsafe[int](loop, nil) },
+		"RunUntilComplete":       func() { _, _ = asyncio.RunUntilComplete(t.Context(), loop, asyncio.Coro[int](nil)) },
+		"Run":                    func() { _, _ = asyncio.Run[int](t.Context(), nil) },
+		"Gather":                 func() { asyncio.Gather(ctx, asyncio.Coro[int](nil)) },
+		"Shield":                 func() { asyncio.Shield(ctx, asyncio.Coro[int](nil)) },
+	} {
+		assert.PanicsWithValue(t, "asyncio: nil coroutine", call, name)
+	}
 }
 
 // early is made while the main goroutine is locked to its thread, as it is in init.

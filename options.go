@@ -26,8 +26,8 @@ func WithSlowCallbackDuration(d time.Duration) Option { return func(c *config) {
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing
 // is ready: an hour's sleep takes none. When there is no timer either, and main
 // still waits, the run ends with a *DeadlockError. While a function that
-// ToThread started is running, time stands still; other goroutines are not
-// waited for. Deadlines of contexts are in
+// ToThread started is running, time stands still; other goroutines are not waited
+// for. Deadlines of contexts are in
 // real time, and are waited for when nothing else is left; use Timeout.
 func WithVirtualTime() Option { return func(c *config) { c.virtual = true } }
 

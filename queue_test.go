@@ -382,8 +382,8 @@ func TestAQueueOrBarrierThatWasNotMadeByItsFunctionPanics(t *testing.T) {
 		assert.PanicsWithValue(t, made, func() { _ = new(asyncio.Queue[int]).PutNowait(1) })
 		assert.PanicsWithValue(t, made, func() { _ = new(asyncio.LifoQueue[int]).Put(ctx, 1) })
 		assert.PanicsWithValue(t, made, func() { _, _ = new(asyncio.PriorityQueue[int]).Get(ctx) })
-		assert.Panics(t, func() { asyncio.NewPriorityQueueFunc[int](0, nil) })
-		assert.Panics(t, func() { _, _ = new(asyncio.Barrier).Wait(ctx) })
+		assert.PanicsWithValue(t, "asyncio: nil comparison", func() { asyncio.NewPriorityQueueFunc[int](0, nil) })
+		assert.PanicsWithValue(t, "asyncio: Barrier was not made by NewBarrier", func() { _, _ = new(asyncio.Barrier).Wait(ctx) })
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"os/signal"
 )
 
-// Run makes a loop, runs main in it and closes it. When main has returned, the
+// Run makes a loop, runs main in it on the calling goroutine, and closes it. When main has returned, the
 // tasks that are left are cancelled in the order of their creation and waited
 // for; what they fail with is reported. All goroutines that the run had are gone
 // when Run returns, in whatever way it does.
@@ -41,7 +41,7 @@ func NewRunner(opts ...Option) *Runner { return &Runner{NewLoop(opts...)} }
 // Loop returns the loop of the runner.
 func (r *Runner) Loop() *Loop { return r.loop }
 
-// RunIn runs main in the runner's loop until it is done. Tasks that are left
+// RunIn runs main in the runner's loop, on the calling goroutine, until it is done. Tasks that are left
 // then stand still until the next RunIn, or are cancelled by Close. It returns
 // ErrLoopRunning if the loop is running or if ctx is that of a task, and
 // ErrLoopClosed after Close. It is asyncio's Runner.run.
@@ -86,7 +86,8 @@ func (r *Runner) Close() error {
 	return l.Close()
 }
 
-// RunUntilComplete runs loop until aw is done and returns its result. It makes a
+// RunUntilComplete runs loop on the calling goroutine until aw is done and returns its
+// result. It makes a
 // task of a coroutine. When ctx is done, what it waits for is cancelled, with the
 // context's cause. It returns ErrLoopRunning, ErrLoopClosed, or ErrLoopStopped if
 // Stop came first. It is asyncio's run_until_complete.

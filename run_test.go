@@ -318,6 +318,11 @@ var children = map[string]func(){
 		}))
 		fmt.Println("not reached")
 	},
+	"interrupt after Run": func() {
+		_, _ = asyncio.Run(context.Background(), sleeper(0), asyncio.WithInterrupt())
+		interruptSelf()
+		select {}
+	},
 	"FailNow": func() {
 		testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{
 			{Name: "Fails", F: func(t *testing.T) {
@@ -358,10 +363,12 @@ func TestWithInterrupt(t *testing.T) {
 	assert.Equal(t, 130, exit.ExitCode())
 	assert.Equal(t, "main goes on\n", out)
 
-	out, err = inChild(t, "interrupt without the option")
-	require.ErrorAs(t, err, &exit)
-	assert.Equal(t, syscall.SIGINT, exit.Sys().(syscall.WaitStatus).Signal())
-	assert.Empty(t, out)
+	for _, name := range []string{"interrupt without the option", "interrupt after Run"} {
+		out, err = inChild(t, name)
+		require.ErrorAs(t, err, &exit)
+		assert.Equal(t, syscall.SIGINT, exit.Sys().(syscall.WaitStatus).Signal(), name)
+		assert.Empty(t, out)
+	}
 }
 
 func TestFailNowInATaskEndsTheTestAndNothingElse(t *testing.T) {

@@ -23,7 +23,7 @@ func (c *Condition) mutex() *Lock {
 	return &c.own
 }
 
-// Acquire acquires the lock; see [Lock.Acquire].
+// Acquire acquires the lock. It suspends as [Lock.Acquire] does.
 func (c *Condition) Acquire(ctx context.Context) error { return c.mutex().Acquire(ctx) }
 
 // Release releases the lock; see [Lock.Release].
@@ -32,7 +32,8 @@ func (c *Condition) Release() { c.mutex().Release() }
 // Locked reports whether the lock is locked.
 func (c *Condition) Locked() bool { return c.mutex().Locked() }
 
-// With runs body while it holds the lock. It is "async with condition".
+// With runs body while it holds the lock. It suspends as Acquire and body do. It is "async
+// with condition".
 func (c *Condition) With(ctx context.Context, body func(ctx context.Context) error) error {
 	return c.mutex().With(ctx, body)
 }
@@ -68,8 +69,8 @@ func (c *Condition) reacquire(t *task) error {
 	return lock.wait(t, unwatched)
 }
 
-// WaitFor waits until pred holds. It calls pred with the lock held, and does not
-// suspend if it holds at once.
+// WaitFor suspends until pred holds, and does not if it holds at once. It calls pred with
+// the lock held.
 func (c *Condition) WaitFor(ctx context.Context, pred func() bool) error {
 	for !pred() {
 		if err := c.Wait(ctx); err != nil {

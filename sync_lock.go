@@ -61,7 +61,8 @@ func (l *Lock) wakeFirst() {
 // Locked reports whether l is locked.
 func (l *Lock) Locked() bool { return l.locked }
 
-// With runs body while it holds l. It is "async with lock".
+// With runs body while it holds l. It suspends as Acquire and body do. It is "async with
+// lock".
 func (l *Lock) With(ctx context.Context, body func(ctx context.Context) error) error {
 	if err := l.Acquire(ctx); err != nil {
 		return err

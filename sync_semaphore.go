@@ -59,7 +59,8 @@ func (s *Semaphore) wakeNext() bool {
 // Locked reports whether Acquire would suspend.
 func (s *Semaphore) Locked() bool { return s.value == 0 || s.waiters.live > 0 }
 
-// With runs body while it holds a place. It is "async with semaphore".
+// With runs body while it holds a place. It suspends as Acquire and body do. It is "async
+// with semaphore".
 func (s *Semaphore) With(ctx context.Context, body func(ctx context.Context) error) error {
 	if err := s.Acquire(ctx); err != nil {
 		return err
@@ -81,7 +82,7 @@ func NewBoundedSemaphore(n int) *BoundedSemaphore {
 	return &BoundedSemaphore{Semaphore{value: n}, n}
 }
 
-// Acquire takes one of the places; see [Semaphore.Acquire].
+// Acquire takes one of the places. It suspends as [Semaphore.Acquire] does.
 func (s *BoundedSemaphore) Acquire(ctx context.Context) error { return s.semaphore.Acquire(ctx) }
 
 // Release gives a place back; see [Semaphore.Release]. It returns ErrReleased, and does
@@ -97,7 +98,7 @@ func (s *BoundedSemaphore) Release() error {
 // Locked reports whether Acquire would suspend.
 func (s *BoundedSemaphore) Locked() bool { return s.semaphore.Locked() }
 
-// With runs body while it holds a place. If others have released that meanwhile, With
+// With runs body while it holds a place. It suspends as Acquire and body do. If others have released that meanwhile, With
 // returns ErrReleased, and nothing else of what body returned but its text, as an
 // exception in asyncio would replace another.
 func (s *BoundedSemaphore) With(ctx context.Context, body func(ctx context.Context) error) (err error) {

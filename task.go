@@ -77,7 +77,10 @@ func (t *Task[T]) Cancelling() int { return int(t.task.cancels) }
 
 // Uncancel takes one request to cancel t back and returns how many are left.
 // With the last one goes a cancellation that was not delivered yet.
-func (t *Task[T]) Uncancel() int { return t.task.uncancel() }
+func (t *Task[T]) Uncancel() int {
+	t.task.loop.check()
+	return t.task.uncancel()
+}
 
 // Done reports whether t has returned or was cancelled.
 func (t *Task[T]) Done() bool { return t.task.state != pending }
@@ -109,8 +112,12 @@ func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
 func (t *Task[T]) Name() string { return t.task.Name() }
 
 // SetName changes the task's name.
-func (t *Task[T]) SetName(name string) { t.task.name = name }
+func (t *Task[T]) SetName(name string) {
+	t.task.loop.check()
+	t.task.name = name
+}
 
+// String gives "task" and the name.
 func (t *Task[T]) String() string { return t.task.describe() }
 
 func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }

@@ -27,16 +27,16 @@ type groupTask struct {
 	task   *task
 }
 
-// WithTaskGroup runs body, waits for all tasks that were created in the group, and
-// returns nil if nothing failed. When a task fails, or body does, the other tasks
-// are cancelled, and so is body, and when all have ended WithTaskGroup returns an
+// WithTaskGroup runs body, suspends until all tasks that were created in the group have
+// ended, and returns nil if nothing failed. When a task fails, or body does, the other
+// tasks are cancelled, and so is body, and in the end WithTaskGroup returns an
 // *ExceptionGroup of the errors. Tasks that end as cancelled do not count as failed.
 //
-// If the running task is cancelled, so are those of the group, and that cancellation
-// is returned, unless there are errors. A task that ends by the cancellation of a context
+// If the running task is cancelled, so are those of the group, and that cancellation is
+// returned, unless there are errors. A task that ends by the cancellation of a context
 // that was derived in it is cancelled, too; one that ends by its deadline has failed. A
-// panic in body counts as an error of it. The
-// context that body and the tasks get descends from ctx. It is
+// panic in body counts as an error of it. The context that body and the tasks get
+// descends from ctx. It is
 //
 //	async with asyncio.TaskGroup() as tg:
 func WithTaskGroup(ctx context.Context, body func(ctx context.Context, tg *TaskGroup) error) error {
@@ -94,6 +94,7 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 // unless something fails. Cancel may be called again, and does nothing when the group
 // is finished. It is TaskGroup.cancel of asyncio 3.15.
 func (tg *TaskGroup) Cancel() {
+	tg.parent.loop.check()
 	if !tg.exiting || tg.members.head != nil {
 		tg.abortAll()
 	}

@@ -143,7 +143,7 @@ func TestToThread(t *testing.T) {
 		})
 	})
 	t.Run("needs threads", func(t *testing.T) {
-		assert.Panics(t, func() { asyncio.WithMaxThreads(0) })
+		assert.PanicsWithValue(t, "asyncio: WithMaxThreads needs a positive number", func() { asyncio.WithMaxThreads(0) })
 	})
 }
 
@@ -246,7 +246,7 @@ func TestRunCoroutineThreadsafe(t *testing.T) {
 	t.Run("Result on the loop's own goroutine panics instead of hanging", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
 			f := asyncio.RunCoroutineThreadsafe(asyncio.RunningLoop(ctx), sleeper(0))
-			assert.Panics(t, func() { _, _ = f.Result(ctx) })
+			assert.PanicsWithValue(t, "asyncio: ConcurrentFuture.Result would block the event loop", func() { _, _ = f.Result(ctx) })
 		})
 	})
 }

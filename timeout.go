@@ -38,7 +38,8 @@ func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context
 	return TimeoutAt(ctx, running(ctx).loop.after(d), body)
 }
 
-// TimeoutAt is Timeout with a limit in the loop's time. It is asyncio.timeout_at.
+// TimeoutAt is Timeout with a limit in the loop's time. It suspends when body does. It is
+// asyncio.timeout_at.
 func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
 	s := newTimeoutScope(ctx, when)
 	defer s.exit(&err) // deferred for a panic in body
@@ -63,6 +64,7 @@ func (s *TimeoutScope) Expired() bool {
 // Reschedule moves the limit to an instant of the loop's time, or to Never. It
 // returns an error once the time is over or the body has ended.
 func (s *TimeoutScope) Reschedule(when time.Duration) error {
+	s.task.loop.check()
 	switch s.state {
 	case timeoutExpiring, timeoutExpired:
 		return errors.New("asyncio: cannot reschedule an expired timeout")

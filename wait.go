@@ -159,7 +159,7 @@ func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2
 
 // AsCompletedTimeout is AsCompleted with a limit on the time, from the call on. When it
 // is over, what is done and was not yielded yet is yielded, and then nil and ErrTimeout.
-// Nothing is cancelled.
+// Nothing is cancelled. It suspends as AsCompleted does.
 func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Duration, aws ...A) iter.Seq2[Awaitable[T], error] {
 	l := running(ctx).loop
 	a := &arrivals[T]{done: NewQueue[source[T]](0)}
