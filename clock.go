@@ -166,6 +166,9 @@ func (l *Loop) idleVirtual() error {
 			return nil
 		}
 	}
+	if l.fireWatches(); l.ready.Len() > 0 { // one expired while we looked
+		return nil
+	}
 	return l.deadlock()
 }
 

@@ -15,7 +15,7 @@ type ConcurrentFuture[T any] struct {
 
 	mu      sync.Mutex
 	ended   bool
-	waiting []*threadContext // functions of ToThread on the same loop that wait in Result
+	waiting []*threadWait // by functions of ToThread on the same loop
 	task    *Task[T]
 	value   T
 	err     error
@@ -69,8 +69,8 @@ func (f *ConcurrentFuture[T]) end(v T, err error) bool {
 	}
 	f.ended, f.value, f.err = true, v, err
 	th := &f.loop.threads
-	for _, c := range f.waiting {
-		th.resume(c)
+	for _, w := range f.waiting {
+		th.resume(w)
 	}
 	f.waiting = nil
 	th.mu.Lock()
@@ -92,20 +92,23 @@ func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
 // Result blocks the calling goroutine until the coroutine is done and returns its
 // result or error, or until ctx is done and returns its cause. It must not be called
 // on the loop's own goroutine, which it would block for ever: it panics if ctx is that
-// of one of the loop's tasks.
+// of one of the loop's tasks. A function of ToThread should hand it its own context, or in
+// virtual time the loop cannot tell that the function waits; and it should not hand that
+// to another goroutine, which the loop would take for the function.
 func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	if loopOf(ctx) == f.loop {
 		panic("asyncio: ConcurrentFuture.Result would block the event loop")
 	}
-	c, ok := ctx.Value(threadKey{}).(*threadContext)
-	paused := ok && c.loop == f.loop && f.pause(ctx, c)
+	call, ok := ctx.Value(threadKey{}).(*threadContext)
+	w := &threadWait{call, ctx}
+	paused := ok && call.loop == f.loop && f.pause(w)
 	select {
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
 	}
 	if paused {
-		f.resume(c)
+		f.resume(w)
 	}
 	var zero T
 	return zero, contextCause(ctx)
@@ -113,25 +116,25 @@ func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 
 // pause notes that a function of ToThread waits, if there is something to wait for.
 // Virtual time may go on meanwhile.
-func (f *ConcurrentFuture[T]) pause(ctx context.Context, c *threadContext) bool {
+func (f *ConcurrentFuture[T]) pause(w *threadWait) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ended || ctx.Err() != nil {
+	if f.ended || w.ctx.Err() != nil {
 		return false
 	}
-	f.waiting = append(f.waiting, c)
-	f.loop.threads.pause(c)
+	f.waiting = append(f.waiting, w)
+	f.loop.threads.pause(w)
 	f.loop.posted.nudge()
 	return true
 }
 
 // resume notes that a function has given up its waiting.
-func (f *ConcurrentFuture[T]) resume(c *threadContext) {
+func (f *ConcurrentFuture[T]) resume(w *threadWait) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if i := slices.Index(f.waiting, c); i >= 0 {
+	if i := slices.Index(f.waiting, w); i >= 0 {
 		f.waiting = slices.Delete(f.waiting, i, i+1)
-		f.loop.threads.resume(c)
+		f.loop.threads.resume(w)
 	}
 }
 

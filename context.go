@@ -5,8 +5,6 @@ package asyncio
 
 import (
 	"context"
-
-	"github.com/go-asyncio/asyncio/internal/coro"
 )
 
 // taskContext is the context that a task's coroutine gets. It is the task
@@ -164,7 +162,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 		}
 	}()
 	if !t.coro.Suspend() {
-		coro.Unwind()
+		t.unwind()
 	}
 	switch {
 	case !w.hit:

@@ -29,8 +29,8 @@ func (l *Loop) checkGoroutine() {
 func (t *task) resumeTracked() {
 	l := t.loop
 	outer := l.goroutine.Swap(t.coro.Goroutine)
+	defer l.goroutine.Store(outer) // deferred for runtime.Goexit
 	t.coro.Resume()
-	l.goroutine.Store(outer)
 }
 
 // goroutineID reads the number of the calling goroutine off its stack trace. It

@@ -162,10 +162,13 @@ func (l *Loop) Close() error {
 		return nil
 	}
 	l.closing = true
+	defer func() { // the exception handler may call runtime.Goexit
+		l.closing = false
+		l.abandon()
+	}()
 	for t := l.tasks.head; t != nil; t = t.next {
 		l.report(ExceptionContext{Message: "task was destroyed but it is pending", Task: t.Name()})
 	}
-	l.abandon()
 	return nil
 }
 
@@ -261,7 +264,7 @@ func (l *Loop) abandon() {
 	}
 	l.pool.Release()
 	l.posted.mu.Lock()
-	l.closed = true
+	l.closed, l.posted.items = true, nil
 	l.posted.mu.Unlock()
 	l.threads.shutDown()
 	l.timers.Clear()
@@ -276,7 +279,6 @@ func (l *Loop) kill(t *task) {
 		t.leaveQueue()
 		t.abandoned = true
 		c.Kill()
-		t.leaveQueue() // to which a deferred function may have gone
 		t.coro, l.current = nil, nil
 	}
 	if t.state == pending {

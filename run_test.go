@@ -473,3 +473,48 @@ func TestTheExceptionHandlerMayCloseTheLoop(t *testing.T) {
 	require.NoError(t, loop.Close())
 	assert.Equal(t, 1, reported)
 }
+
+func TestDeferredFunctionsOfAbandonedTasksMayWaitInVain(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		f, g := newFuture[int](ctx), newFuture[int](ctx)
+		var lock asyncio.Lock
+		_ = lock.Acquire(ctx)
+		spawn(ctx, func(ctx context.Context) error {
+			defer g.Await(ctx)
+			defer f.Await(ctx)
+			defer lock.Acquire(ctx)
+			return asyncio.Sleep(ctx, asyncio.Never)
+		})
+		spawn(ctx, func(ctx context.Context) error {
+			defer func() {
+				_ = f.SetResult(1)
+				lock.Release()
+				assert.NoError(t, lock.Acquire(ctx), "nobody waits for it")
+			}()
+			return asyncio.Sleep(ctx, asyncio.Never)
+		})
+		return asyncio.Sleep(ctx, asyncio.Never)
+	}), asyncio.WithVirtualTime())
+	require.ErrorIs(t, err, asyncio.ErrDeadlock)
+}
+
+func TestARunnerCanBeClosedAfterGoexit(t *testing.T) {
+	var tr trace
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r := asyncio.NewRunner()
+		defer func() {
+			assert.Len(t, r.Loop().AllTasks(), 1)
+			assert.NoError(t, r.Close())
+		}()
+		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+			spawnTraced(ctx, &tr, "other", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+			giveWay(ctx, 1)
+			runtime.Goexit()
+			return nil
+		}))
+	}()
+	<-done
+	tr.expect(t, "other cancelled")
+}

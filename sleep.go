@@ -3,8 +3,6 @@ package asyncio
 import (
 	"context"
 	"time"
-
-	"github.com/go-asyncio/asyncio/internal/coro"
 )
 
 // Sleep suspends the running task for d. If d is not positive it gives way for
@@ -18,7 +16,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	var fromContext error
 	if t.direct(ctx) {
 		if !t.coro.Suspend() {
-			coro.Unwind()
+			t.unwind()
 		}
 	} else {
 		fromContext = t.suspend(ctx)

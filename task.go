@@ -235,7 +235,9 @@ func (t *task) Run() {
 			return
 		}
 		switch r := recover(); {
-		case r == nil: // runtime.Goexit, or Loop.kill
+		case r == nil && t.abandoned: // Loop.kill
+		case r == nil: // runtime.Goexit
+			t.end(ErrCancelled, true)
 		case t.abandoned:
 			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
 		default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -16,27 +17,23 @@ import (
 //
 // If the await is cancelled it returns at once, and the context that fn got is
 // cancelled; fn goes on until it returns, and Run or Close waits for that. With
-// its context fn cannot await, but it may call RunCoroutineThreadsafe and
-// CallSoonThreadsafe. It is asyncio.to_thread.
+// its context fn cannot await, but it may call RunCoroutineThreadsafe, to whose Result it
+// should hand its context, and CallSoonThreadsafe. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
 	th := &l.threads
 	done := NewFuture[T](l)
 	call := &threadContext{Context: ctx, loop: l}
-	fnCtx, cancelCtx := context.WithCancelCause(call)
-	cancel := func(err error) {
-		th.cancelled(call)
-		cancelCtx(err)
-	}
+	fnCtx, cancel := context.WithCancelCause(call)
 	defer cancel(context.Canceled) // the task may be unwound
 	slot := th.slots.TryAcquire(1) // here, so that the first to call are the first to run
-	th.enqueue(slot)
+	th.enqueue(call, slot)
 	th.running.Go(func() {
 		var v T
 		err := errGoexit
 		defer func() {
 			l.CallSoonThreadsafe(func() {
-				th.finished(slot)
+				th.finished(call)
 				if !done.Done() {
 					done.value = v
 					done.future.finish(err)
@@ -47,8 +44,8 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 			if err = th.slots.Acquire(fnCtx, 1); err != nil {
 				return
 			}
-			slot, err = true, errGoexit
-			th.begin()
+			err = errGoexit
+			th.begin(call)
 		}
 		v, err = callIn(fnCtx, th, fn)
 	})
@@ -85,8 +82,8 @@ type threadContext struct {
 	loop *Loop
 
 	// Guarded by loop.threads.mu.
-	waits     int  // calls of Result in which the function waits for the loop
-	cancelled bool // it counts as running even so
+	begun bool
+	waits []*threadWait
 }
 
 type threadKey struct{} // the *threadContext
@@ -109,13 +106,11 @@ type threads struct {
 	slots   *semaphore.Weighted
 	running sync.WaitGroup
 
-	// Virtual time stands still while a function runs, or is about to.
-	mu     sync.Mutex
-	free   int // slots
-	queued int // functions that wait for a slot
-	active int // functions that got one, and whose results the loop has not seen, but for those that wait for the loop
-
-	foreign map[failer]struct{} // pending ConcurrentFutures; guarded by mu
+	mu      sync.Mutex
+	free    int                         // slots
+	queued  int                         // functions that wait for a slot
+	calls   map[*threadContext]struct{} // functions that got one, until the loop has seen their results
+	foreign map[failer]struct{}         // pending ConcurrentFutures
 }
 
 func (th *threads) init(max int) {
@@ -124,32 +119,40 @@ func (th *threads) init(max int) {
 	}
 	th.slots = semaphore.NewWeighted(int64(max))
 	th.free = max
+	th.calls = make(map[*threadContext]struct{})
 }
 
-// busy reports whether virtual time has to stand still.
+// busy reports whether a function runs, or is about to: virtual time stands still then.
+// One that waits for the loop does not, until the context that it waits under is done.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	return th.active > 0 || th.queued > 0 && th.free > 0
+	for c := range th.calls {
+		if !slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil }) {
+			return true
+		}
+	}
+	return th.queued > 0 && th.free > 0
 }
 
 // enqueue counts a function that has a slot or is going to wait for one.
-func (th *threads) enqueue(slot bool) {
+func (th *threads) enqueue(c *threadContext, slot bool) {
 	th.mu.Lock()
 	th.queued++
 	th.mu.Unlock()
 	if slot {
-		th.begin()
+		th.begin(c)
 	}
 }
 
 // begin counts a function that got its slot.
-func (th *threads) begin() {
+func (th *threads) begin(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	th.queued--
 	th.free--
-	th.active++
+	c.begun = true
+	th.calls[c] = struct{}{}
 }
 
 // release gives a slot back.
@@ -161,41 +164,33 @@ func (th *threads) release() {
 }
 
 // finished counts out a function whose result the loop has seen.
-func (th *threads) finished(slot bool) {
+func (th *threads) finished(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	if slot {
-		th.active--
-	} else {
+	if !c.begun {
 		th.queued--
 	}
+	delete(th.calls, c)
 }
 
-// pause counts a function that begins to wait for the loop; resume takes that back.
-func (th *threads) pause(c *threadContext) {
+// pause notes that a function begins to wait for the loop; resume takes that back.
+func (th *threads) pause(w *threadWait) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	if c.waits++; c.waits == 1 && !c.cancelled {
-		th.active--
-	}
+	w.call.waits = append(w.call.waits, w)
 }
 
-func (th *threads) resume(c *threadContext) {
+func (th *threads) resume(w *threadWait) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	if c.waits--; c.waits == 0 && !c.cancelled {
-		th.active++
-	}
+	i := slices.Index(w.call.waits, w)
+	w.call.waits = slices.Delete(w.call.waits, i, i+1)
 }
 
-// cancelled counts a function as running from now on, since its waiting is over.
-func (th *threads) cancelled(c *threadContext) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	if c.waits > 0 && !c.cancelled {
-		th.active++
-	}
-	c.cancelled = true
+// A threadWait is a call of Result in which a function of ToThread waits for the loop.
+type threadWait struct {
+	call *threadContext
+	ctx  context.Context
 }
 
 // shutDown waits for the functions, whose contexts have been cancelled, and fails

@@ -302,3 +302,19 @@ func TestInVirtualTimeAFunctionThatIsCancelledWhileItWaitsStopsTheClock(t *testi
 	})
 	tr.expect(t, "0s function", "1m0s main")
 }
+
+func TestInVirtualTimeAWaitThatACancellationDoesNotReachLetsTheClockRun(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		loop := asyncio.RunningLoop(ctx)
+		thread := spawn(ctx, func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+				return asyncio.RunCoroutineThreadsafe(loop, answer(time.Second, 1)).Result(context.WithoutCancel(ctx))
+			})
+			return err
+		})
+		_ = asyncio.Sleep(ctx, time.Millisecond)
+		thread.Cancel()
+		join(ctx, thread)
+		assert.NoError(t, asyncio.Sleep(ctx, time.Minute))
+	})
+}

@@ -117,7 +117,7 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	var fromContext error
 	if t.direct(ctx) {
 		if !t.coro.Suspend() {
-			coro.Unwind()
+			t.unwind()
 		}
 	} else {
 		fromContext = t.suspend(ctx)
@@ -158,8 +158,15 @@ func (t *task) leaveQueue() {
 	if q := w.q; q != nil && t.awaiting == nil && t.waitState != waitCancelled {
 		q.live--
 	}
-	t.waitState = 0
+	t.waitState, t.awaiting = 0, nil
 	w.unlink()
+}
+
+// unwind ends a task that was killed while it waited, or that waits in a deferred
+// function after that.
+func (t *task) unwind() {
+	t.leaveQueue()
+	coro.Unwind()
 }
 
 // await waits until f is done and returns its error. A future that is done
@@ -184,7 +191,7 @@ func (t *task) await(ctx context.Context, f *future) error {
 	var fromContext error
 	if t.direct(ctx) {
 		if !t.coro.Suspend() {
-			coro.Unwind()
+			t.unwind()
 		}
 	} else {
 		fromContext = t.suspend(ctx)
@@ -252,7 +259,7 @@ func (t *task) suspend(ctx context.Context) error {
 		return t.suspendWatching(watched)
 	}
 	if !t.coro.Suspend() {
-		coro.Unwind()
+		t.unwind()
 	}
 	return nil
 }
