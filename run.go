@@ -117,10 +117,18 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 	} else if ctx.Done() != nil {
 		defer l.onDone(ctx, cancel)()
 	}
-	stop := &doneCallback{loop: l, fn: func() { l.stopping.Store(true) }}
+	over := false
+	stop := &doneCallback{loop: l, fn: func() {
+		if !over { // or it would end the next run
+			l.stopping.Store(true)
+		}
+	}}
 	stop.waiter.run = stop
 	f.whenDone(&stop.waiter)
-	defer stop.unlink()
+	defer func() {
+		over = true
+		stop.unlink()
+	}()
 	if err := l.loop(); err != nil {
 		return err
 	}
