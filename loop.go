@@ -19,9 +19,9 @@ import (
 // next turn.
 //
 // Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and, except in virtual time, Time
-// may be called from any goroutine. Everything else belongs to the loop's own: to its tasks and
-// callbacks while it runs, and to one goroutine at a time while it does not. It
-// is asyncio's event loop.
+// may be called from any goroutine. Everything else belongs to the loop's own: to its
+// tasks and callbacks while it runs, and to one goroutine at a time while it does not.
+// It is asyncio's event loop.
 type Loop struct {
 	config
 	ready   deque.Deque[runnable]
@@ -118,9 +118,9 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 	return l.post(&Handle{loop: l, fn: fn})
 }
 
-// RunForever runs the loop on the calling goroutine until Stop is called, or until ctx is done, whose
-// cause it returns then. In virtual time a loop for which nothing is left to do
-// returns a *DeadlockError. It is asyncio's run_forever.
+// RunForever runs the loop on the calling goroutine until Stop is called, or until ctx
+// is done, whose cause it returns then. In virtual time a loop for which nothing is left
+// to do returns a *DeadlockError. It is asyncio's run_forever.
 func (l *Loop) RunForever(ctx context.Context) error {
 	if err := l.enter(ctx); err != nil {
 		return err

@@ -23,13 +23,12 @@ func WithDebug() Option { return func(c *config) { c.debug = true } }
 // not given. It is asyncio's slow_callback_duration.
 func WithSlowCallbackDuration(d time.Duration) Option { return func(c *config) { c.slow = d } }
 
-// WithVirtualTime makes the loop's time jump to the next timer whenever nothing
-// is ready: an hour's sleep takes none. When there is no timer either, and main
-// still waits, the run ends with a *DeadlockError. While a function that
-// ToThread started is running, time stands still; other goroutines are not waited
-// for. Deadlines of
-// contexts are in real time; those of contexts that were derived in tasks are waited for
-// when nothing else is left. Use Timeout.
+// WithVirtualTime makes the loop's time jump to the next timer whenever nothing is
+// ready: an hour's sleep takes none. When there is no timer either, and main still
+// waits, the run ends with a *DeadlockError. While a function that ToThread started is
+// running, time stands still; other goroutines are not waited for. Deadlines of contexts
+// are in real time; those of contexts that were derived in tasks are waited for when
+// nothing else is left. Use Timeout.
 func WithVirtualTime() Option { return func(c *config) { c.virtual = true } }
 
 // WithExceptionHandler sets what is called, on the loop's goroutine, with errors

@@ -7,15 +7,14 @@ import (
 	"os/signal"
 )
 
-// Run makes a loop, runs main in it on the calling goroutine, and closes it. When main has returned, the
-// tasks that are left are cancelled in the order of their creation and waited
-// for; what they fail with is reported. All goroutines that the run had are gone
+// Run makes a loop, runs main in it on the calling goroutine, and closes it. When main
+// has returned, the tasks that are left are cancelled in the order of their creation and
+// waited for; what they fail with is reported. All goroutines that the run had are gone
 // when Run returns, in whatever way it does.
 //
 // When ctx is done, main is cancelled, with the context's cause as its own; if it is
-// done already, main is not called. A
-// panic in main is returned as a *PanicError; runtime.Goexit in a task, which is
-// what t.FailNow is, goes on in the caller of Run.
+// done already, main is not called. A panic in main is returned as a *PanicError;
+// runtime.Goexit in a task, which is what t.FailNow is, goes on in the caller of Run.
 //
 // Given the context of a task, Run returns ErrLoopRunning. Given another inside a task, it
 // runs a second loop, and the first stands still. It is asyncio.run.
@@ -41,9 +40,9 @@ func NewRunner(opts ...Option) *Runner { return &Runner{NewLoop(opts...)} }
 // Loop returns the loop of the runner.
 func (r *Runner) Loop() *Loop { return r.loop }
 
-// RunIn runs main in the runner's loop, on the calling goroutine, until it is done. Tasks that are left
-// then stand still until the next RunIn, or are cancelled by Close. It returns
-// ErrLoopRunning if the loop is running or if ctx is that of a task, and
+// RunIn runs main in the runner's loop, on the calling goroutine, until it is done.
+// Tasks that are left then stand still until the next RunIn, or are cancelled by Close.
+// It returns ErrLoopRunning if the loop is running or if ctx is that of a task, and
 // ErrLoopClosed after Close. It is asyncio's Runner.run.
 func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error) {
 	if main == nil {
@@ -87,10 +86,9 @@ func (r *Runner) Close() error {
 }
 
 // RunUntilComplete runs loop on the calling goroutine until aw is done and returns its
-// result. It makes a
-// task of a coroutine. When ctx is done, what it waits for is cancelled, with the
-// context's cause. It returns ErrLoopRunning, ErrLoopClosed, or ErrLoopStopped if
-// Stop came first. It is asyncio's run_until_complete.
+// result. It makes a task of a coroutine. When ctx is done, what it waits for is
+// cancelled, with the context's cause. It returns ErrLoopRunning, ErrLoopClosed, or
+// ErrLoopStopped if Stop came first. It is asyncio's run_until_complete.
 func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (v T, err error) {
 	if err := loop.enter(ctx); err != nil {
 		return v, err

@@ -98,9 +98,9 @@ func (s *BoundedSemaphore) Release() error {
 // Locked reports whether Acquire would suspend.
 func (s *BoundedSemaphore) Locked() bool { return s.semaphore.Locked() }
 
-// With runs body while it holds a place. It suspends as Acquire and body do. If others have released that meanwhile, With
-// returns ErrReleased, and nothing else of what body returned but its text, as an
-// exception in asyncio would replace another.
+// With runs body while it holds a place. It suspends as Acquire and body do. If others
+// have released that meanwhile, With returns ErrReleased, and nothing else of what body
+// returned but its text, as an exception in asyncio would replace another.
 func (s *BoundedSemaphore) With(ctx context.Context, body func(ctx context.Context) error) (err error) {
 	if err := s.Acquire(ctx); err != nil {
 		return err

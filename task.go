@@ -57,11 +57,11 @@ func (t *Task[T]) Await(ctx context.Context) (T, error) {
 	return valueUnless(err, t.value)
 }
 
-// Cancel asks t to end. At its suspension point, or the next it comes to, the
-// call returns an error that is ErrCancelled. The coroutine may clean up, and
-// may refuse by returning something else; one that has not begun is not called. If t awaits a future or a task, it is
-// that which is cancelled. Cancel counts the request; see Cancelling. It reports
-// false if t is done already.
+// Cancel asks t to end. At its suspension point, or the next it comes to, the call
+// returns an error that is ErrCancelled. The coroutine may clean up, and may refuse by
+// returning something else; one that has not begun is not called. If t awaits a future
+// or a task, it is that which is cancelled. Cancel counts the request; see Cancelling.
+// It reports false if t is done already.
 func (t *Task[T]) Cancel() bool { return t.CancelCause(nil) }
 
 // CancelCause is Cancel with a cause for the CancelledError, asyncio's

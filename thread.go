@@ -16,8 +16,8 @@ import (
 // WithMaxThreads. A panic in fn comes back as a *PanicError.
 //
 // If the await is cancelled it returns at once, and the context that fn got is
-// cancelled; fn goes on until it returns, and Run or Close waits for that. With
-// its context fn cannot await, but it may call RunCoroutineThreadsafe, to whose Result it
+// cancelled; fn goes on until it returns, and Run or Close waits for that. With its
+// context fn cannot await, but it may call RunCoroutineThreadsafe, to whose Result it
 // should hand its context, and CallSoonThreadsafe. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop

@@ -146,13 +146,12 @@ func (c *completion) leave() {
 	}
 }
 
-// AsCompleted runs aws concurrently and yields them in the order in which they are
-// done: futures and tasks themselves, and for a coroutine the task made of it, in the
-// call to AsCompleted. To Await what it yields does not suspend; to tell which it is, compare
-// it, or assert that it is a *Task[T]. If the waiting is
-// cancelled it yields nil and the error, and ends. It suspends between the iterations,
-// but not for what is done already. It can be iterated once. It is
-// asyncio.as_completed.
+// AsCompleted runs aws concurrently and yields them in the order in which they are done:
+// futures and tasks themselves, and for a coroutine the task made of it, in the call to
+// AsCompleted. To Await what it yields does not suspend; to tell which it is, compare
+// it, or assert that it is a *Task[T]. If the waiting is cancelled it yields nil and the
+// error, and ends. It suspends between the iterations, but not for what is done already.
+// It can be iterated once. It is asyncio.as_completed.
 func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2[Awaitable[T], error] {
 	return AsCompletedTimeout[T](ctx, Never, aws...)
 }

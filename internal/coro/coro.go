@@ -74,7 +74,8 @@ func (c *Coro) Suspend() (resumed bool) { return c.yield(struct{}{}) }
 // recovered, and the work go on.
 func Unwind() { runtime.Goexit() }
 
-// Kill ends a suspended coroutine: its work unwinds, the deferred functions run, and the goroutine is gone when Kill returns.
+// Kill ends a suspended coroutine: its work unwinds, the deferred functions run, and the
+// goroutine is gone when Kill returns.
 func (c *Coro) Kill() {
 	c.killed = true
 	defer func() {
