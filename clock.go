@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // Never is a time that does not come: as a delay or a deadline it means none. It is not
@@ -35,9 +37,10 @@ type mailbox struct {
 	any   atomic.Bool // something was posted
 	sleep atomic.Bool // the loop waits, or is about to
 
-	mu    sync.Mutex
-	items []runnable
-	wake  chan struct{} // holds at most one token; made when the loop first runs
+	mu     sync.Mutex
+	items  []runnable
+	wake   chan struct{} // holds at most one token; made when the loop first runs
+	poller *poll.Poller  // in which the loop waits instead, once it has one
 }
 
 // open makes the mailbox ready to wake the loop.
@@ -51,11 +54,20 @@ func (m *mailbox) open() {
 
 // wakeUp ends the loop's wait.
 func (m *mailbox) wakeUp() {
-	if m.sleep.Load() {
-		select {
-		case m.wake <- struct{}{}:
-		default: // it wakes already
+	if !m.sleep.Load() {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.poller != nil {
+		if m.sleep.CompareAndSwap(true, false) { // once is enough
+			m.poller.Wake()
 		}
+		return
+	}
+	select {
+	case m.wake <- struct{}{}:
+	default: // it wakes already
 	}
 }
 
@@ -126,9 +138,14 @@ func (l *Loop) wait(d time.Duration) {
 		l.collect()
 		return
 	}
-	if d == Never {
+	switch {
+	case l.fds.poller != nil && d == Never:
+		l.poll(-1)
+	case l.fds.poller != nil:
+		l.poll(d)
+	case d == Never:
 		<-m.wake
-	} else {
+	default:
 		timer := l.clock.set(d)
 		select {
 		case <-m.wake:

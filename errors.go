@@ -57,6 +57,18 @@ var (
 	// ErrNothingToWait is returned by Wait for an empty slice.
 	ErrNothingToWait = errors.New("asyncio: nothing to wait for")
 
+	// ErrNoPoller answers the use of a descriptor on a system that has neither epoll
+	// nor kqueue.
+	ErrNoPoller = errors.New("asyncio: no epoll and no kqueue on this system")
+
+	// ErrVirtualIO answers the use of a descriptor in virtual time. StreamPair serves
+	// instead.
+	ErrVirtualIO = errors.New("asyncio: descriptors cannot be polled in virtual time")
+
+	// ErrReaderBusy is returned to a task that reads from a stream that another task
+	// waits to read from.
+	ErrReaderBusy = errors.New("asyncio: another task is already reading from this stream")
+
 	// These are asyncio's QueueEmpty, QueueFull and QueueShutDown.
 	ErrQueueEmpty    = errors.New("asyncio: queue is empty")
 	ErrQueueFull     = errors.New("asyncio: queue is full")

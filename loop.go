@@ -29,6 +29,7 @@ type Loop struct {
 	current *task // nil outside of any task
 	tasks   taskList
 	lastID  uint64
+	turns   uint64
 	pool    coro.Pool
 
 	running    atomic.Bool
@@ -41,7 +42,9 @@ type Loop struct {
 	watches    waitq       // of watch and runWatch
 	watchesDue atomic.Bool // the context of one is done
 	threads    threads
-	unseen     waitq // of unseen
+	fds        descriptors
+	spare      [][]byte // that readBuffers are lent
+	unseen     waitq    // of unseen
 
 	goroutine atomic.Uint64 // that runs at the moment, in debug mode
 }
@@ -225,7 +228,10 @@ func (l *Loop) turn() error {
 		if err := l.idle(); err != nil {
 			return err
 		}
+	} else if l.fds.n > 0 {
+		l.poll(0)
 	}
+	l.turns++
 	if l.timers.Len() > 0 {
 		now := l.Time()
 		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
@@ -264,8 +270,9 @@ func (l *Loop) abandon() {
 	}
 	l.pool.Release()
 	l.posted.mu.Lock()
-	l.closed, l.posted.items = true, nil
+	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
+	l.fds.abandon()
 	l.threads.shutDown()
 	l.timers.Clear()
 	l.ready.Clear()

@@ -1,0 +1,58 @@
+//go:build unix && !linux
+
+package netfd
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const reusePort = unix.SO_REUSEPORT
+
+// newSocket and accept hold the lock that keeps a child process from being started
+// between the two calls.
+func newSocket(family, kind int) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := unix.Socket(family, kind, 0)
+	return prepare(fd, err)
+}
+
+func accept(fd int) (int, unix.Sockaddr, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	conn, sa, err := unix.Accept(fd)
+	conn, err = prepare(conn, err)
+	return conn, sa, err
+}
+
+func prepare(fd int, err error) (int, error) {
+	if err != nil {
+		return -1, err
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Read reads what there is into p, which must not be empty.
+func Read(fd int, p []byte) (int, error) {
+	for {
+		if n, err := unix.Read(fd, p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Write writes what there is room for.
+func Write(fd int, p []byte) (int, error) {
+	for {
+		if n, err := unix.Write(fd, p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}

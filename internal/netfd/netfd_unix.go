@@ -1,0 +1,292 @@
+//go:build unix
+
+package netfd
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket makes a non-blocking socket that a child process does not inherit, of the
+// family and the type that addr asks for.
+func Socket(addr net.Addr) (int, error) {
+	family, kind := unix.AF_UNIX, unix.SOCK_STREAM
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		family = ipFamily(a.IP)
+	case *net.UDPAddr:
+		family, kind = ipFamily(a.IP), unix.SOCK_DGRAM
+	case *net.UnixAddr:
+		if a.Net == "unixgram" {
+			kind = unix.SOCK_DGRAM
+		}
+	default:
+		return -1, &net.AddrError{Err: "unexpected address type", Addr: addr.String()}
+	}
+	fd, err := newSocket(family, kind)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	return fd, nil
+}
+
+func ipFamily(ip net.IP) int {
+	if ip.To4() != nil {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// Bind binds fd to addr.
+func Bind(fd int, addr net.Addr) error {
+	sa, err := sockaddr(addr)
+	if err != nil {
+		return err
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+}
+
+// Listen has fd accept connections.
+func Listen(fd, backlog int) error { return os.NewSyscallError("listen", unix.Listen(fd, backlog)) }
+
+// Connect begins to connect fd. It returns nil if that is done already, and ErrAgain
+// if it goes on: it is over when fd is ready for writing, and Error tells how it ended.
+func Connect(fd int, addr net.Addr) error {
+	sa, err := sockaddr(addr)
+	if err != nil {
+		return err
+	}
+	switch err := unix.Connect(fd, sa); err {
+	case nil, unix.EISCONN:
+		return nil
+	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
+		return ErrAgain
+	default: // EAGAIN too: a unix server whose backlog is full never becomes writable
+		return &os.SyscallError{Syscall: "connect", Err: err}
+	}
+}
+
+// Error returns and clears the pending error of the socket.
+func Error(fd int) error {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	if errno != 0 {
+		return unix.Errno(errno)
+	}
+	return nil
+}
+
+// Accept takes a connection, whose descriptor is non-blocking.
+func Accept(fd int) (conn int, peer net.Addr, err error) {
+	for {
+		conn, sa, err := accept(fd)
+		switch err {
+		case nil:
+			return conn, netAddr(sa, "tcp"), nil
+		case unix.EINTR, unix.ECONNABORTED:
+			continue
+		default:
+			return -1, nil, err
+		}
+	}
+}
+
+// LocalAddr and RemoteAddr return nil if there is no such address. network is that of
+// package net: tcp, udp, unix or unixgram.
+func LocalAddr(fd int, network string) net.Addr {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return nil
+	}
+	return netAddr(sa, network)
+}
+
+func RemoteAddr(fd int, network string) net.Addr {
+	sa, err := unix.Getpeername(fd)
+	if err != nil {
+		return nil
+	}
+	return netAddr(sa, network)
+}
+
+// Network tells of what kind a socket is, as the names of package net have it.
+func Network(fd int) (string, error) {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return "", os.NewSyscallError("getsockopt", err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return "", os.NewSyscallError("getsockname", err)
+	}
+	_, local := sa.(*unix.SockaddrUnix)
+	switch datagram := kind == unix.SOCK_DGRAM; {
+	case local && datagram:
+		return "unixgram", nil
+	case local:
+		return "unix", nil
+	case datagram:
+		return "udp", nil
+	default:
+		return "tcp", nil
+	}
+}
+
+// SetNoDelay turns Nagle's algorithm off.
+func SetNoDelay(fd int) error { return setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
+// SetKeepAlive has the system probe whether an idle peer is still there.
+func SetKeepAlive(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
+
+// SetReuseAddr lets a server take an address that old connections still use.
+func SetReuseAddr(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }
+
+// SetReusePort lets several sockets take one address; the system spreads what arrives.
+func SetReusePort(fd int) error { return setInt(fd, unix.SOL_SOCKET, reusePort, 1) }
+
+// SetV6Only keeps an IPv6 socket from taking IPv4 as well.
+func SetV6Only(fd int) error { return setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) }
+
+// SetBroadcast allows datagrams to broadcast addresses.
+func SetBroadcast(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) }
+
+func setInt(fd, level, option, value int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, value))
+}
+
+// SetReset has Close of a TCP socket drop what was not sent and reset the connection.
+func SetReset(fd int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
+}
+
+// CloseWrite ends the sending side of a socket.
+func CloseWrite(fd int) error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
+}
+
+// Close closes fd.
+func Close(fd int) error { return os.NewSyscallError("close", unix.Close(fd)) }
+
+// Dup copies f's descriptor and makes the copy, and with it the file, non-blocking.
+func Dup(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var dupErr error
+	if err := raw.Control(func(old uintptr) {
+		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return -1, err
+	}
+	if dupErr != nil {
+		return -1, os.NewSyscallError("dup", dupErr)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return fd, nil
+}
+
+// RecvFrom receives a datagram. It cuts off what p has no room for.
+func RecvFrom(fd int, p []byte, network string) (int, net.Addr, error) {
+	for {
+		n, sa, err := unix.Recvfrom(fd, p, 0)
+		if err != unix.EINTR {
+			return max(n, 0), netAddr(sa, network), err
+		}
+	}
+}
+
+// SendTo sends a datagram to addr, or to the peer of a connected socket if addr is nil.
+func SendTo(fd int, p []byte, addr net.Addr) error {
+	if addr == nil {
+		_, err := Write(fd, p)
+		return err
+	}
+	sa, err := sockaddr(addr)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := unix.Sendto(fd, p, 0, sa); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func sockaddr(addr net.Addr) (unix.Sockaddr, error) {
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		return ipSockaddr(a.IP, a.Port, a.Zone)
+	case *net.UDPAddr:
+		return ipSockaddr(a.IP, a.Port, a.Zone)
+	case *net.UnixAddr:
+		return &unix.SockaddrUnix{Name: a.Name}, nil
+	default:
+		return nil, &net.AddrError{Err: "unexpected address type", Addr: addr.String()}
+	}
+}
+
+func ipSockaddr(ip net.IP, port int, zone string) (unix.Sockaddr, error) {
+	if ip4 := ip.To4(); ip4 != nil {
+		return &unix.SockaddrInet4{Port: port, Addr: [4]byte(ip4)}, nil
+	}
+	sa := &unix.SockaddrInet6{Port: port}
+	if ip != nil {
+		ip16 := ip.To16()
+		if ip16 == nil {
+			return nil, &net.AddrError{Err: "bad IP address", Addr: ip.String()}
+		}
+		sa.Addr = [16]byte(ip16)
+	}
+	if zone != "" {
+		ifi, err := net.InterfaceByName(zone)
+		if err == nil {
+			sa.ZoneId = uint32(ifi.Index)
+		} else if n, convErr := strconv.Atoi(zone); convErr == nil {
+			sa.ZoneId = uint32(n)
+		} else {
+			return nil, err
+		}
+	}
+	return sa, nil
+}
+
+func netAddr(sa unix.Sockaddr, network string) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return ipAddr(netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), network)
+	case *unix.SockaddrInet6:
+		ip := netip.AddrFrom16(sa.Addr)
+		if sa.ZoneId != 0 {
+			zone := strconv.Itoa(int(sa.ZoneId))
+			if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				zone = ifi.Name
+			}
+			ip = ip.WithZone(zone)
+		}
+		return ipAddr(netip.AddrPortFrom(ip, uint16(sa.Port)), network)
+	case *unix.SockaddrUnix:
+		if network != "unixgram" {
+			network = "unix"
+		}
+		return &net.UnixAddr{Name: sa.Name, Net: network}
+	default:
+		return nil
+	}
+}
+
+func ipAddr(addr netip.AddrPort, network string) net.Addr {
+	if network == "udp" {
+		return net.UDPAddrFromAddrPort(addr)
+	}
+	return net.TCPAddrFromAddrPort(addr)
+}

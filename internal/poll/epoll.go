@@ -1,0 +1,163 @@
+package poll
+
+import (
+	"math"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Poller is an epoll instance, and an eventfd that wakes it.
+type Poller struct {
+	epfd   int
+	wakefd int
+	noNano bool // the kernel lacks epoll_pwait2
+	raw    [maxEvents]unix.EpollEvent
+	events [maxEvents]Event
+}
+
+// New makes a poller.
+func New() (*Poller, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(epfd)
+		return nil, err
+	}
+	p := &Poller{epfd: epfd, wakefd: wakefd}
+	// Edge triggered, the eventfd never has to be read.
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(wakefd)}
+	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &ev); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Add registers fd for both directions, edge triggered, until it is closed or removed.
+func (p *Poller) Add(fd int, gen uint32) error {
+	return p.set(fd, gen, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+}
+
+// Watch registers fd for want, level triggered, instead of what it was registered for
+// before. With an empty want it removes it.
+func (p *Poller) Watch(fd int, gen uint32, want Ready) error {
+	if want == 0 {
+		p.Remove(fd)
+		return nil
+	}
+	var events uint32
+	if want&Read != 0 {
+		events |= unix.EPOLLIN | unix.EPOLLRDHUP
+	}
+	if want&Write != 0 {
+		events |= unix.EPOLLOUT
+	}
+	return p.set(fd, gen, events)
+}
+
+// set registers fd, whatever it was registered for before. The owner may have closed a
+// descriptor without a word and the number may be in use again: only the kernel knows.
+func (p *Poller) set(fd int, gen uint32, events uint32) error {
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
+	err := unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
+	if err == unix.EEXIST {
+		err = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
+	}
+	return err
+}
+
+// Remove takes fd out. It does nothing if fd is not registered or closed.
+func (p *Poller) Remove(fd int) {
+	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// Poll returns what is ready now. The events are valid until the next call.
+func (p *Poller) Poll() ([]Event, error) {
+	// A raw call, since it does not block.
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
+		uintptr(unsafe.Pointer(&p.raw[0])), maxEvents, 0, 0, 0)
+	return p.convert(n, errno)
+}
+
+// Wait returns what is ready, and waits for d at most if nothing is: forever if d is
+// negative. It may return nothing earlier, after Wake or a signal.
+func (p *Poller) Wait(d time.Duration) ([]Event, error) {
+	if d == 0 {
+		return p.Poll()
+	}
+	if p.noNano {
+		return p.waitMillis(d)
+	}
+	var ts *timespec64
+	if d > 0 {
+		ts = &timespec64{int64(d / time.Second), int64(d % time.Second)}
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd),
+		uintptr(unsafe.Pointer(&p.raw[0])), maxEvents, uintptr(unsafe.Pointer(ts)), 0, 0)
+	if errno == unix.ENOSYS || errno == unix.EPERM { // EPERM: a sandbox that does not know the call
+		p.noNano = true
+		return p.waitMillis(d)
+	}
+	return p.convert(n, errno)
+}
+
+// timespec64 is what epoll_pwait2 takes, on 32-bit systems too.
+type timespec64 struct{ sec, nsec int64 }
+
+// waitMillis waits by epoll_wait, whose milliseconds are rounded up: never too short.
+func (p *Poller) waitMillis(d time.Duration) ([]Event, error) {
+	ms := -1
+	if d > 0 {
+		ms = int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
+	}
+	n, err := unix.EpollWait(p.epfd, p.raw[:], ms)
+	errno, _ := err.(unix.Errno)
+	return p.convert(uintptr(max(n, 0)), errno)
+}
+
+func (p *Poller) convert(n uintptr, errno unix.Errno) ([]Event, error) {
+	switch errno {
+	case 0:
+	case unix.EINTR:
+		return nil, nil
+	default:
+		return nil, errno
+	}
+	events := p.events[:0]
+	for i := range p.raw[:n] {
+		raw := &p.raw[i]
+		if int(raw.Fd) == p.wakefd {
+			continue
+		}
+		var ready Ready
+		if raw.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			ready |= Read
+		}
+		if raw.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			ready |= Write
+		}
+		if raw.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			ready |= Hangup
+		}
+		events = append(events, Event{int(raw.Fd), uint32(raw.Pad), ready})
+	}
+	return events, nil
+}
+
+// Wake ends a Wait, or the next one if there is none. Any goroutine may call it, but not
+// after Close.
+func (p *Poller) Wake() {
+	one := uint64(1)
+	_, _ = unix.Write(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:])
+}
+
+// Close closes the poller. The registered descriptors stay open.
+func (p *Poller) Close() error {
+	unix.Close(p.wakefd)
+	return unix.Close(p.epfd)
+}

@@ -1,0 +1,168 @@
+package asyncio
+
+// This file is about what the two halves of a stream have in common, and what
+// they run over.
+//
+// A stream receives only when its task reads, so what the task does not read stays in the
+// system's buffers and, when these are full, with the peer. What is written is sent at
+// once if it can be; the rest waits in the writer.
+
+import (
+	"crypto/tls"
+	"io"
+	"time"
+)
+
+// A Stream is the two halves of a connection.
+type Stream struct {
+	Reader *StreamReader
+	Writer *StreamWriter
+}
+
+// stream is the two halves of a connection and what is below them.
+type stream struct {
+	loop       *Loop
+	under      transport
+	reader     StreamReader
+	writer     StreamWriter
+	serverSide bool
+	ended      func() // for the server that counts it
+}
+
+// A transport moves the bytes of a stream. No call of it suspends. It tells the stream
+// when it may go on: see streamEvents.
+type transport interface {
+	read(p []byte) (int, error)  // errAgain if there is nothing yet, io.EOF at the end
+	write(p []byte) (int, error) // takes less than all only if it is full
+	buffered() int               // what write took and has not sent
+	canCloseWrite() bool
+	closeWrite() error
+	close()               // calls onClosed, now or when what is buffered has gone
+	abort()               // calls onClosed, now
+	info(name string) any // for GetExtraInfo
+}
+
+// streamEvents is what a transport calls.
+type streamEvents interface {
+	onReadable() // there may be something to read, or the end
+	onWritable() // there may be room to write
+	onClosed()   // once, after close, abort or the end of the loop
+}
+
+// newStream makes a stream over nothing.
+func newStream(l *Loop, o *streamOptions) *stream {
+	s := &stream{loop: l}
+	s.reader.stream, s.reader.limit = s, o.limit
+	s.writer.stream = s
+	s.writer.high, s.writer.low = defaultHighWater, defaultHighWater/4
+	return s
+}
+
+func (s *stream) halves() Stream { return Stream{&s.reader, &s.writer} }
+
+func (s *stream) onReadable() { s.reader.wakeUp() }
+func (s *stream) onWritable() { s.writer.flush() }
+
+func (s *stream) onClosed() {
+	s.reader.end(io.EOF)
+	s.writer.closed()
+	if s.ended != nil {
+		s.ended()
+	}
+}
+
+// A StreamOption is an option of OpenConnection, StartServer and their like.
+type StreamOption func(*streamOptions)
+
+type streamOptions struct {
+	limit            int
+	network          string
+	localAddr        string
+	eyeballsDelay    time.Duration
+	tls              *tls.Config
+	handshakeTimeout time.Duration
+	backlog          int
+	maxConnections   int
+	reusePort        bool
+	keepAlive        bool
+	notServing       bool
+}
+
+func newStreamOptions(opts []StreamOption) *streamOptions {
+	o := &streamOptions{
+		limit:            defaultLimit,
+		network:          "tcp",
+		eyeballsDelay:    250 * time.Millisecond, // of RFC 8305
+		handshakeTimeout: time.Minute,
+		backlog:          100,
+	}
+	for _, opt := range opts {
+		opt(o)
+	}
+	return o
+}
+
+// WithLimit sets how long a line, or what ReadUntil reads, may be: 64 KiB if it is not
+// given. It panics if n is not positive. It is asyncio's limit.
+func WithLimit(n int) StreamOption {
+	if n <= 0 {
+		panic("asyncio: WithLimit needs a positive number")
+	}
+	return func(o *streamOptions) { o.limit = n }
+}
+
+// WithTLS encrypts the connection. A client verifies the server, under the config's
+// ServerName or else the name that it connects to; a server needs a certificate. It is
+// asyncio's ssl.
+func WithTLS(config *tls.Config) StreamOption {
+	return func(o *streamOptions) { o.tls = config }
+}
+
+// WithTLSHandshakeTimeout bounds the handshake: a minute if it is not given. It is
+// asyncio's ssl_handshake_timeout.
+func WithTLSHandshakeTimeout(d time.Duration) StreamOption {
+	return func(o *streamOptions) { o.handshakeTimeout = d }
+}
+
+// WithNetwork restricts addresses: "tcp4" and "tcp6", or "udp4" and "udp6", to one family.
+func WithNetwork(network string) StreamOption {
+	return func(o *streamOptions) { o.network = network }
+}
+
+// WithLocalAddr binds the client's end to an address, "host:port", before it connects.
+// It is asyncio's local_addr.
+func WithLocalAddr(address string) StreamOption {
+	return func(o *streamOptions) { o.localAddr = address }
+}
+
+// WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name
+// before it tries the next at the same time: 250 ms if it is not given. With Never it tries
+// them one after the other. It is asyncio's happy_eyeballs_delay.
+func WithHappyEyeballsDelay(d time.Duration) StreamOption {
+	return func(o *streamOptions) { o.eyeballsDelay = d }
+}
+
+// WithKeepAlive has the system probe whether an idle peer is still there. It is asyncio's
+// keep_alive.
+func WithKeepAlive() StreamOption { return func(o *streamOptions) { o.keepAlive = true } }
+
+// WithBacklog sets how many connections wait to be accepted by a server: 100 if it is not
+// given. It is asyncio's backlog.
+func WithBacklog(n int) StreamOption { return func(o *streamOptions) { o.backlog = n } }
+
+// WithReusePort lets several servers, in this program or others, take the same port; the
+// system spreads connections among them. It is asyncio's reuse_port.
+func WithReusePort() StreamOption { return func(o *streamOptions) { o.reusePort = true } }
+
+// WithMaxConnections bounds the connections that a server has at a time. Further ones
+// wait in the backlog.
+func WithMaxConnections(n int) StreamOption {
+	if n <= 0 {
+		panic("asyncio: WithMaxConnections needs a positive number")
+	}
+	return func(o *streamOptions) { o.maxConnections = n }
+}
+
+// WithoutServing has StartServer listen, but not accept before StartServing or Serve. It is
+// asyncio's start_serving=False.
+func WithoutServing() StreamOption { return func(o *streamOptions) { o.notServing = true } }

@@ -1,0 +1,125 @@
+package asyncio
+
+import (
+	"context"
+	"io"
+	"net"
+	"syscall"
+)
+
+// StreamPair makes two streams that are connected to one another in memory, for tests, and
+// for simulations in virtual time: a client and a server talk over it as they would over
+// a socket. Up to 64 KiB are under way in each direction. Of the options only WithLimit
+// matters. It does not suspend. It has no counterpart in asyncio.
+func StreamPair(ctx context.Context, opts ...StreamOption) (client, server Stream) {
+	l := RunningLoop(ctx)
+	o := newStreamOptions(opts)
+	a, b := &memory{name: "client"}, &memory{name: "server"}
+	a.peer, b.peer = b, a
+	near, far := newStream(l, o), newStream(l, o)
+	near.under, far.under = a, b
+	a.user, b.user = near, far
+	far.serverSide = true
+	return near.halves(), far.halves()
+}
+
+// memoryRoom is how much is under way in one direction.
+const memoryRoom = 64 << 10
+
+// memory is one end of a connection in memory.
+type memory struct {
+	name  string
+	peer  *memory
+	user  streamEvents
+	inbox []byte // from the peer
+	ended bool   // the peer writes no more
+	reset bool   // the peer has gone without reading all, or was aborted
+	gone  bool   // this end is closed
+	full  bool   // the peer has to tell when there is room
+}
+
+func (m *memory) read(p []byte) (int, error) {
+	if len(m.inbox) == 0 {
+		switch {
+		case m.reset:
+			return 0, syscall.ECONNRESET
+		case m.ended:
+			return 0, io.EOF
+		default:
+			return 0, errAgain
+		}
+	}
+	n := copy(p, m.inbox)
+	if m.inbox = m.inbox[n:]; len(m.inbox) == 0 {
+		m.inbox = nil
+	}
+	if m.peer.full {
+		m.peer.full = false
+		m.peer.user.onWritable()
+	}
+	return n, nil
+}
+
+func (m *memory) write(p []byte) (int, error) {
+	switch {
+	case m.reset:
+		return 0, syscall.ECONNRESET
+	case m.peer.gone:
+		return 0, syscall.EPIPE
+	}
+	n := min(len(p), memoryRoom-len(m.peer.inbox))
+	m.full = n < len(p)
+	if n > 0 {
+		m.peer.inbox = append(m.peer.inbox, p[:n]...)
+		m.peer.user.onReadable()
+	}
+	return n, nil
+}
+
+func (m *memory) buffered() int       { return 0 }
+func (m *memory) canCloseWrite() bool { return true }
+
+func (m *memory) closeWrite() error {
+	m.peer.ended = true
+	m.peer.user.onReadable()
+	return nil
+}
+
+func (m *memory) close() { m.leave(len(m.inbox) > 0) }
+func (m *memory) abort() { m.leave(true) }
+
+// leave closes this end. With reset the peer sees what it sees of a socket that is
+// closed before all was read.
+func (m *memory) leave(reset bool) {
+	if m.gone {
+		return
+	}
+	m.gone, m.inbox = true, nil
+	if !m.peer.gone {
+		m.peer.ended, m.peer.reset = true, m.peer.reset || reset
+		if reset {
+			m.peer.inbox = nil
+		}
+		m.peer.user.onReadable()
+		m.peer.user.onWritable()
+	}
+	m.user.onClosed()
+}
+
+func (m *memory) info(name string) any {
+	switch name {
+	case "sockname":
+		return memoryAddr(m.name)
+	case "peername":
+		return memoryAddr(m.peer.name)
+	}
+	return nil
+}
+
+// memoryAddr is the name of an end, as its address.
+type memoryAddr string
+
+func (memoryAddr) Network() string  { return "memory" }
+func (a memoryAddr) String() string { return string(a) }
+
+var _ net.Addr = memoryAddr("")

@@ -1,0 +1,334 @@
+package asyncio
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"os"
+)
+
+// defaultLimit is asyncio's.
+const defaultLimit = 64 << 10
+
+// A StreamReader reads what the peer has sent. Its methods suspend until there is enough,
+// and not at all if there is. One task at a time may read; a second one gets
+// ErrReaderBusy. A read that is cancelled or times out loses nothing: what has come
+// stays for the next. The end of the stream is io.EOF, also after the stream's own writer
+// was closed. It is asyncio's StreamReader.
+type StreamReader struct {
+	stream  *stream
+	limit   int
+	buf     readBuffer
+	err     error // why nothing more will come: io.EOF or what broke the connection
+	task    *task // that waits to read
+	expired bool  // the deadline of a Conn has passed
+
+	turn     uint64 // of the last attempt to receive
+	receives int    // attempts in that turn
+}
+
+// Read returns at most n bytes, as soon as there are some; if n is negative, all until
+// the end of the stream. At the end it returns io.EOF. The bytes are the caller's. It is
+// asyncio's read.
+func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
+	if n < 0 {
+		return r.readAll(ctx)
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	if r.buf.len() == 0 {
+		if err := r.fill(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r.take(min(n, r.buf.len())), nil
+}
+
+func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
+	for {
+		switch err := r.fill(ctx); err {
+		case nil:
+		case io.EOF:
+			return r.take(r.buf.len()), nil
+		default:
+			return nil, err
+		}
+	}
+}
+
+// ReadInto reads into p as Read does, without making a copy, and returns how many bytes
+// it has read. It has no counterpart in asyncio.
+func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
+	if r.buf.len() == 0 && len(p) > 0 {
+		return r.receive(ctx, p)
+	}
+	n := copy(p, r.buf.bytes)
+	r.buf.drop(r.stream.loop, n)
+	return n, nil
+}
+
+// ReadLine returns the next line with its "\n". A last line that has none is returned
+// without, and io.EOF after it. A line that is longer than the limit is dropped, as far as it
+// has come, with a *LimitOverrunError. It is asyncio's readline.
+func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
+	line, err := r.ReadUntil(ctx, "\n")
+	switch err := err.(type) {
+	case nil:
+		return line, nil
+	case *IncompleteReadError:
+		if len(err.Partial) == 0 {
+			return nil, io.EOF
+		}
+		return err.Partial, nil
+	case *LimitOverrunError:
+		if rest := r.buf.bytes[err.Consumed:]; len(rest) > 0 && rest[0] == '\n' {
+			r.buf.drop(r.stream.loop, err.Consumed+1)
+		} else {
+			r.buf.drop(r.stream.loop, r.buf.len())
+		}
+		return nil, err
+	default:
+		return nil, err
+	}
+}
+
+// Lines ranges over the lines, as ReadLine returns them. It ends with the stream, or after
+// an error other than a *LimitOverrunError. It is asyncio's "async for line in reader".
+func (r *StreamReader) Lines(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for {
+			line, err := r.ReadLine(ctx)
+			if err == io.EOF {
+				return
+			}
+			if !yield(line, err) {
+				return
+			}
+			if _, ok := err.(*LimitOverrunError); err != nil && !ok {
+				return
+			}
+		}
+	}
+}
+
+// ReadExactly returns n bytes. If the stream ends before, it returns an
+// *IncompleteReadError with those that came. It panics if n is negative. It is asyncio's
+// readexactly.
+func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
+	if n < 0 {
+		panic("asyncio: ReadExactly of a negative number of bytes")
+	}
+	for r.buf.len() < n {
+		switch err := r.fill(ctx); err {
+		case nil:
+		case io.EOF:
+			return nil, &IncompleteReadError{Partial: r.take(r.buf.len()), Expected: n}
+		default:
+			return nil, err
+		}
+	}
+	return r.take(n), nil
+}
+
+// ReadUntil returns the bytes to the end of the first separator, whichever ends first. If the
+// stream ends before there is one, it returns an *IncompleteReadError with those that
+// came. If there are more bytes than the limit before the separator, it returns a
+// *LimitOverrunError and they can still be read. It panics without a separator and if one is
+// empty. It is asyncio's readuntil.
+func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]byte, error) {
+	shortest, longest := math.MaxInt, 0
+	for _, sep := range separators {
+		shortest, longest = min(shortest, len(sep)), max(longest, len(sep))
+	}
+	if longest == 0 || shortest == 0 {
+		panic("asyncio: ReadUntil needs a separator of at least one byte")
+	}
+	for searched := 0; ; {
+		if start, end := findAny(r.buf.bytes, searched, separators); end > 0 {
+			if start > r.limit {
+				return nil, &LimitOverrunError{Consumed: start, found: true}
+			}
+			return r.take(end), nil
+		}
+		searched = max(searched, r.buf.len()+1-longest)
+		if searched > r.limit {
+			return nil, &LimitOverrunError{Consumed: searched}
+		}
+		switch err := r.fill(ctx); err {
+		case nil:
+		case io.EOF:
+			return nil, &IncompleteReadError{Partial: r.take(r.buf.len())}
+		default:
+			return nil, err
+		}
+	}
+}
+
+// findAny finds the separator that ends first and does not begin before from.
+func findAny(p []byte, from int, separators []string) (start, end int) {
+	for _, sep := range separators {
+		var i int
+		if len(sep) == 1 {
+			i = bytes.IndexByte(p[from:], sep[0])
+		} else {
+			i = bytes.Index(p[from:], []byte(sep))
+		}
+		// Of two that end together the shorter one counts, as in asyncio.
+		if e := from + i + len(sep); i >= 0 && (end == 0 || e < end || e == end && from+i > start) {
+			start, end = from+i, e
+		}
+	}
+	return start, end
+}
+
+// AtEOF reports whether the stream has ended and nothing is left to read. It does not
+// suspend. It is asyncio's at_eof.
+func (r *StreamReader) AtEOF() bool {
+	if r.err == nil && r.task == nil && r.buf.len() == 0 {
+		n, err := r.stream.under.read(r.buf.space(r.stream.loop))
+		r.buf.grow(n)
+		if err != nil && err != errAgain {
+			r.end(err)
+		}
+	}
+	return r.err != nil && r.buf.len() == 0
+}
+
+// Close closes the read end of a pipe, which has no writer. For a connection it does what
+// its StreamWriter's Close does.
+func (r *StreamReader) Close() error { return r.stream.writer.Close() }
+
+// fill receives more into the buffer, and suspends until there is some.
+func (r *StreamReader) fill(ctx context.Context) error {
+	for {
+		if err := r.admit(ctx); err != nil {
+			return err
+		}
+		n, err := r.stream.under.read(r.buf.space(r.stream.loop))
+		if n > 0 {
+			r.buf.grow(n)
+			return nil
+		}
+		if err := r.await(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// receive is fill into memory of the caller's.
+func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
+	for {
+		if err := r.admit(ctx); err != nil {
+			return 0, err
+		}
+		n, err := r.stream.under.read(p)
+		if n > 0 {
+			return n, nil
+		}
+		if err := r.await(ctx, err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// maxReceives is how often a stream receives in one turn, so that a peer which sends
+// without end does not keep the loop to itself.
+const maxReceives = 4
+
+// admit tells whether the running task may try to receive.
+func (r *StreamReader) admit(ctx context.Context) error {
+	switch l := r.stream.loop; {
+	case r.task != nil:
+		return ErrReaderBusy
+	case r.err != nil:
+		return r.err
+	case r.expired:
+		return os.ErrDeadlineExceeded
+	case r.turn != l.turns:
+		r.turn, r.receives = l.turns, 1
+	case r.receives < maxReceives:
+		r.receives++
+	default:
+		if err := Sleep(ctx, 0); err != nil {
+			return err
+		}
+		return r.admit(ctx)
+	}
+	return nil
+}
+
+// await waits until it is worth another try to receive, after one that failed for the
+// given reason.
+func (r *StreamReader) await(ctx context.Context, reason error) error {
+	if reason != errAgain {
+		r.end(reason)
+		return r.err
+	}
+	r.buf.park(r.stream.loop)
+	t := running(ctx)
+	r.task = t
+	err := t.wait(ctx, nil, "data of a stream")
+	r.task = nil
+	return err
+}
+
+// end notes that nothing more will come.
+func (r *StreamReader) end(reason error) {
+	if r.err == nil {
+		r.err = reason
+		if reason != io.EOF {
+			r.stream.writer.fail(reason)
+		}
+	}
+	r.wakeUp()
+}
+
+// wakeUp has the task that waits to read try again.
+func (r *StreamReader) wakeUp() {
+	if r.task != nil {
+		r.task.wake()
+	}
+}
+
+// take takes n bytes out of the buffer.
+func (r *StreamReader) take(n int) []byte { return r.buf.take(r.stream.loop, n) }
+
+// An IncompleteReadError says that the stream ended too early. It is io.EOF if nothing had
+// come, and io.ErrUnexpectedEOF otherwise. It is asyncio's IncompleteReadError.
+type IncompleteReadError struct {
+	Partial  []byte // what came
+	Expected int    // how many bytes were asked for; 0 if it was a separator
+}
+
+func (e *IncompleteReadError) Error() string {
+	if e.Expected == 0 {
+		return fmt.Sprintf("asyncio: %d bytes read and then the end of the stream, without a separator", len(e.Partial))
+	}
+	return fmt.Sprintf("asyncio: %d bytes read of %d expected and then the end of the stream", len(e.Partial), e.Expected)
+}
+
+// Unwrap returns io.EOF or io.ErrUnexpectedEOF.
+func (e *IncompleteReadError) Unwrap() error {
+	if len(e.Partial) == 0 {
+		return io.EOF
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// A LimitOverrunError says that more bytes than the stream's limit came before a
+// separator. It is asyncio's LimitOverrunError.
+type LimitOverrunError struct {
+	Consumed int // how many bytes are in the buffer that no separator begins in
+	found    bool
+}
+
+func (e *LimitOverrunError) Error() string {
+	if e.found {
+		return "asyncio: separator found, but what is before it exceeds the limit of the stream"
+	}
+	return "asyncio: separator not found, and what has come exceeds the limit of the stream"
+}

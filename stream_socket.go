@@ -1,0 +1,102 @@
+package asyncio
+
+import (
+	"io"
+	"net"
+	"os"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
+)
+
+// socket is a connected stream socket, or one end of a pipe, under a stream.
+type socket struct {
+	descriptor
+	stream        *stream
+	network       string // tcp or unix; pipe
+	local, remote net.Addr
+}
+
+// openSocket makes a stream of a connected socket, which it takes over. remote may be nil.
+func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptions) (*stream, error) {
+	s := &socket{stream: newStream(l, o), network: network, remote: remote}
+	s.whole = true
+	if network == "tcp" {
+		_ = netfd.SetNoDelay(fd)
+		if o.keepAlive {
+			_ = netfd.SetKeepAlive(fd)
+		}
+	}
+	return s.begin(l, fd)
+}
+
+// begin registers the descriptor, which it takes over.
+func (s *socket) begin(l *Loop, fd int) (*stream, error) {
+	s.stream.under = s
+	s.writable = true // what it is not, the first write finds out
+	if err := s.open(l, fd, s); err != nil {
+		return nil, err
+	}
+	return s.stream, nil
+}
+
+func (s *socket) onReadable() { s.stream.onReadable() }
+func (s *socket) onWritable() { s.stream.onWritable() }
+
+func (s *socket) onLoopClosed() { s.stream.onClosed() }
+
+func (s *socket) read(p []byte) (int, error) {
+	n, err := s.descriptor.read(p)
+	if err != nil && err != errAgain && err != io.EOF {
+		err = s.failed("read", err)
+	}
+	return n, err
+}
+
+func (s *socket) write(p []byte) (int, error) {
+	n, err := s.descriptor.write(p)
+	if err != nil {
+		err = s.failed("write", err)
+	}
+	return n, err
+}
+
+func (s *socket) failed(op string, err error) error {
+	return &net.OpError{Op: op, Net: s.network, Source: s.local, Addr: s.remote, Err: os.NewSyscallError(op, err)}
+}
+
+func (s *socket) buffered() int       { return 0 }
+func (s *socket) canCloseWrite() bool { return s.network != "pipe" }
+func (s *socket) closeWrite() error   { return netfd.CloseWrite(s.fd) }
+
+func (s *socket) close() {
+	if s.fd >= 0 {
+		s.descriptor.close()
+		s.stream.onClosed()
+	}
+}
+
+func (s *socket) abort() {
+	if s.fd >= 0 && s.network == "tcp" {
+		_ = netfd.SetReset(s.fd)
+	}
+	s.close()
+}
+
+func (s *socket) info(name string) any {
+	switch {
+	case name == "pipe" && s.network == "pipe", name == "socket" && s.network != "pipe":
+		return s.fd
+	case s.network == "pipe":
+	case name == "sockname":
+		if s.local == nil && s.fd >= 0 {
+			s.local = netfd.LocalAddr(s.fd, s.network)
+		}
+		return s.local
+	case name == "peername":
+		if s.remote == nil && s.fd >= 0 {
+			s.remote = netfd.RemoteAddr(s.fd, s.network)
+		}
+		return s.remote
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package asyncio
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+// defaultHighWater is asyncio's.
+const defaultHighWater = 64 << 10
+
+// A StreamWriter sends to the peer. Write never suspends: it sends what goes at once and
+// keeps the rest, which the loop sends when the peer has read. Drain suspends while too much
+// is kept; a program that writes without draining keeps whatever the peer does not
+// read. It is asyncio's StreamWriter.
+type StreamWriter struct {
+	stream    *stream
+	kept      []byte // still to be sent
+	sent      int    // of kept
+	high, low int
+	paused    bool // more than high is kept, or was, and low has not been reached since
+	drainers  waitq
+	closers   waitq
+	closing   bool  // Close or Abort was called
+	eof       bool  // WriteEOF was called
+	gone      bool  // nothing is below any more
+	expired   bool  // the deadline of a Conn has passed
+	err       error // what broke the connection
+}
+
+// Write sends p, or keeps a copy of what cannot be sent yet. It returns len(p), or an error
+// if the writer is closed (net.ErrClosed), if WriteEOF was called, or if the connection is
+// broken. It is asyncio's write.
+func (w *StreamWriter) Write(p []byte) (int, error) {
+	w.stream.loop.check()
+	if err := w.refuse(); err != nil {
+		return 0, err
+	}
+	n := 0
+	if w.unsent() == 0 {
+		var err error
+		if n, err = w.stream.under.write(p); err != nil {
+			w.fail(err)
+			return n, err
+		}
+	}
+	if n < len(p) {
+		w.keep(p[n:])
+	}
+	if !w.paused && w.WriteBufferSize() > w.high {
+		w.paused = true
+	}
+	return len(p), nil
+}
+
+// WriteString is Write of the bytes of s.
+func (w *StreamWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+// Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
+func (w *StreamWriter) Writelines(lines [][]byte) error {
+	_, err := w.Write(bytes.Join(lines, nil))
+	return err
+}
+
+// Drain suspends while too much of what was written is kept: from when it is more than the high
+// water mark until it is the low one or less. Otherwise it returns at once, unless the
+// writer is closed, when it gives way for one turn. It returns the error that broke the
+// connection, if one did. It is asyncio's drain.
+func (w *StreamWriter) Drain(ctx context.Context) error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.closing {
+		if err := Sleep(ctx, 0); err != nil {
+			return err
+		}
+	}
+	for w.paused && w.err == nil {
+		switch {
+		case w.gone:
+			return net.ErrClosed
+		case w.expired:
+			return os.ErrDeadlineExceeded
+		}
+		if err := running(ctx).wait(ctx, &w.drainers, "a peer that reads"); err != nil {
+			return err
+		}
+	}
+	return w.err
+}
+
+// CanWriteEOF reports whether WriteEOF can be used: not on TLS or pipes. It is asyncio's
+// can_write_eof.
+func (w *StreamWriter) CanWriteEOF() bool { return w.stream.under.canCloseWrite() }
+
+// WriteEOF ends the stream for the peer, after what was written, while the peer may go on
+// sending. It never suspends. It is asyncio's write_eof.
+func (w *StreamWriter) WriteEOF() error {
+	w.stream.loop.check()
+	switch {
+	case !w.CanWriteEOF():
+		return errors.ErrUnsupported
+	case w.eof:
+		return nil
+	}
+	if err := w.refuse(); err != nil {
+		return err
+	}
+	w.eof = true
+	if w.unsent() > 0 {
+		return nil // flush does it
+	}
+	return w.stream.under.closeWrite()
+}
+
+// Close closes the stream, both halves, once what was written is sent. It never suspends: use
+// WaitClosed to wait for that. A task that reads meanwhile gets io.EOF. A second Close does
+// nothing. It always returns nil. It is asyncio's close.
+func (w *StreamWriter) Close() error {
+	w.stream.loop.check()
+	if w.closing {
+		return nil
+	}
+	w.closing = true
+	w.stream.reader.end(io.EOF)
+	if w.unsent() == 0 {
+		w.stream.under.close()
+	}
+	return nil
+}
+
+// Abort closes the stream at once. What was not sent is lost, and the peer of a TCP
+// connection sees a reset. It is asyncio's WriteTransport.abort.
+func (w *StreamWriter) Abort() {
+	w.stream.loop.check()
+	if w.gone {
+		return
+	}
+	w.closing = true
+	w.kept, w.sent = nil, 0
+	w.stream.under.abort()
+}
+
+// IsClosing reports whether the writer was closed or the connection is broken. It is
+// asyncio's is_closing.
+func (w *StreamWriter) IsClosing() bool { return w.closing || w.err != nil }
+
+// WaitClosed suspends until the stream, which should be closing, is closed. It returns the
+// error that broke the connection, if one did. It is asyncio's wait_closed.
+func (w *StreamWriter) WaitClosed(ctx context.Context) error {
+	for !w.gone {
+		if err := running(ctx).wait(ctx, &w.closers, "the end of a stream"); err != nil {
+			return err
+		}
+	}
+	return w.err
+}
+
+// GetExtraInfo tells of what is below the stream: "peername" and "sockname" are a net.Addr,
+// "socket" or "pipe" is the descriptor as an int, "ssl_object" a *tls.Conn, "cipher" a
+// cipher suite's name, "peercert" an *x509.Certificate. What there is not is nil. It is
+// asyncio's get_extra_info.
+func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.under.info(name) }
+
+// LocalAddr returns the address of this end, or nil.
+func (w *StreamWriter) LocalAddr() net.Addr {
+	addr, _ := w.GetExtraInfo("sockname").(net.Addr)
+	return addr
+}
+
+// RemoteAddr returns the address of the peer, or nil.
+func (w *StreamWriter) RemoteAddr() net.Addr {
+	addr, _ := w.GetExtraInfo("peername").(net.Addr)
+	return addr
+}
+
+// SetWriteBufferLimits sets the marks between which Drain suspends, in bytes: 64 KiB and
+// 16 KiB if they are not set. It panics unless 0 <= low <= high. It is asyncio's
+// set_write_buffer_limits.
+func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
+	if low < 0 || high < low {
+		panic(fmt.Sprintf("asyncio: high (%d) must be >= low (%d) must be >= 0", high, low))
+	}
+	w.high, w.low = high, low
+	w.paused = w.paused && w.WriteBufferSize() > low || w.WriteBufferSize() > high
+	if !w.paused {
+		w.drainers.wakeAll()
+	}
+}
+
+// WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
+// get_write_buffer_size.
+func (w *StreamWriter) WriteBufferSize() int { return w.unsent() + w.stream.under.buffered() }
+
+func (w *StreamWriter) unsent() int { return len(w.kept) - w.sent }
+
+// refuse tells why nothing can be written, if so.
+func (w *StreamWriter) refuse() error {
+	switch {
+	case w.err != nil:
+		return w.err
+	case w.closing:
+		return net.ErrClosed
+	case w.eof:
+		return errWriteEOF
+	}
+	return nil
+}
+
+var errWriteEOF = errors.New("asyncio: write after WriteEOF")
+
+// keep appends p to what is to be sent.
+func (w *StreamWriter) keep(p []byte) {
+	if w.sent > len(w.kept)/2 {
+		w.kept = w.kept[:copy(w.kept, w.kept[w.sent:])]
+		w.sent = 0
+	}
+	w.kept = append(w.kept, p...)
+}
+
+// flush sends what was kept, as far as there is room.
+func (w *StreamWriter) flush() {
+	if w.err != nil || w.gone {
+		return
+	}
+	if w.unsent() > 0 {
+		n, err := w.stream.under.write(w.kept[w.sent:])
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		if w.sent += n; w.unsent() > 0 {
+			w.resume()
+			return
+		}
+		w.kept, w.sent = nil, 0
+		w.finish()
+	}
+	w.resume()
+}
+
+// finish does what had to wait until all was sent.
+func (w *StreamWriter) finish() {
+	switch {
+	case w.closing:
+		w.stream.under.close()
+	case w.eof:
+		if err := w.stream.under.closeWrite(); err != nil {
+			w.fail(err)
+		}
+	}
+}
+
+// resume ends the pause once little enough is kept.
+func (w *StreamWriter) resume() {
+	if w.paused && w.WriteBufferSize() <= w.low {
+		w.paused = false
+		w.drainers.wakeAll()
+	}
+}
+
+// fail notes that nothing more can be sent. What has come from the peer can still be read.
+func (w *StreamWriter) fail(err error) {
+	if w.err != nil || w.gone {
+		return
+	}
+	w.err = err
+	w.kept, w.sent = nil, 0
+	w.drainers.wakeAll()
+	if w.closing {
+		w.stream.under.close()
+	}
+}
+
+// closed notes that there is nothing below any more.
+func (w *StreamWriter) closed() {
+	w.closing, w.gone = true, true
+	w.kept, w.sent = nil, 0
+	w.drainers.wakeAll()
+	w.closers.wakeAll()
+}
