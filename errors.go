@@ -185,11 +185,11 @@ func (g *ExceptionGroup) Error() string {
 	if len(g.Errors) == 1 {
 		s = ""
 	}
-	return fmt.Sprintf("%s (%d sub-exception%s)", g.Message, len(g.Errors), s) + list(g.Errors, "; ", error.Error)
+	return fmt.Sprintf("%s (%d sub-exception%s)", g.Message, len(g.Errors), s) + enumerate(g.Errors, "; ", error.Error)
 }
 
-// list gives the texts of the first items, after a colon, and the number of the others.
-func list[T any](items []T, separator string, text func(T) string) string {
+// enumerate gives the texts of the first items, after a colon, and the number of the others.
+func enumerate[T any](items []T, separator string, text func(T) string) string {
 	const most = 10
 	var b strings.Builder
 	for i, item := range items[:min(len(items), most)] {
@@ -240,7 +240,7 @@ type WaitingTask struct {
 }
 
 func (e *DeadlockError) Error() string {
-	return "asyncio: deadlock" + list(e.Waiting, ", ", func(w WaitingTask) string { return w.Name + " waits for " + w.For })
+	return "asyncio: deadlock" + enumerate(e.Waiting, ", ", func(w WaitingTask) string { return w.Name + " waits for " + w.For })
 }
 
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }

@@ -77,6 +77,14 @@ func (l *Loop) disown(fd int) {
 	}
 }
 
+// forget removes a descriptor of the loop's own that awaitFD may have registered, and
+// that is about to be closed.
+func (l *Loop) forget(fd int) {
+	if l.fds.poller != nil && fd < len(l.fds.table) {
+		l.disown(fd)
+	}
+}
+
 func (f *descriptors) set(r *registration, owner fdOwner) {
 	if r.owner == nil {
 		f.n++

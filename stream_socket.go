@@ -20,6 +20,10 @@ type socket struct {
 func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptions) (*stream, error) {
 	s := &socket{stream: newStream(l, o), network: network, remote: remote}
 	s.whole = true
+	s.local = netfd.LocalAddr(fd, network)
+	if remote == nil {
+		s.remote = netfd.RemoteAddr(fd, network)
+	}
 	if network == "tcp" {
 		_ = netfd.SetNoDelay(fd)
 		if o.keepAlive {
@@ -88,14 +92,8 @@ func (s *socket) info(name string) any {
 		return s.fd
 	case s.network == "pipe":
 	case name == "sockname":
-		if s.local == nil && s.fd >= 0 {
-			s.local = netfd.LocalAddr(s.fd, s.network)
-		}
 		return s.local
 	case name == "peername":
-		if s.remote == nil && s.fd >= 0 {
-			s.remote = netfd.RemoteAddr(s.fd, s.network)
-		}
 		return s.remote
 	}
 	return nil

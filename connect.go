@@ -1,0 +1,245 @@
+package asyncio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
+	"github.com/go-asyncio/asyncio/internal/poll"
+)
+
+// OpenConnection connects to a TCP address, "host:port", and suspends until that is done. A
+// host with several addresses is tried by Happy Eyeballs (RFC 8305): the families in turn,
+// each after a delay, and the first to answer is taken. With WithTLS it suspends until the
+// handshake is done, too. What refuses or cannot be reached comes back as a *net.OpError;
+// see [Timeout] to bound it. It is asyncio.open_connection.
+func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
+	l := running(ctx).loop
+	o := newStreamOptions(opts)
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("asyncio: %w", err)
+	}
+	if err := l.openPoller(); err != nil {
+		return nil, nil, err
+	}
+	addrs, err := l.GetAddrInfo(ctx, o.network, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := l.localAddr(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := dialFirst(ctx, interleave(addrs), o.eyeballsDelay, func(ctx context.Context, addr netip.AddrPort) (*dialled, error) {
+		return l.dial(ctx, net.TCPAddrFromAddrPort(addr), local)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.openClient(ctx, c, "tcp", host, o)
+}
+
+// OpenUnixConnection is OpenConnection for the path of a unix socket. It is
+// asyncio.open_unix_connection.
+func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
+	l := running(ctx).loop
+	o := newStreamOptions(opts)
+	if err := l.openPoller(); err != nil {
+		return nil, nil, err
+	}
+	c, err := l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.openClient(ctx, c, "unix", "", o)
+}
+
+// openClient makes the streams of a connected socket.
+func (l *Loop) openClient(ctx context.Context, c *dialled, network, host string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
+	s, err := openSocket(l, c.fd, network, c.addr, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.tls != nil {
+		config := o.tls
+		if config.ServerName == "" && host != "" {
+			config = config.Clone()
+			config.ServerName = host
+		}
+		if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
+			return nil, nil, err
+		}
+	}
+	return &s.reader, &s.writer, nil
+}
+
+// GetAddrInfo resolves "host:port" to addresses, in the order in which they are best tried.
+// network is "tcp" or "udp", with a 4 or 6 for one family alone. A name is looked up on
+// another goroutine, as by ToThread; an address does not suspend. It is asyncio's getaddrinfo.
+func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
+	family := "ip" + strings.TrimLeft(network, "tcpud")
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("asyncio: %w", err)
+	}
+	port, err := net.DefaultResolver.LookupPort(context.Background(), network, service)
+	if err != nil {
+		return nil, err
+	}
+	ips := []netip.Addr{}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if family == "ip4" && !ip.Unmap().Is4() || family == "ip6" && ip.Unmap().Is4() {
+			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
+		}
+		ips = append(ips, ip)
+	} else if ips, err = ToThread(ctx, func(ctx context.Context) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, family, host)
+	}); err != nil {
+		return nil, err
+	}
+	addrs := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	}
+	return addrs, nil
+}
+
+// localAddr returns the address to bind to, or nil.
+func (l *Loop) localAddr(ctx context.Context, o *streamOptions) (net.Addr, error) {
+	if o.localAddr == "" {
+		return nil, nil
+	}
+	addrs, err := l.GetAddrInfo(ctx, o.network, o.localAddr)
+	if err != nil {
+		return nil, err
+	}
+	return net.TCPAddrFromAddrPort(addrs[0]), nil
+}
+
+// interleave takes an address of the first one's family and one of the other in turn.
+func interleave(addrs []netip.AddrPort) []netip.AddrPort {
+	var first, other []netip.AddrPort
+	for _, a := range addrs {
+		if a.Addr().Is4() == addrs[0].Addr().Is4() {
+			first = append(first, a)
+		} else {
+			other = append(other, a)
+		}
+	}
+	mixed := make([]netip.AddrPort, 0, len(addrs))
+	for i := range max(len(first), len(other)) {
+		if i < len(first) {
+			mixed = append(mixed, first[i])
+		}
+		if i < len(other) {
+			mixed = append(mixed, other[i])
+		}
+	}
+	return mixed
+}
+
+// dialled is a connected socket that has no owner yet.
+type dialled struct {
+	fd   int
+	addr net.Addr
+}
+
+// dialFirst connects to the first address that answers. It tries the next one when the last
+// has failed or delay is over, and drops the others when one has won.
+func dialFirst(ctx context.Context, addrs []netip.AddrPort, delay time.Duration,
+	dial func(context.Context, netip.AddrPort) (*dialled, error)) (*dialled, error) {
+	if len(addrs) == 1 {
+		return dial(ctx, addrs[0])
+	}
+	var pending []*Task[*dialled]
+	defer func() { // also when the caller is cancelled
+		for _, t := range pending {
+			drop(t)
+		}
+	}()
+	var errs []error
+	for next := 0; next < len(addrs) || len(pending) > 0; {
+		patience := Never
+		if next < len(addrs) {
+			pending = append(pending, CreateTask(ctx, Bind(dial, addrs[next])))
+			if next++; next < len(addrs) {
+				patience = delay
+			}
+		}
+		done, rest, err := Wait(ctx, pending, ReturnWhen(FirstCompleted), WithTimeout(patience))
+		if err != nil {
+			return nil, err
+		}
+		pending = rest
+		for i, t := range done {
+			if c, err := t.Result(); err != nil {
+				errs = append(errs, err)
+			} else {
+				pending = append(pending, done[i+1:]...)
+				return c, nil
+			}
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// drop cancels an attempt to connect, or closes its socket.
+func drop(t *Task[*dialled]) {
+	t.Cancel()
+	t.AddDoneCallback(func(t *Task[*dialled]) {
+		if c, err := t.Result(); err == nil {
+			netfd.Close(c.fd)
+		}
+	})
+}
+
+// dial connects to addr, from local unless that is nil.
+func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err error) {
+	fd, err := netfd.Socket(addr)
+	if err != nil {
+		return nil, dialError(addr, err)
+	}
+	connected := false
+	defer func() { // the task may be unwound
+		if !connected {
+			l.forget(fd)
+			netfd.Close(fd)
+		}
+	}()
+	if local != nil {
+		if err := netfd.Bind(fd, local); err != nil {
+			return nil, dialError(local, err)
+		}
+	}
+	if err := l.SockConnect(ctx, fd, addr); err != nil {
+		if isCancelled(err) || errors.Is(err, ErrTimeout) {
+			return nil, err
+		}
+		return nil, dialError(addr, err)
+	}
+	connected = true
+	return &dialled{fd, addr}, nil
+}
+
+func dialError(addr net.Addr, err error) error {
+	return &net.OpError{Op: "dial", Net: addr.Network(), Addr: addr, Err: err}
+}
+
+// SockConnect connects fd to addr, and suspends until that is done. If it is cancelled the
+// attempt goes on in the system: close the socket. It is asyncio's sock_connect.
+func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
+	err := netfd.Connect(fd, addr)
+	if err != netfd.ErrAgain {
+		return err
+	}
+	if err := l.awaitFD(ctx, fd, poll.Write); err != nil {
+		return err
+	}
+	return netfd.Error(fd)
+}
