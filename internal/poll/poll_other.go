@@ -1,0 +1,19 @@
+//go:build !linux && !darwin && !dragonfly && !freebsd && !netbsd && !openbsd
+
+package poll
+
+import "time"
+
+// A Poller cannot be made here.
+type Poller struct{}
+
+// New returns ErrUnsupported.
+func New() (*Poller, error) { return nil, ErrUnsupported }
+
+func (*Poller) Add(fd int, gen uint32) error               { return ErrUnsupported }
+func (*Poller) Watch(fd int, gen uint32, want Ready) error { return ErrUnsupported }
+func (*Poller) Remove(fd int)                              {}
+func (*Poller) Poll() ([]Event, error)                     { return nil, ErrUnsupported }
+func (*Poller) Wait(d time.Duration) ([]Event, error)      { return nil, ErrUnsupported }
+func (*Poller) Wake()                                      {}
+func (*Poller) Close() error                               { return nil }
