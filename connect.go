@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
-	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // OpenConnection connects to a TCP address, "host:port", and suspends until that is done. A
@@ -229,17 +228,4 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err 
 
 func dialError(addr net.Addr, err error) error {
 	return &net.OpError{Op: "dial", Net: addr.Network(), Addr: addr, Err: err}
-}
-
-// SockConnect connects fd to addr, and suspends until that is done. If it is cancelled the
-// attempt goes on in the system: close the socket. It is asyncio's sock_connect.
-func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
-	err := netfd.Connect(fd, addr)
-	if err != netfd.ErrAgain {
-		return err
-	}
-	if err := l.awaitFD(ctx, fd, poll.Write); err != nil {
-		return err
-	}
-	return netfd.Error(fd)
 }

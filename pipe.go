@@ -51,9 +51,9 @@ func openPipe(l *Loop, f *os.File, o *streamOptions) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{stream: newStream(l, o), network: "pipe"}
+	s := &socket{network: "pipe"}
 	s.whole = info.Mode()&fs.ModeCharDevice == 0 // a terminal gives a line at a time
-	stream, err := s.begin(l, fd)
+	stream, err := s.begin(l, fd, o)
 	if err != nil {
 		return nil, fmt.Errorf("asyncio: cannot poll %s: %w", f.Name(), err)
 	}

@@ -26,12 +26,14 @@ type stream struct {
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
-	ended      func() // for the server that counts it
+	above      streamEvents // the encrypted stream that this one carries, or nil
+	ended      func()       // for the server that counts it
 }
 
 // A transport moves the bytes of a stream. No call of it suspends. It tells the stream
 // when it may go on: see streamEvents.
 type transport interface {
+	attach(streamEvents)
 	read(p []byte) (int, error)  // errAgain if there is nothing yet, io.EOF at the end
 	write(p []byte) (int, error) // takes less than all only if it is full
 	buffered() int               // what write took and has not sent
@@ -60,12 +62,26 @@ func newStream(l *Loop, o *streamOptions) *stream {
 
 func (s *stream) halves() Stream { return Stream{&s.reader, &s.writer} }
 
-func (s *stream) onReadable() { s.reader.wakeUp() }
-func (s *stream) onWritable() { s.writer.flush() }
+func (s *stream) onReadable() {
+	s.reader.wakeUp()
+	if s.above != nil {
+		s.above.onReadable()
+	}
+}
+
+func (s *stream) onWritable() {
+	s.writer.flush()
+	if s.above != nil {
+		s.above.onWritable()
+	}
+}
 
 func (s *stream) onClosed() {
 	s.reader.end(io.EOF)
 	s.writer.closed()
+	if s.above != nil {
+		s.above.onClosed()
+	}
 	if s.ended != nil {
 		s.ended()
 	}
@@ -85,6 +101,7 @@ type streamOptions struct {
 	maxConnections   int
 	reusePort        bool
 	keepAlive        bool
+	broadcast        bool
 	notServing       bool
 }
 
@@ -166,3 +183,7 @@ func WithMaxConnections(n int) StreamOption {
 // WithoutServing has StartServer listen, but not accept before StartServing or Serve. It is
 // asyncio's start_serving=False.
 func WithoutServing() StreamOption { return func(o *streamOptions) { o.notServing = true } }
+
+// WithBroadcast lets a datagram endpoint send to broadcast addresses. It is asyncio's
+// allow_broadcast.
+func WithBroadcast() StreamOption { return func(o *streamOptions) { o.broadcast = true } }

@@ -18,7 +18,7 @@ func StreamPair(ctx context.Context, opts ...StreamOption) (client, server Strea
 	a.peer, b.peer = b, a
 	near, far := newStream(l, o), newStream(l, o)
 	near.under, far.under = a, b
-	a.user, b.user = near, far
+	a.above, b.above = near, far
 	far.serverSide = true
 	return near.halves(), far.halves()
 }
@@ -30,12 +30,12 @@ const memoryRoom = 64 << 10
 type memory struct {
 	name  string
 	peer  *memory
-	user  streamEvents
-	inbox []byte // from the peer
-	ended bool   // the peer writes no more
-	reset bool   // the peer has gone without reading all, or was aborted
-	gone  bool   // this end is closed
-	full  bool   // the peer has to tell when there is room
+	above streamEvents // the stream
+	inbox []byte       // from the peer
+	ended bool         // the peer writes no more
+	reset bool         // the peer has gone without reading all, or was aborted
+	gone  bool         // this end is closed
+	full  bool         // the peer has to tell when there is room
 }
 
 func (m *memory) read(p []byte) (int, error) {
@@ -55,7 +55,7 @@ func (m *memory) read(p []byte) (int, error) {
 	}
 	if m.peer.full {
 		m.peer.full = false
-		m.peer.user.onWritable()
+		m.peer.above.onWritable()
 	}
 	return n, nil
 }
@@ -71,25 +71,27 @@ func (m *memory) write(p []byte) (int, error) {
 	m.full = n < len(p)
 	if n > 0 {
 		m.peer.inbox = append(m.peer.inbox, p[:n]...)
-		m.peer.user.onReadable()
+		m.peer.above.onReadable()
 	}
 	return n, nil
 }
+
+func (m *memory) attach(above streamEvents) { m.above = above }
 
 func (m *memory) buffered() int       { return 0 }
 func (m *memory) canCloseWrite() bool { return true }
 
 func (m *memory) closeWrite() error {
 	m.peer.ended = true
-	m.peer.user.onReadable()
+	m.peer.above.onReadable()
 	return nil
 }
 
 func (m *memory) close() { m.leave(len(m.inbox) > 0) }
 func (m *memory) abort() { m.leave(true) }
 
-// leave closes this end. With reset the peer sees what it sees of a socket that is
-// closed before all was read.
+// leave closes this end. With reset the peer reads what it has, and sees then what it sees
+// of a socket that is closed before all was read.
 func (m *memory) leave(reset bool) {
 	if m.gone {
 		return
@@ -97,13 +99,10 @@ func (m *memory) leave(reset bool) {
 	m.gone, m.inbox = true, nil
 	if !m.peer.gone {
 		m.peer.ended, m.peer.reset = true, m.peer.reset || reset
-		if reset {
-			m.peer.inbox = nil
-		}
-		m.peer.user.onReadable()
-		m.peer.user.onWritable()
+		m.peer.above.onReadable()
+		m.peer.above.onWritable()
 	}
-	m.user.onClosed()
+	m.above.onClosed()
 }
 
 func (m *memory) info(name string) any {

@@ -66,9 +66,13 @@ func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
 	if r.buf.len() == 0 && len(p) > 0 {
 		return r.receive(ctx, p)
 	}
+	return r.copyTo(p), nil
+}
+
+func (r *StreamReader) copyTo(p []byte) int {
 	n := copy(p, r.buf.bytes)
 	r.buf.drop(r.stream.loop, n)
-	return n, nil
+	return n
 }
 
 // ReadLine returns the next line with its "\n". A last line that has none is returned
@@ -189,11 +193,9 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // suspend. It is asyncio's at_eof.
 func (r *StreamReader) AtEOF() bool {
 	if r.err == nil && r.task == nil && r.buf.len() == 0 {
-		n, err := r.stream.under.read(r.buf.space(r.stream.loop))
+		n, _ := r.receiveNow(r.buf.space(r.stream.loop))
 		r.buf.grow(n)
-		if err != nil && err != errAgain {
-			r.end(err)
-		}
+		r.buf.park(r.stream.loop)
 	}
 	return r.err != nil && r.buf.len() == 0
 }
@@ -233,6 +235,26 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// readNow is ReadInto that does not suspend, but returns errAgain.
+func (r *StreamReader) readNow(p []byte) (int, error) {
+	if r.buf.len() == 0 {
+		return r.receiveNow(p)
+	}
+	return r.copyTo(p), nil
+}
+
+// receiveNow is receive that does not suspend, but returns errAgain.
+func (r *StreamReader) receiveNow(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.stream.under.read(p)
+	if err != nil && err != errAgain {
+		r.end(err)
+	}
+	return n, err
 }
 
 // maxReceives is how often a stream receives in one turn, so that a peer which sends

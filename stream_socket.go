@@ -11,14 +11,14 @@ import (
 // socket is a connected stream socket, or one end of a pipe, under a stream.
 type socket struct {
 	descriptor
-	stream        *stream
-	network       string // tcp or unix; pipe
+	above         streamEvents // the stream
+	network       string       // tcp or unix; pipe
 	local, remote net.Addr
 }
 
 // openSocket makes a stream of a connected socket, which it takes over. remote may be nil.
 func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptions) (*stream, error) {
-	s := &socket{stream: newStream(l, o), network: network, remote: remote}
+	s := &socket{network: network, remote: remote}
 	s.whole = true
 	s.local = netfd.LocalAddr(fd, network)
 	if remote == nil {
@@ -30,23 +30,25 @@ func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptio
 			_ = netfd.SetKeepAlive(fd)
 		}
 	}
-	return s.begin(l, fd)
+	return s.begin(l, fd, o)
 }
 
 // begin registers the descriptor, which it takes over.
-func (s *socket) begin(l *Loop, fd int) (*stream, error) {
-	s.stream.under = s
+func (s *socket) begin(l *Loop, fd int, o *streamOptions) (*stream, error) {
+	st := newStream(l, o)
+	st.under, s.above = s, st
 	s.writable = true // what it is not, the first write finds out
 	if err := s.open(l, fd, s); err != nil {
 		return nil, err
 	}
-	return s.stream, nil
+	return st, nil
 }
 
-func (s *socket) onReadable() { s.stream.onReadable() }
-func (s *socket) onWritable() { s.stream.onWritable() }
+func (s *socket) attach(above streamEvents) { s.above = above }
 
-func (s *socket) onLoopClosed() { s.stream.onClosed() }
+func (s *socket) onReadable()   { s.above.onReadable() }
+func (s *socket) onWritable()   { s.above.onWritable() }
+func (s *socket) onLoopClosed() { s.above.onClosed() }
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.descriptor.read(p)
@@ -75,7 +77,7 @@ func (s *socket) closeWrite() error   { return netfd.CloseWrite(s.fd) }
 func (s *socket) close() {
 	if s.fd >= 0 {
 		s.descriptor.close()
-		s.stream.onClosed()
+		s.above.onClosed()
 	}
 }
 

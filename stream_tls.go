@@ -3,10 +3,150 @@ package asyncio
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"net"
 	"time"
 )
 
-func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, timeout time.Duration) error {
-	return errors.ErrUnsupported
+// StartTLS encrypts the connection from here on: the same reader and writer go on over
+// TLS. It suspends until the handshake is done, for a minute at most; see
+// WithTLSHandshakeTimeout. On a connection that a Server has accepted it is the server's side
+// of it. What the peer has sent already is taken for a part of the handshake, not for
+// plain text. A handshake that fails closes the connection. A client's config needs a
+// ServerName. It is asyncio's start_tls.
+func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...StreamOption) error {
+	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
 }
+
+func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, timeout time.Duration) error {
+	if err := s.writer.refuse(); err != nil {
+		return err
+	}
+	if s.reader.task != nil {
+		return ErrReaderBusy
+	}
+	t := s.insertTLS(config, serverSide)
+	err := Timeout(ctx, timeout, func(ctx context.Context, _ *TimeoutScope) error {
+		t.wire.handshake = ctx
+		// Of a context that can be cancelled, crypto/tls would watch the end on a goroutine of
+		// its own. Here it is the suspension in wire.Read that is cancelled.
+		return t.conn.HandshakeContext(context.WithoutCancel(ctx))
+	})
+	t.wire.handshake = nil
+	if err != nil {
+		t.lower.writer.Close() // the alert that tells the peer is still sent
+		return err
+	}
+	t.ready = true
+	s.onWritable() // what was written meanwhile
+	return nil
+}
+
+// insertTLS puts TLS between s and what is below it.
+func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
+	lower := newStream(s.loop, &streamOptions{limit: s.reader.limit})
+	lower.under, lower.above = s.under, s
+	lower.under.attach(lower)
+	lower.reader.buf, s.reader.buf = s.reader.buf, readBuffer{}
+	lower.reader.err, s.reader.err = s.reader.err, nil
+	lower.writer.kept, lower.writer.sent = s.writer.kept, s.writer.sent
+	s.writer.kept, s.writer.sent = nil, 0
+	t := &tlsTransport{lower: lower, wire: &wire{lower: lower}}
+	if serverSide {
+		t.conn = tls.Server(t.wire, config)
+	} else {
+		t.conn = tls.Client(t.wire, config)
+	}
+	s.under = t
+	return t
+}
+
+// tlsTransport is TLS over a lower stream.
+type tlsTransport struct {
+	lower *stream
+	wire  *wire
+	conn  *tls.Conn
+	ready bool // the handshake is done
+}
+
+func (t *tlsTransport) attach(above streamEvents) { t.lower.above = above }
+
+func (t *tlsTransport) read(p []byte) (int, error) {
+	if !t.ready {
+		return 0, errAgain
+	}
+	n, err := t.conn.Read(p)
+	if n > 0 {
+		return n, nil // an error comes again
+	}
+	if _, ok := err.(notYet); ok {
+		return 0, errAgain
+	}
+	return 0, err
+}
+
+func (t *tlsTransport) write(p []byte) (int, error) {
+	if !t.ready {
+		return 0, nil
+	}
+	return t.conn.Write(p)
+}
+
+func (t *tlsTransport) buffered() int       { return t.lower.writer.WriteBufferSize() }
+func (t *tlsTransport) canCloseWrite() bool { return false }
+func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
+
+func (t *tlsTransport) close() {
+	if t.ready {
+		_ = t.conn.CloseWrite() // if that fails, nobody is there to be told
+	}
+	t.lower.writer.Close()
+}
+
+func (t *tlsTransport) abort() { t.lower.writer.Abort() }
+
+func (t *tlsTransport) info(name string) any {
+	switch state := t.conn.ConnectionState(); {
+	case name == "ssl_object":
+		return t.conn
+	case name == "cipher":
+		return tls.CipherSuiteName(state.CipherSuite)
+	case name == "peercert" && len(state.PeerCertificates) > 0:
+		return state.PeerCertificates[0]
+	}
+	return t.lower.under.info(name)
+}
+
+// wire is the lower stream as crypto/tls sees it. During the handshake Read suspends the
+// running task; afterwards it never does, so that no task sleeps while it holds a
+// lock of the tls.Conn. Write never suspends.
+type wire struct {
+	lower     *stream
+	handshake context.Context // nil when the handshake is over
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if w.handshake != nil {
+		return w.lower.reader.ReadInto(w.handshake, p)
+	}
+	n, err := w.lower.reader.readNow(p)
+	if err == errAgain {
+		return 0, notYet{}
+	}
+	return n, err
+}
+
+func (w *wire) Write(p []byte) (int, error)      { return w.lower.writer.Write(p) }
+func (w *wire) Close() error                     { return w.lower.writer.Close() }
+func (w *wire) LocalAddr() net.Addr              { return w.lower.writer.LocalAddr() }
+func (w *wire) RemoteAddr() net.Addr             { return w.lower.writer.RemoteAddr() }
+func (w *wire) SetDeadline(time.Time) error      { return nil }
+func (w *wire) SetReadDeadline(time.Time) error  { return nil }
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// notYet is the error of a read that has to wait. crypto/tls keeps what it has read of a
+// record, and does not remember an error that says it is temporary.
+type notYet struct{}
+
+func (notYet) Error() string   { return "asyncio: nothing to read yet" }
+func (notYet) Timeout() bool   { return true }
+func (notYet) Temporary() bool { return true }

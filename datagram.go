@@ -1,0 +1,286 @@
+package asyncio
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
+)
+
+// A DatagramEndpoint sends and receives datagrams. What nobody receives stays in the
+// system's buffer, which drops what it has no room for. It is asyncio's DatagramTransport
+// and DatagramProtocol in one.
+type DatagramEndpoint struct {
+	descriptor
+	network       string
+	local, remote net.Addr
+	kept          []datagram // to be sent
+	size          int        // of kept, in bytes
+	readers       waitq
+	drainers      waitq
+	closers       waitq
+	closing       bool
+	sendErr       error // of a datagram that was kept; for the next RecvFrom
+}
+
+// A datagram is one that waits to be sent.
+type datagram struct {
+	p    []byte
+	addr net.Addr
+}
+
+// CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected
+// to the address remote, both "host:port". Either may be empty: without remote it sends to
+// and receives from anybody. It suspends while it looks a name up. Of the options WithNetwork
+// ("udp4", "udp6"), WithReusePort and WithBroadcast matter. It is asyncio's
+// create_datagram_endpoint.
+func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...StreamOption) (*DatagramEndpoint, error) {
+	l := running(ctx).loop
+	o := newStreamOptions(opts)
+	if o.network == "tcp" {
+		o.network = "udp"
+	}
+	if err := l.openPoller(); err != nil {
+		return nil, err
+	}
+	localAddr, err := l.udpAddr(ctx, o.network, local)
+	if err != nil {
+		return nil, err
+	}
+	remoteAddr, err := l.udpAddr(ctx, o.network, remote)
+	if err != nil {
+		return nil, err
+	}
+	family := localAddr
+	if family == nil {
+		family = remoteAddr
+	}
+	if family == nil {
+		return nil, fmt.Errorf("asyncio: datagram endpoint without any address")
+	}
+	fd, err := netfd.Socket(family)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
+		netfd.Close(fd)
+		return nil, err
+	}
+	e := &DatagramEndpoint{network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
+	e.writable = true
+	return e, e.open(l, fd, e)
+}
+
+// udpAddr resolves an address; none to nil.
+func (l *Loop) udpAddr(ctx context.Context, network, address string) (net.Addr, error) {
+	if address == "" {
+		return nil, nil
+	}
+	if address[0] == ':' {
+		address = "0.0.0.0" + address
+		if network == "udp6" {
+			address = "[::]" + address[len("0.0.0.0"):]
+		}
+	}
+	addrs, err := l.GetAddrInfo(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return net.UDPAddrFromAddrPort(addrs[0]), nil
+}
+
+func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
+	if o.reusePort {
+		if err := netfd.SetReusePort(fd); err != nil {
+			return err
+		}
+	}
+	if o.broadcast {
+		if err := netfd.SetBroadcast(fd); err != nil {
+			return err
+		}
+	}
+	if local != nil {
+		if err := netfd.Bind(fd, local); err != nil {
+			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
+		}
+	}
+	if remote != nil {
+		if err := netfd.Connect(fd, remote); err != nil {
+			return dialError(remote, err)
+		}
+	}
+	return nil
+}
+
+// RecvFrom returns the next datagram and its sender, and suspends until there is one. An error of
+// one that was sent before, such as that nobody listens there, comes back here or from SendTo;
+// the endpoint goes on. After Close it returns net.ErrClosed. Any number of tasks may wait, and are
+// served in turn.
+func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, error) {
+	t := running(ctx)
+	for {
+		if err := e.sendErr; err != nil {
+			e.sendErr = nil
+			return nil, nil, err
+		}
+		if e.closing {
+			return nil, nil, net.ErrClosed
+		}
+		if e.readable {
+			buf := t.loop.lend()
+			n, from, err := netfd.RecvFrom(e.fd, buf, e.network)
+			p := append([]byte(nil), buf[:n]...)
+			t.loop.spare = append(t.loop.spare, buf)
+			if err == nil {
+				e.readers.wakeNext() // there may be another one
+				return p, from, nil
+			} else if err != netfd.ErrAgain {
+				return nil, nil, e.failed("read", e.remote, err)
+			}
+			e.readable = false
+		}
+		if err := t.wait(ctx, &e.readers, "a datagram"); err != nil {
+			if e.readable { // another one may have it
+				e.readers.wakeNext()
+			}
+			return nil, nil, err
+		}
+	}
+}
+
+// SendTo sends a datagram to addr, or with nil to the remote address of the endpoint. It never
+// suspends: what the system has no room for is kept; see Drain. It is asyncio's sendto.
+func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
+	e.loop.check()
+	switch {
+	case e.closing:
+		return net.ErrClosed
+	case addr == nil && e.remote == nil:
+		return fmt.Errorf("asyncio: datagram without an address")
+	case addr != nil && e.remote != nil && addr.String() != e.remote.String():
+		return fmt.Errorf("asyncio: datagram to %v from an endpoint that is connected to %v", addr, e.remote)
+	case e.remote != nil:
+		addr = nil
+	}
+	if len(e.kept) == 0 {
+		err := netfd.SendTo(e.fd, p, addr)
+		if err != netfd.ErrAgain {
+			if err != nil {
+				return e.failed("write", addr, err)
+			}
+			return nil
+		}
+	}
+	e.writable = false
+	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
+	e.size += len(p)
+	return nil
+}
+
+func (e *DatagramEndpoint) failed(op string, addr net.Addr, err error) error {
+	if addr == nil {
+		addr = e.remote
+	}
+	return &net.OpError{Op: op, Net: e.network, Source: e.local, Addr: addr, Err: os.NewSyscallError(op, err)}
+}
+
+// Drain suspends while more than 64 KiB of datagrams are kept.
+func (e *DatagramEndpoint) Drain(ctx context.Context) error {
+	for e.size > defaultHighWater {
+		if e.fd < 0 {
+			return net.ErrClosed
+		}
+		if err := running(ctx).wait(ctx, &e.drainers, "room for datagrams"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes the endpoint once what is kept has been sent. It never suspends and always
+// returns nil. It is asyncio's close.
+func (e *DatagramEndpoint) Close() error {
+	e.loop.check()
+	e.closing = true
+	e.readers.wakeAll()
+	if len(e.kept) == 0 {
+		e.Abort()
+	}
+	return nil
+}
+
+// Abort closes the endpoint at once. It is asyncio's abort.
+func (e *DatagramEndpoint) Abort() {
+	e.close()
+	e.onLoopClosed()
+}
+
+// IsClosing reports whether the endpoint was closed. It is asyncio's is_closing.
+func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
+
+// WaitClosed suspends until the endpoint, which should be closing, is closed.
+func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
+	for e.fd >= 0 {
+		if err := running(ctx).wait(ctx, &e.closers, "the end of a datagram endpoint"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LocalAddr returns the address that the endpoint is bound to.
+func (e *DatagramEndpoint) LocalAddr() net.Addr { return e.local }
+
+// RemoteAddr returns the address that the endpoint is connected to, or nil.
+func (e *DatagramEndpoint) RemoteAddr() net.Addr { return e.remote }
+
+// GetExtraInfo gives "sockname" and "peername" as a net.Addr and "socket" as a descriptor. It is
+// asyncio's get_extra_info.
+func (e *DatagramEndpoint) GetExtraInfo(name string) any {
+	switch {
+	case name == "sockname":
+		return e.local
+	case name == "peername" && e.remote != nil:
+		return e.remote
+	case name == "socket":
+		return e.fd
+	}
+	return nil
+}
+
+func (e *DatagramEndpoint) onReadable() { e.readers.wakeNext() }
+
+// onWritable sends what was kept.
+func (e *DatagramEndpoint) onWritable() {
+	for len(e.kept) > 0 {
+		d := e.kept[0]
+		err := netfd.SendTo(e.fd, d.p, d.addr)
+		if err == netfd.ErrAgain {
+			e.writable = false
+			break
+		}
+		if err != nil {
+			e.sendErr = e.failed("write", d.addr, err)
+			e.readers.wakeNext()
+		}
+		e.kept[0] = datagram{}
+		e.kept = e.kept[1:]
+		e.size -= len(d.p)
+	}
+	if e.size <= defaultHighWater/4 {
+		e.drainers.wakeAll()
+	}
+	if e.closing && len(e.kept) == 0 {
+		e.Abort()
+	}
+}
+
+func (e *DatagramEndpoint) onLoopClosed() {
+	e.closing, e.kept, e.size = true, nil, 0
+	e.readers.wakeAll()
+	e.drainers.wakeAll()
+	e.closers.wakeAll()
+}

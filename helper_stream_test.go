@@ -1,0 +1,68 @@
+package asyncio_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// runReal runs main in real time, for at most a minute, and fails the test if main returns
+// an error, if anything is reported, or if a goroutine or a descriptor is left over.
+func runReal(t *testing.T, main func(ctx context.Context) error) {
+	t.Helper()
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+	var reports []string
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		return asyncio.Timeout(ctx, time.Minute, func(ctx context.Context, _ *asyncio.TimeoutScope) error { return main(ctx) })
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reports = append(reports, fmt.Sprintf("%s: %s: %v", c.Task, c.Message, c.Err))
+	}))
+	require.NoError(t, err)
+	assert.Empty(t, reports, "reports to the exception handler")
+	// Peers on goroutines of the test's own may still be on their way out.
+	if !assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, 10*time.Second, time.Millisecond,
+		"goroutines left over") { // Eventually has one of its own
+		var stacks strings.Builder
+		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+		t.Log(stacks.String())
+	}
+	assert.Eventually(t, func() bool { return openDescriptors(t) <= descriptors }, 10*time.Second, time.Millisecond,
+		"descriptors left over")
+}
+
+// openDescriptors counts the descriptors of the process, where the system can tell.
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(entries)
+}
+
+// echo is a handler that sends back what it reads, until the end.
+func echo(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+	for {
+		p, err := r.Read(ctx, 64<<10)
+		if err != nil {
+			return nil // the end, or the client has gone
+		}
+		if _, err := w.Write(p); err != nil {
+			return nil
+		}
+		if err := w.Drain(ctx); err != nil {
+			return nil
+		}
+	}
+}
