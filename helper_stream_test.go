@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -15,6 +16,13 @@ import (
 
 	"github.com/go-asyncio/asyncio"
 )
+
+// Package os/signal starts a goroutine when it is first used, and keeps it.
+func init() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	signal.Stop(c)
+}
 
 // runReal runs main in real time, for at most a minute, and fails the test if main returns
 // an error, if anything is reported, or if a goroutine or a descriptor is left over.

@@ -43,6 +43,7 @@ type Loop struct {
 	watchesDue atomic.Bool // the context of one is done
 	threads    threads
 	fds        descriptors
+	signals    signals
 	spare      [][]byte // that readBuffers are lent
 	unseen     waitq    // of unseen
 
@@ -273,6 +274,7 @@ func (l *Loop) abandon() {
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.fds.abandon()
+	l.signals.stop()
 	l.threads.shutDown()
 	l.timers.Clear()
 	l.ready.Clear()

@@ -185,13 +185,16 @@ func (t *task) cancelOnInterrupt(err *error) (restore func()) {
 	signal.Notify(signals, os.Interrupt)
 	go func() {
 		defer close(gone)
-		for n := 1; ; n++ {
+		for n := 0; ; {
 			select {
 			case <-quit:
 				return
 			case <-signals:
 			}
-			if n > 1 {
+			if t.loop.signals.interrupt.Load() { // AddSignalHandler goes before
+				continue
+			}
+			if n++; n > 1 {
 				os.Exit(exitInterrupted)
 			}
 			t.loop.CallSoonThreadsafe(func() { interrupted = t.cancel(ErrInterrupted) })
