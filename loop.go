@@ -44,6 +44,7 @@ type Loop struct {
 	threads    threads
 	fds        descriptors
 	signals    signals
+	processes  processes
 	spare      [][]byte // that readBuffers are lent
 	unseen     waitq    // of unseen
 
@@ -275,6 +276,7 @@ func (l *Loop) abandon() {
 	l.posted.mu.Unlock()
 	l.fds.abandon()
 	l.signals.stop()
+	l.processes.kill()
 	l.threads.shutDown()
 	l.timers.Clear()
 	l.ready.Clear()

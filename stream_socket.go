@@ -52,7 +52,10 @@ func (s *socket) onLoopClosed() { s.above.onClosed() }
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.descriptor.read(p)
-	if err != nil && err != errAgain && err != io.EOF {
+	switch {
+	case err == io.EOF && s.network == "pipe": // nobody can write to it any more
+		s.close()
+	case err != nil && err != errAgain && err != io.EOF:
 		err = s.failed("read", err)
 	}
 	return n, err

@@ -1,0 +1,171 @@
+// The load: a number of connections, each of which sends a message, waits until it has come
+// back, compares it, and sends the next one. What it measures is the server's CPU time, by
+// that process's CPU clock, from the end of the warm-up to the last reply.
+//
+//	load PORT PID CPU CONNECTIONS SIZE WARMUP REQUESTS
+//
+// With a CPU of its own the load never sleeps: it polls again and again, so that its speed
+// does not depend on how fast it is woken, nor does the server pay for waking it. With a CPU
+// of -1 it shares one with the server, and sleeps.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_EVENTS 256
+#define MAX_SIZE 4096
+
+struct connection {
+	int fd;
+	int got;          // bytes of the reply
+	uint64_t sent_at; // when the request was sent
+	char out[MAX_SIZE], in[MAX_SIZE];
+};
+
+static int size;
+static uint64_t to_send; // requests not sent yet
+
+static void die(const char *what) {
+	perror(what);
+	exit(1);
+}
+
+static void fail(const char *what) {
+	fprintf(stderr, "load: %s\n", what);
+	exit(1);
+}
+
+static uint64_t nanos(clockid_t clock) {
+	struct timespec t;
+	if (clock_gettime(clock, &t) < 0)
+		die("clock_gettime");
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void pin(int cpu) {
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof set, &set) < 0)
+		die("sched_setaffinity");
+}
+
+static void open_connection(struct connection *c, int port, int ep) {
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int on = 1;
+	c->fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&addr, sizeof addr) < 0)
+		die("connect");
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
+		die("fcntl");
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = c};
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev) < 0)
+		die("epoll_ctl");
+	for (int i = 0; i < size; i++)
+		c->out[i] = (char)(i * 7 + c->fd);
+}
+
+// send_next sends a message that no other has been the same as, as far as its size allows.
+static void send_next(struct connection *c, uint64_t now) {
+	if (to_send == 0)
+		return;
+	uint64_t number = to_send--;
+	memcpy(c->out, &number, size < 8 ? size : 8);
+	c->sent_at = now;
+	if (send(c->fd, c->out, size, MSG_NOSIGNAL) != size)
+		die("send");
+}
+
+// receive reports whether a reply is complete.
+static int receive(struct connection *c) {
+	ssize_t n = recv(c->fd, c->in + c->got, size - c->got, 0);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n < 0)
+		die("recv");
+	if (n == 0)
+		fail("the server has closed a connection");
+	if ((c->got += n) < size)
+		return 0;
+	c->got = 0;
+	if (memcmp(c->in, c->out, size) != 0)
+		fail("a reply differs from what was sent");
+	return 1;
+}
+
+static int by_value(const void *a, const void *b) {
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv) {
+	if (argc != 8)
+		fail("usage: load PORT PID CPU CONNECTIONS SIZE WARMUP REQUESTS");
+	int port = atoi(argv[1]), cpu = atoi(argv[3]), connections = atoi(argv[4]);
+	uint64_t warmup = strtoull(argv[6], NULL, 10), requests = strtoull(argv[7], NULL, 10);
+	size = atoi(argv[5]);
+	to_send = warmup + requests;
+	if (size < 1 || size > MAX_SIZE || connections < 1 || warmup < 1 || requests < 1)
+		fail("a number is out of range");
+	clockid_t server_cpu;
+	if (clock_getcpuclockid(atoi(argv[2]), &server_cpu) != 0)
+		fail("there is no such process");
+	if (cpu >= 0)
+		pin(cpu);
+
+	struct connection *all = calloc(connections, sizeof *all);
+	uint32_t *latency = malloc(requests * sizeof *latency);
+	int ep = epoll_create1(0);
+	if (all == NULL || latency == NULL || ep < 0)
+		die("load");
+	memset(latency, 0, requests * sizeof *latency); // so that no page is missing later
+	for (int i = 0; i < connections; i++)
+		open_connection(&all[i], port, ep);
+	for (int i = 0; i < connections; i++)
+		send_next(&all[i], nanos(CLOCK_MONOTONIC));
+
+	uint64_t done = 0, begin = 0, cpu_begin = 0;
+	struct epoll_event events[MAX_EVENTS];
+	while (done < warmup + requests) {
+		int n = epoll_wait(ep, events, MAX_EVENTS, cpu >= 0 ? 0 : -1);
+		if (n < 0 && errno != EINTR)
+			die("epoll_wait");
+		for (int i = 0; i < n; i++) {
+			struct connection *c = events[i].data.ptr;
+			if (!receive(c))
+				continue;
+			uint64_t now = nanos(CLOCK_MONOTONIC);
+			if (done >= warmup)
+				latency[done - warmup] = now - c->sent_at;
+			if (++done == warmup) {
+				begin = now;
+				cpu_begin = nanos(server_cpu);
+			}
+			send_next(c, now);
+		}
+	}
+	uint64_t wall = nanos(CLOCK_MONOTONIC) - begin, used = nanos(server_cpu) - cpu_begin;
+
+	char extra;
+	for (int i = 0; i < connections; i++)
+		if (recv(all[i].fd, &extra, 1, 0) > 0)
+			fail("the server has sent more than it was sent");
+	qsort(latency, requests, sizeof *latency, by_value);
+	printf("{\"requests\": %llu, \"total\": %llu, \"wall_ns\": %llu, \"cpu_ns\": %llu, \"p50_ns\": %u, \"p99_ns\": %u}\n",
+	       (unsigned long long)requests, (unsigned long long)done, (unsigned long long)wall, (unsigned long long)used,
+	       latency[requests / 2], latency[requests * 99 / 100]);
+	return 0;
+}
