@@ -67,7 +67,7 @@ fuzz: ## run each fuzz test for FUZZTIME
 		for name in $$(echo "$$list" | grep '^Fuzz'); do \
 			found=1; \
 			echo "$(GO) test -run '^$$' -fuzz '^$$name$$' -fuzztime $(FUZZTIME) $$pkg"; \
-			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg || exit 1; \
 		done; \
 	done; \
 	if [ $$found = 0 ]; then echo 'there are no fuzz tests yet'; fi

@@ -1,0 +1,73 @@
+// Asyncio is an echo server on this library's streams. It listens on a free port of the
+// loopback interface and prints its number. Its argument says how the handler reads: with
+// Read, which makes a copy for the caller, or with ReadInto.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+const bufferSize = 4096
+
+func main() {
+	handlers := map[string]asyncio.ConnectionHandler{"Read": echoRead, "ReadInto": echoReadInto}
+	if len(os.Args) != 2 || handlers[os.Args[1]] == nil {
+		log.Fatal("usage: asyncio Read|ReadInto")
+	}
+	_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		server, err := asyncio.StartServer(ctx, handlers[os.Args[1]], "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		fmt.Println(server.Addr().(*net.TCPAddr).Port)
+		return server.Serve(ctx)
+	}))
+	log.Fatal(err)
+}
+
+func echoRead(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+	for {
+		data, err := r.Read(ctx, bufferSize)
+		if err != nil {
+			return ignoreEOF(err)
+		}
+		if err := reply(ctx, w, data); err != nil {
+			return err
+		}
+	}
+}
+
+func echoReadInto(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+	buf := make([]byte, bufferSize)
+	for {
+		n, err := r.ReadInto(ctx, buf)
+		if err != nil {
+			return ignoreEOF(err)
+		}
+		if err := reply(ctx, w, buf[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+func reply(ctx context.Context, w *asyncio.StreamWriter, data []byte) error {
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	return w.Drain(ctx)
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
