@@ -35,9 +35,11 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := dialFirst(ctx, interleave(addrs), o.eyeballsDelay, func(ctx context.Context, addr netip.AddrPort) (*dialled, error) {
-		return l.dial(ctx, net.TCPAddrFromAddrPort(addr), local)
-	})
+	c, err := raceToConnect(ctx, interleave(addrs), o.eyeballsDelay,
+		func(ctx context.Context, addr netip.AddrPort) (*dialled, error) {
+			return l.dial(ctx, net.TCPAddrFromAddrPort(addr), local)
+		},
+		func(c *dialled) { netfd.Close(c.fd) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,53 +151,49 @@ type dialled struct {
 	addr net.Addr
 }
 
-// dialFirst connects to the first address that answers. It tries the next one when the last
-// has failed or delay is over, and drops the others when one has won.
-func dialFirst(ctx context.Context, addrs []netip.AddrPort, delay time.Duration,
-	dial func(context.Context, netip.AddrPort) (*dialled, error)) (*dialled, error) {
+// raceToConnect dials the first address that answers. It tries the next one when the last has
+// failed or delay is over, and when one has won it cancels the others, or discards what they
+// have made.
+func raceToConnect[T any](ctx context.Context, addrs []netip.AddrPort, delay time.Duration,
+	dial func(context.Context, netip.AddrPort) (T, error), discard func(T)) (winner T, err error) {
 	if len(addrs) == 1 {
 		return dial(ctx, addrs[0])
 	}
-	var pending []*Task[*dialled]
+	var left []*Task[T]
 	defer func() { // also when the caller is cancelled
-		for _, t := range pending {
-			drop(t)
+		for _, t := range left {
+			t.Cancel()
+			t.AddDoneCallback(func(t *Task[T]) {
+				if c, err := t.Result(); err == nil {
+					discard(c)
+				}
+			})
 		}
 	}()
 	var errs []error
-	for next := 0; next < len(addrs) || len(pending) > 0; {
+	for next := 0; next < len(addrs) || len(left) > 0; {
 		patience := Never
 		if next < len(addrs) {
-			pending = append(pending, CreateTask(ctx, Bind(dial, addrs[next])))
+			left = append(left, CreateTask(ctx, Bind(dial, addrs[next])))
 			if next++; next < len(addrs) {
 				patience = delay
 			}
 		}
-		done, rest, err := Wait(ctx, pending, ReturnWhen(FirstCompleted), WithTimeout(patience))
+		done, pending, err := Wait(ctx, left, ReturnWhen(FirstCompleted), WithTimeout(patience))
 		if err != nil {
-			return nil, err
+			return winner, err
 		}
-		pending = rest
+		left = pending
 		for i, t := range done {
-			if c, err := t.Result(); err != nil {
-				errs = append(errs, err)
-			} else {
-				pending = append(pending, done[i+1:]...)
+			if c, err := t.Result(); err == nil {
+				left = append(left, done[i+1:]...)
 				return c, nil
+			} else {
+				errs = append(errs, err)
 			}
 		}
 	}
-	return nil, errors.Join(errs...)
-}
-
-// drop cancels an attempt to connect, or closes its socket.
-func drop(t *Task[*dialled]) {
-	t.Cancel()
-	t.AddDoneCallback(func(t *Task[*dialled]) {
-		if c, err := t.Result(); err == nil {
-			netfd.Close(c.fd)
-		}
-	})
+	return winner, errors.Join(errs...)
 }
 
 // dial connects to addr, from local unless that is nil.

@@ -1,0 +1,212 @@
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func addrPorts(addrs ...string) []netip.AddrPort {
+	var ports []netip.AddrPort
+	for _, a := range addrs {
+		ports = append(ports, netip.AddrPortFrom(netip.MustParseAddr(a), 80))
+	}
+	return ports
+}
+
+func TestTheFamiliesOfAddressesTakeTurns(t *testing.T) {
+	got := asyncio.Interleave(addrPorts("::1", "::2", "::3", "10.0.0.1"))
+	require.Equal(t, addrPorts("::1", "10.0.0.1", "::2", "::3"), got)
+	got = asyncio.Interleave(addrPorts("10.0.0.1", "::1", "10.0.0.2", "::2", "::3"))
+	require.Equal(t, addrPorts("10.0.0.1", "::1", "10.0.0.2", "::2", "::3"), got)
+}
+
+// host is how an address of a race behaves.
+type host struct {
+	after time.Duration
+	err   error
+}
+
+func TestTheFirstAddressToAnswerWinsTheRace(t *testing.T) {
+	const delay = 250 * time.Millisecond
+	refused := host{time.Millisecond, syscall.ECONNREFUSED}
+	silent := host{time.Hour, errBoom}
+	for name, test := range map[string]struct {
+		hosts []host
+		delay time.Duration
+		want  []string
+	}{
+		"the first answers":                      {[]host{{time.Millisecond, nil}, silent}, delay, []string{"0s dial ::1", "1ms got ::1"}},
+		"the second is tried after the delay":    {[]host{silent, {time.Millisecond, nil}}, delay, []string{"0s dial ::1", "250ms dial ::2", "251ms got ::2", "251ms ::1 cancelled"}},
+		"the second is tried after the failure":  {[]host{refused, {time.Millisecond, nil}}, delay, []string{"0s dial ::1", "1ms dial ::2", "2ms got ::2"}},
+		"the first answers late, but wins":       {[]host{{300 * time.Millisecond, nil}, silent}, delay, []string{"0s dial ::1", "250ms dial ::2", "300ms got ::1", "300ms ::2 cancelled"}},
+		"both answer at once":                    {[]host{{260 * time.Millisecond, nil}, {10 * time.Millisecond, nil}}, delay, []string{"0s dial ::1", "250ms dial ::2", "260ms got ::1", "260ms discard ::2"}},
+		"without a delay they are tried in turn": {[]host{{time.Minute, syscall.ECONNREFUSED}, {time.Millisecond, nil}}, asyncio.Never, []string{"0s dial ::1", "1m0s dial ::2", "1m0.001s got ::2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r trace
+			run(t, func(ctx context.Context) error {
+				names := []string{"::1", "::2"}
+				hosts := make(map[netip.AddrPort]host)
+				for i, a := range addrPorts(names...) {
+					hosts[a] = test.hosts[i]
+				}
+				got, err := asyncio.RaceToConnect(ctx, addrPorts(names...), test.delay,
+					func(ctx context.Context, addr netip.AddrPort) (string, error) {
+						name := addr.Addr().String()
+						r.at(ctx, "dial %s", name)
+						if err := asyncio.Sleep(ctx, hosts[addr].after); err != nil {
+							r.at(ctx, "%s cancelled", name)
+							return "", err
+						}
+						return name, hosts[addr].err
+					},
+					func(name string) { r.at(ctx, "discard %s", name) })
+				require.NoError(t, err)
+				r.at(ctx, "got %s", got)
+				return asyncio.Sleep(ctx, time.Second)
+			})
+			r.expect(t, test.want...)
+		})
+	}
+}
+
+func TestARaceThatNobodyWinsHasAllErrors(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		_, err := asyncio.RaceToConnect(ctx, addrPorts("::1", "::2"), time.Second,
+			func(_ context.Context, addr netip.AddrPort) (string, error) {
+				if addr.Addr().String() == "::1" {
+					return "", syscall.ECONNREFUSED
+				}
+				return "", syscall.EHOSTUNREACH
+			}, func(string) {})
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.ErrorIs(t, err, syscall.EHOSTUNREACH)
+		return nil
+	})
+}
+
+func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		running := 0
+		err := asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := asyncio.RaceToConnect(ctx, addrPorts("::1", "::2"), 10*time.Millisecond,
+				func(ctx context.Context, _ netip.AddrPort) (string, error) {
+					running++
+					defer func() { running-- }()
+					return "", asyncio.Sleep(ctx, time.Hour)
+				}, func(string) {})
+			return err
+		})
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.Zero(t, running)
+		return nil
+	})
+}
+
+func TestAConnectionThatIsRefused(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addr := ln.Addr().String()
+		require.NoError(t, ln.Close())
+		_, _, err = asyncio.OpenConnection(ctx, addr)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		var op *net.OpError
+		require.ErrorAs(t, err, &op)
+		require.Equal(t, addr, op.Addr.String())
+
+		_, _, err = asyncio.OpenUnixConnection(ctx, filepath.Join(t.TempDir(), "none"))
+		require.ErrorIs(t, err, syscall.ENOENT)
+		return nil
+	})
+}
+
+func TestBadAddressesAreRefused(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		for _, addr := range []string{"", "localhost", "127.0.0.1:70000", "127.0.0.1:no-such-service", "[::1"} {
+			_, _, err := asyncio.OpenConnection(ctx, addr)
+			require.Error(t, err, addr)
+			_, err = asyncio.StartServer(ctx, echo, addr)
+			require.Error(t, err, addr)
+		}
+		_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", asyncio.WithNetwork("tcp6"))
+		var bad *net.AddrError
+		require.ErrorAs(t, err, &bad)
+		return nil
+	})
+}
+
+func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		// A listener whose backlog is full answers nobody.
+		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithoutServing(), asyncio.WithBacklog(0))
+		require.NoError(t, err)
+		defer server.Close()
+		var timedOut error
+		for range 5 {
+			timedOut = asyncio.Timeout(ctx, 50*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+				_, w, err := asyncio.OpenConnection(ctx, server.Addr().String())
+				if err == nil {
+					defer w.Close()
+				}
+				return err
+			})
+			if timedOut != nil {
+				break
+			}
+		}
+		if !errors.Is(timedOut, asyncio.ErrTimeout) {
+			t.Skipf("the system let all in: %v", timedOut)
+		}
+		return nil
+	})
+}
+
+func TestALocalAddressIsBoundTo(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, w, err := asyncio.OpenConnection(ctx, server.Addr().String(), asyncio.WithLocalAddr("127.0.0.2:0"))
+		require.NoError(t, err)
+		require.Equal(t, "127.0.0.2", w.LocalAddr().(*net.TCPAddr).IP.String())
+		require.Equal(t, server.Addr().String(), w.RemoteAddr().String())
+		require.NoError(t, w.Close())
+		require.NoError(t, w.WaitClosed(ctx))
+		return server.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestNamesAreLookedUp(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		addrs, err := asyncio.RunningLoop(ctx).GetAddrInfo(ctx, "tcp4", "localhost:http")
+		require.NoError(t, err)
+		require.Contains(t, addrs, netip.MustParseAddrPort("127.0.0.1:80"))
+		_, err = asyncio.RunningLoop(ctx).GetAddrInfo(ctx, "tcp", "no-such-host.invalid:80")
+		var dns *net.DNSError
+		require.ErrorAs(t, err, &dns)
+		return nil
+	})
+}
+
+func TestDescriptorsAndVirtualTimeDoNotMix(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1")
+		require.ErrorIs(t, err, asyncio.ErrVirtualIO)
+		_, err = asyncio.StartServer(ctx, echo, "127.0.0.1:0")
+		require.ErrorIs(t, err, asyncio.ErrVirtualIO)
+		require.ErrorIs(t, asyncio.RunningLoop(ctx).AddReader(0, func() {}), asyncio.ErrVirtualIO)
+		return nil
+	})
+}
