@@ -1,0 +1,432 @@
+//go:build unix
+
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// serve starts a server on loopback.
+func serve(t *testing.T, ctx context.Context, handler asyncio.ConnectionHandler, opts ...asyncio.StreamOption) *asyncio.Server {
+	t.Helper()
+	s, err := asyncio.StartServer(ctx, handler, "127.0.0.1:0", opts...)
+	require.NoError(t, err)
+	return s
+}
+
+// connect opens a connection to a server.
+func connect(t *testing.T, ctx context.Context, s *asyncio.Server) (*asyncio.StreamReader, *asyncio.StreamWriter) {
+	t.Helper()
+	r, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
+	require.NoError(t, err)
+	return r, w
+}
+
+// say sends a line and returns the answer.
+func say(t *testing.T, ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter, line string) string {
+	t.Helper()
+	_, err := w.WriteString(line + "\n")
+	require.NoError(t, err)
+	answer, err := r.ReadLine(ctx)
+	require.NoError(t, err)
+	return string(answer)
+}
+
+func TestAServerServesManyClientsAtOnce(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		require.True(t, s.IsServing())
+		require.Len(t, s.Sockets(), 1)
+		require.Equal(t, s.Addr(), s.Sockets()[0].Addr())
+		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+			for i := range 100 {
+				tg.Go(func(ctx context.Context) error {
+					r, w := connect(t, ctx, s)
+					for j := range 10 {
+						line := fmt.Sprintf("client %d, line %d", i, j)
+						require.Equal(t, line+"\n", say(t, ctx, r, w, line))
+					}
+					require.NoError(t, w.Close())
+					return w.WaitClosed(ctx)
+				})
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		s.Close()
+		require.False(t, s.IsServing())
+		require.Nil(t, s.Addr())
+		require.ErrorIs(t, s.StartServing(), net.ErrClosed)
+		return s.WaitClosed(ctx)
+	})
+}
+
+func TestAServerListensOnAllAddressesWithOnePort(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s, err := asyncio.StartServer(ctx, echo, ":0")
+		require.NoError(t, err)
+		port := s.Addr().(*net.TCPAddr).Port
+		for _, socket := range s.Sockets() {
+			require.Equal(t, port, socket.Addr().(*net.TCPAddr).Port)
+			require.NotZero(t, socket.Fd())
+		}
+		_, w, err := asyncio.OpenConnection(ctx, fmt.Sprintf("localhost:%d", port))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestAnAddressInUseIsAnError(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		_, err := asyncio.StartServer(ctx, echo, s.Addr().String())
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+		s.Close()
+		return nil
+	})
+}
+
+func TestAServerThatDoesNotServeYetAnswersLater(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo, asyncio.WithoutServing())
+		require.False(t, s.IsServing())
+		r, w := connect(t, ctx, s) // the system has it wait
+		_, err := w.WriteString("hello\n")
+		require.NoError(t, err)
+		for range 10 {
+			require.NoError(t, asyncio.Sleep(ctx, 0))
+		}
+		require.NoError(t, s.StartServing())
+		line, err := r.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello\n", string(line))
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestAnErrorOrPanicOfAHandlerEndsItsConnectionAlone(t *testing.T) {
+	var reports []string
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			line, err := r.ReadLine(ctx)
+			if err != nil {
+				return err
+			}
+			switch string(line) {
+			case "fail\n":
+				_, _ = w.WriteString("bye\n")
+				return errBoom
+			case "panic\n":
+				panic("boom")
+			}
+			_, err = w.Write(line)
+			return err
+		})
+		good, goodWriter := connect(t, ctx, s)
+		r, w := connect(t, ctx, s)
+		require.Equal(t, "bye\n", say(t, ctx, r, w, "fail"))
+		_, err := r.Read(ctx, 1)
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, w.Close())
+
+		r, w = connect(t, ctx, s)
+		_, err = w.WriteString("panic\n")
+		require.NoError(t, err)
+		_, err = r.Read(ctx, 1)
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, w.Close())
+
+		require.Equal(t, "good\n", say(t, ctx, good, goodWriter, "good"))
+		require.NoError(t, goodWriter.Close())
+		return s.Shutdown(ctx, time.Minute)
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		_, isPanic := errors.AsType[*asyncio.PanicError](c.Err)
+		reports = append(reports, fmt.Sprint(c.Message, ", panic: ", isPanic))
+	}))
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"unhandled error in a connection's handler, panic: false",
+		"unhandled error in a connection's handler, panic: true",
+	}, reports)
+}
+
+func TestServeEndsWithCloseAndWithCancel(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		serving := asyncio.CreateTask(ctx, asyncio.Do(s.Serve))
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		s.Close()
+		_, err := serving.Await(ctx)
+		require.NoError(t, err)
+
+		s = serve(t, ctx, echo)
+		r, w := connect(t, ctx, s)
+		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+		serving = asyncio.CreateTask(ctx, asyncio.Do(s.Serve))
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		serving.Cancel()
+		_, err = serving.Await(ctx)
+		require.ErrorIs(t, err, asyncio.ErrCancelled)
+		_, err = r.Read(ctx, 1)
+		require.Equal(t, io.EOF, err) // its connections are closed, too
+		require.NoError(t, w.Close())
+		require.ErrorIs(t, s.Serve(ctx), net.ErrClosed)
+		return nil
+	})
+}
+
+func TestShutdownLetsHandlersEnd(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		var begun, proceed asyncio.Event
+		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			if _, err := r.ReadLine(ctx); err != nil {
+				return err
+			}
+			begun.Set()
+			if err := proceed.Wait(ctx); err != nil {
+				return err
+			}
+			_, err := w.WriteString("done\n")
+			return err
+		})
+		r, w := connect(t, ctx, s)
+		_, err := w.WriteString("work\n")
+		require.NoError(t, err)
+		require.NoError(t, begun.Wait(ctx))
+		shutdown := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return s.Shutdown(ctx, time.Minute) }))
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		_, _, err = asyncio.OpenConnection(ctx, w.RemoteAddr().String())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		proceed.Set()
+		line, err := r.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "done\n", string(line))
+		require.NoError(t, w.Close())
+		_, err = shutdown.Await(ctx)
+		return err
+	})
+}
+
+func TestShutdownCancelsHandlersAfterTheGracePeriod(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		cleaned := false
+		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			defer func() { cleaned = true }()
+			_, err := w.Write(make([]byte, 64<<20)) // that nobody reads
+			require.NoError(t, err)
+			var never asyncio.Event
+			return never.Wait(ctx)
+		})
+		r, w := connect(t, ctx, s)
+		_, err := r.ReadExactly(ctx, 1)
+		require.NoError(t, err)
+		require.NoError(t, s.Shutdown(ctx, time.Millisecond))
+		require.True(t, cleaned)
+		w.Abort()
+		return nil
+	})
+}
+
+func TestCloseClientsAndAbortClients(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		for name, test := range map[string]struct {
+			end  func()
+			want error
+		}{
+			"close": {s.CloseClients, io.EOF},
+			"abort": {s.AbortClients, syscall.ECONNRESET},
+		} {
+			r, w := connect(t, ctx, s)
+			require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+			test.end()
+			_, err := r.Read(ctx, 1)
+			require.ErrorIs(t, err, test.want, name)
+			require.NoError(t, w.Close())
+		}
+		s.Close()
+		return s.WaitClosed(ctx)
+	})
+}
+
+func TestAServerHasNoMoreConnectionsThanItMay(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		now, most := 0, 0
+		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			now++
+			most = max(most, now)
+			defer func() { now-- }()
+			return echo(ctx, r, w)
+		}, asyncio.WithMaxConnections(3))
+		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+			for range 20 {
+				tg.Go(func(ctx context.Context) error {
+					r, w := connect(t, ctx, s)
+					require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+					return w.Close()
+				})
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 3, most)
+		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestASlowLorisIsTimedOut(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			err := asyncio.Timeout(ctx, 50*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+				_, err := r.ReadLine(ctx)
+				return err
+			})
+			if errors.Is(err, asyncio.ErrTimeout) {
+				_, err = w.WriteString("too slow\n")
+			}
+			return err
+		})
+		r, w := connect(t, ctx, s)
+		drip := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			for {
+				if _, err := w.WriteString("x"); err != nil {
+					return nil
+				}
+				if err := asyncio.Sleep(ctx, 5*time.Millisecond); err != nil {
+					return err
+				}
+			}
+		}))
+		line, err := r.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "too slow\n", string(line))
+		drip.Cancel()
+		_, _ = drip.Await(ctx)
+		w.Abort()
+		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestUnixServersTakeOverASocketAndRemoveTheirs(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		path := filepath.Join(t.TempDir(), "socket")
+		first, err := asyncio.StartUnixServer(ctx, echo, path)
+		require.NoError(t, err)
+		second, err := asyncio.StartUnixServer(ctx, echo, path)
+		require.NoError(t, err)
+		r, w, err := asyncio.OpenUnixConnection(ctx, path)
+		require.NoError(t, err)
+		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+		require.Equal(t, path, w.RemoteAddr().String())
+		require.NoError(t, w.Close())
+		require.NoError(t, second.Shutdown(ctx, time.Minute))
+		_, err = os.Lstat(path)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		return first.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestServersShareAPort(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		served := [2]int{}
+		count := func(i int) asyncio.ConnectionHandler {
+			return func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error {
+				served[i]++
+				return nil
+			}
+		}
+		first := serve(t, ctx, count(0), asyncio.WithReusePort())
+		second, err := asyncio.StartServer(ctx, count(1), first.Addr().String(), asyncio.WithReusePort())
+		require.NoError(t, err)
+		for range 20 {
+			r, w := connect(t, ctx, first)
+			_, err := r.Read(ctx, 1)
+			require.Equal(t, io.EOF, err)
+			require.NoError(t, w.Close())
+		}
+		require.Equal(t, 20, served[0]+served[1])
+		require.NoError(t, first.Shutdown(ctx, time.Minute))
+		return second.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		for range 10 {
+			r, w := connect(t, ctx, s)
+			require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+		}
+		return nil // runReal counts the descriptors
+	})
+}
+
+func TestAServerRecoversFromALackOfDescriptors(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("counts descriptors by /proc")
+	}
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }()
+	reports := 0
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		// The clients' ends take descriptors as well: none is left for the last server's end.
+		tight := limit
+		tight.Cur = uint64(highestDescriptor(t) + 1 + 5)
+		require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &tight))
+		var writers []*asyncio.StreamWriter
+		for reports == 0 {
+			_, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
+			if err != nil {
+				require.ErrorIs(t, err, syscall.EMFILE)
+			} else {
+				writers = append(writers, w)
+			}
+			require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+		}
+		for _, w := range writers {
+			require.NoError(t, w.Close())
+		}
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+		r, w := connect(t, ctx, s)
+		require.Equal(t, "again\n", say(t, ctx, r, w, "again"))
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reports++
+		require.ErrorIs(t, c.Err, syscall.EMFILE)
+	}))
+	require.NoError(t, err)
+	require.Equal(t, 1, reports)
+}
+
+// highestDescriptor returns the highest number of a descriptor that is open.
+func highestDescriptor(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	highest := 0
+	for _, e := range entries {
+		var fd int
+		if _, err := fmt.Sscan(e.Name(), &fd); err == nil {
+			highest = max(highest, fd)
+		}
+	}
+	return highest
+}
