@@ -32,7 +32,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 15, "how often each server is measured")
 	flag.IntVar(&o.requests, "requests", 100_000, "requests of one measurement")
-	flag.IntVar(&o.warmup, "warmup", 20_000, "requests before it, of which only the replies count")
+	flag.IntVar(&o.warmup, "warmup", 20_000, "requests before it, to warm up")
 	flag.IntVar(&o.connections, "connections", 64, "connections, each with one request at a time")
 	flag.IntVar(&o.size, "size", 64, "bytes of a request, 4096 at most")
 	flag.BoolVar(&o.quick, "quick", false, "3 rounds of 20,000 requests, to see that it works")

@@ -27,8 +27,7 @@ type load struct {
 
 // A sample is what one measurement of a server has found. The times are in nanoseconds.
 type sample struct {
-	Requests int   `json:"requests"` // that were measured
-	Total    int   `json:"total"`    // with the warm-up
+	Requests int   `json:"requests"` // without the warm-up
 	Wall     int64 `json:"wall_ns"`
 	CPU      int64 `json:"cpu_ns"` // of the server process, user and system
 	P50      int64 `json:"p50_ns"`

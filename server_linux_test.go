@@ -1,0 +1,65 @@
+package asyncio_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func TestAServerRecoversFromALackOfDescriptors(t *testing.T) {
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }()
+	reports := 0
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		// The clients' ends take descriptors as well: none is left for the last server's end.
+		tight := limit
+		tight.Cur = uint64(highestDescriptor(t) + 1 + 5)
+		require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &tight))
+		var writers []*asyncio.StreamWriter
+		for reports == 0 {
+			_, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
+			if err != nil {
+				require.ErrorIs(t, err, syscall.EMFILE)
+			} else {
+				writers = append(writers, w)
+			}
+			require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+		}
+		for _, w := range writers {
+			require.NoError(t, w.Close())
+		}
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+		r, w := connect(t, ctx, s)
+		require.Equal(t, "again\n", say(t, ctx, r, w, "again"))
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reports++
+		require.ErrorIs(t, c.Err, syscall.EMFILE)
+	}))
+	require.NoError(t, err)
+	require.Equal(t, 1, reports)
+}
+
+// highestDescriptor returns the highest number of a descriptor that is open.
+func highestDescriptor(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	highest := 0
+	for _, e := range entries {
+		var fd int
+		if _, err := fmt.Sscan(e.Name(), &fd); err == nil {
+			highest = max(highest, fd)
+		}
+	}
+	return highest
+}
