@@ -13,9 +13,10 @@ COUNT     ?= 1
 BENCHTIME ?= 1s
 SYSTEMS   ?= darwin windows freebsd
 TESTFLAGS ?=
+ECHOFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint vet staticcheck fmt tidy cross bench bench-compare conformance fuzz examples
+.PHONY: help test race lint vet staticcheck fmt tidy cross bench bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,7 @@ lint: fmt tidy vet staticcheck ## gofmt, go mod tidy, go vet and staticcheck
 
 vet: ## go vet
 	$(GO) vet ./...
+	cd bench && $(GO) vet ./...
 
 staticcheck: ## staticcheck, of the version pinned here
 	$(GO) run $(STATICCHECK) ./...
@@ -56,6 +58,9 @@ bench: ## run the benchmarks (BENCH, COUNT, BENCHTIME)
 bench-compare: ## compare two outputs of make bench (OLD, NEW)
 	@test -n "$(OLD)" && test -n "$(NEW)" || { echo 'make bench-compare OLD=old.txt NEW=new.txt'; exit 2; }
 	$(GO) run $(BENCHSTAT) $(OLD) $(NEW)
+
+bench-echo: ## measure echo servers and write the table to bench/README.md (ECHOFLAGS)
+	cd bench && $(GO) run ./echo -readme README.md $(ECHOFLAGS)
 
 conformance: ## compare N random programs with CPython 3.13 (N, SEED)
 	$(GO) run ./internal/conformance/compare -n $(N) -seed $(SEED)

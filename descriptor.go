@@ -14,6 +14,7 @@ type descriptor struct {
 	loop     *Loop
 	fd       int // -1 once closed
 	user     descriptorUser
+	socket   bool
 	whole    bool  // a read that gives less than was asked for has left nothing
 	readable bool  // as far as is known
 	writable bool  // as far as is known
@@ -75,7 +76,13 @@ func (d *descriptor) read(p []byte) (int, error) {
 	if !d.readable {
 		return 0, errAgain
 	}
-	n, err := netfd.Read(d.fd, p)
+	var n int
+	var err error
+	if d.socket {
+		n, err = netfd.Recv(d.fd, p)
+	} else {
+		n, err = netfd.Read(d.fd, p)
+	}
 	switch {
 	case n > 0:
 		if n < len(p) && d.whole && !d.hangup {
@@ -96,7 +103,12 @@ func (d *descriptor) read(p []byte) (int, error) {
 // called.
 func (d *descriptor) write(p []byte) (n int, err error) {
 	for d.writable && n < len(p) {
-		m, err := netfd.Write(d.fd, p[n:])
+		var m int
+		if d.socket {
+			m, err = netfd.Send(d.fd, p[n:])
+		} else {
+			m, err = netfd.Write(d.fd, p[n:])
+		}
 		if err == netfd.ErrAgain {
 			d.writable = false
 			break

@@ -19,7 +19,7 @@ type socket struct {
 // openSocket makes a stream of a connected socket, which it takes over. remote may be nil.
 func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptions) (*stream, error) {
 	s := &socket{network: network, remote: remote}
-	s.whole = true
+	s.socket, s.whole = true, true
 	s.local = netfd.LocalAddr(fd, network)
 	if remote == nil {
 		s.remote = netfd.RemoteAddr(fd, network)

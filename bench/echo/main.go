@@ -35,12 +35,12 @@ func main() {
 	flag.IntVar(&o.warmup, "warmup", 20_000, "requests before it, to warm up")
 	flag.IntVar(&o.connections, "connections", 64, "connections, each with one request at a time")
 	flag.IntVar(&o.size, "size", 64, "bytes of a request, 4096 at most")
-	flag.BoolVar(&o.quick, "quick", false, "3 rounds of 20,000 requests, to see that it works")
+	flag.BoolVar(&o.quick, "quick", false, "3 rounds of 20,000 requests and no -readme, to see that it works")
 	flag.StringVar(&o.pythons, "python", "", "further Pythons to look for uvloop in, with commas between")
 	flag.StringVar(&o.readme, "readme", "", "the file to write the table to, between the markers <!-- echo:begin --> and <!-- echo:end -->")
 	flag.Parse()
 	if o.quick {
-		o.rounds, o.requests, o.warmup = 3, 20_000, 2_000
+		o.rounds, o.requests, o.warmup, o.readme = 3, 20_000, 2_000, ""
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -56,3 +56,7 @@ func Write(fd int, p []byte) (int, error) {
 		}
 	}
 }
+
+// Recv and Send are Read and Write of a socket.
+func Recv(fd int, p []byte) (int, error) { return Read(fd, p) }
+func Send(fd int, p []byte) (int, error) { return Write(fd, p) }

@@ -32,3 +32,5 @@ func Write(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
 }
+func Recv(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func Send(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
