@@ -1,5 +1,6 @@
 // Package asyncio is Python's asyncio for Go: an event loop that runs coroutines, one
-// at a time, with the tasks, futures, timeouts, locks and queues that go with it.
+// at a time, with the tasks, futures, timeouts, locks, queues, streams, servers and
+// subprocesses that go with it.
 //
 //	func main() {
 //		_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
@@ -74,6 +75,21 @@
 // ([WithExceptionHandler]) when its future is garbage, or at the latest when the loop
 // closes. A coroutine that nobody calls is a function that nobody calls: there is no
 // warning.
+//
+// # Input and output
+//
+// A stream is the two halves of a connection: a [StreamReader], whose methods suspend until
+// there is enough, and a [StreamWriter], whose Write never suspends and whose Drain does
+// while too much is waiting to be sent. [OpenConnection] and [StartServer] make streams of
+// sockets, [ConnectReadPipe] and [CreateSubprocessExec] of pipes, [StreamPair] in memory. A
+// stream receives only when its task reads: what the task does not read fills the system's
+// buffers, and then the peer has to wait.
+//
+// A loop waits in epoll or kqueue from when its first descriptor is registered. On a
+// system that has neither, what needs a descriptor returns [ErrNoPoller]; in virtual time it
+// returns [ErrVirtualIO], since nobody knows how long a peer takes. Descriptors that
+// streams, servers and processes own are closed with the loop, at the latest; those that
+// [Loop.AddReader] and the Sock calls are given remain the caller's.
 //
 // # Threads
 //

@@ -27,7 +27,7 @@ var _, _ = load, fetch
 // readmeImports says which import path the package name that a snippet uses has.
 var readmeImports = map[string]string{
 	"asyncio": "github.com/go-asyncio/asyncio", "context": "context", "errgroup": "golang.org/x/sync/errgroup",
-	"errors": "errors", "fmt": "fmt", "os": "os", "sync": "sync", "time": "time",
+	"tls": "crypto/tls", "errors": "errors", "fmt": "fmt", "os": "os", "sync": "sync", "time": "time",
 }
 
 // The Go code of the README compiles, in a module of its own that imports this
