@@ -8,6 +8,7 @@ BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4d
 N         ?= 20000
 SEED      ?= 1
 FUZZTIME  ?= 10s
+DURATION  ?= 10m
 BENCH     ?= .
 COUNT     ?= 1
 BENCHTIME ?= 1s
@@ -16,12 +17,19 @@ TESTFLAGS ?=
 ECHOFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint vet staticcheck fmt tidy cross bench bench-compare bench-echo conformance fuzz examples
+.PHONY: help test integration soak race lint vet staticcheck fmt tidy cross bench bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: lint race cross ## everything that must pass before a change goes in
+
+integration: ## run against redis, nginx, curl, openssl, socat, CPython; installs them if it may
+	./integration/install.sh
+	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./integration
+
+soak: ## mixed traffic for DURATION, then compare what is left with the start
+	$(GO) run ./integration/soak -duration $(DURATION)
 
 race: ## the tests, with the race detector
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
@@ -29,11 +37,11 @@ race: ## the tests, with the race detector
 lint: fmt tidy vet staticcheck ## gofmt, go mod tidy, go vet and staticcheck
 
 vet: ## go vet
-	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
 	cd bench && $(GO) vet ./...
 
 staticcheck: ## staticcheck, of the version pinned here
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags integration ./...
 
 fmt: ## fail if a file is not gofmt's
 	@files=$$(gofmt -l .) || exit 1; \
