@@ -69,26 +69,24 @@ func (w *StreamWriter) Writelines(lines [][]byte) error {
 // Drain suspends while too much of what was written is kept: from when it is more than the high
 // water mark until it is the low one or less. Otherwise it returns at once, unless the
 // writer is closed, when it gives way for one turn. It returns the error that broke the
-// connection, if one did. It is asyncio's drain.
+// connection, if one did, and net.ErrClosed once the stream is closed. It is asyncio's
+// drain.
 func (w *StreamWriter) Drain(ctx context.Context) error {
-	if w.err != nil {
-		return w.err
-	}
-	if w.closing {
+	if w.closing && w.err == nil {
 		if err := Sleep(ctx, 0); err != nil {
 			return err
 		}
 	}
-	for w.paused && w.err == nil {
-		switch {
-		case w.gone:
-			return net.ErrClosed
-		case w.expired:
+	for w.paused && w.err == nil && !w.gone {
+		if w.expired {
 			return os.ErrDeadlineExceeded
 		}
 		if err := running(ctx).wait(ctx, &w.drainers, "a peer that reads"); err != nil {
 			return err
 		}
+	}
+	if w.gone && w.err == nil {
+		return net.ErrClosed
 	}
 	return w.err
 }
