@@ -1,0 +1,141 @@
+//go:build unix
+
+package asyncio_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func endpoint(t *testing.T, ctx context.Context, local, remote string) *asyncio.DatagramEndpoint {
+	t.Helper()
+	e, err := asyncio.CreateDatagramEndpoint(ctx, local, remote)
+	require.NoError(t, err)
+	return e
+}
+
+func TestDatagramsThereAndBack(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		client := endpoint(t, ctx, "", server.LocalAddr().String())
+		require.Equal(t, server.LocalAddr().String(), client.RemoteAddr().String())
+		require.Nil(t, server.GetExtraInfo("peername"))
+		for _, size := range []int{5, 0, 1, 60_000} {
+			receive := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				p, from, err := server.RecvFrom(ctx)
+				require.NoError(t, err)
+				return server.SendTo(p, from)
+			}))
+			require.NoError(t, client.SendTo(make([]byte, size), nil))
+			got, from, err := client.RecvFrom(ctx)
+			require.NoError(t, err)
+			require.Len(t, got, size)
+			require.Equal(t, server.LocalAddr().String(), from.String())
+			_, err = receive.Await(ctx)
+			require.NoError(t, err)
+		}
+		require.NoError(t, client.Close())
+		require.NoError(t, client.WaitClosed(ctx))
+		require.ErrorIs(t, client.SendTo(nil, nil), net.ErrClosed)
+		server.Abort()
+		return server.WaitClosed(ctx)
+	})
+}
+
+func TestReceiversAreServedInTurn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		var r trace
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		client := endpoint(t, ctx, "", server.LocalAddr().String())
+		var tasks []*asyncio.Task[asyncio.None]
+		for i := range 3 {
+			tasks = append(tasks, asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				p, _, err := server.RecvFrom(ctx)
+				r.add("%d got %s", i, p)
+				return err
+			})))
+		}
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		for i := range 3 {
+			require.NoError(t, client.SendTo([]byte(fmt.Sprint(i)), nil))
+		}
+		_, err := asyncio.Gather(ctx, tasks...).Await(ctx)
+		require.NoError(t, err)
+		r.expect(t, "0 got 0", "1 got 1", "2 got 2")
+		return nil
+	})
+}
+
+func TestADatagramThatIsRefusedIsAnErrorAndNotTheEnd(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		addr := server.LocalAddr().String()
+		server.Abort()
+		client := endpoint(t, ctx, "", addr)
+		require.NoError(t, client.SendTo([]byte("anybody?"), nil))
+		_, _, err := client.RecvFrom(ctx)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+
+		server = endpoint(t, ctx, addr, "")
+		require.NoError(t, client.SendTo([]byte("anybody?"), nil))
+		got, _, err := server.RecvFrom(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "anybody?", string(got))
+		return nil
+	})
+}
+
+func TestAReceiveThatIsCancelledLosesNothing(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		client := endpoint(t, ctx, "", server.LocalAddr().String())
+		err := asyncio.Timeout(ctx, time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, _, err := server.RecvFrom(ctx)
+			return err
+		})
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		require.NoError(t, client.SendTo([]byte("late"), nil))
+		got, _, err := server.RecvFrom(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "late", string(got))
+		return nil
+	})
+}
+
+func TestCloseEndsAReceiveThatWaits(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		receive := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			_, _, err := server.RecvFrom(ctx)
+			return err
+		}))
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.NoError(t, server.Close())
+		require.True(t, server.IsClosing())
+		_, err := receive.Await(ctx)
+		require.ErrorIs(t, err, net.ErrClosed)
+		return nil
+	})
+}
+
+func TestDatagramsThatGoNowhereAreRefused(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		_, err := asyncio.CreateDatagramEndpoint(ctx, "", "")
+		require.Error(t, err)
+		e := endpoint(t, ctx, "127.0.0.1:0", "")
+		require.ErrorContains(t, e.SendTo(nil, nil), "without an address")
+		other := endpoint(t, ctx, "", e.LocalAddr().String())
+		require.ErrorContains(t, other.SendTo(nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}), "connected to")
+		require.ErrorIs(t, e.SendTo(make([]byte, 70_000), e.LocalAddr()), syscall.EMSGSIZE)
+		require.NoError(t, e.Drain(ctx))
+		return nil
+	})
+}
