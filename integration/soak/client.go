@@ -196,7 +196,11 @@ func (c *client) chat(ctx context.Context) error {
 }
 
 func (c *client) refused(ctx context.Context) error {
-	_, _, err := asyncio.OpenConnection(ctx, c.addrs.nobody)
+	_, w, err := asyncio.OpenConnection(ctx, nobody)
+	if err == nil {
+		w.Abort()
+		return errors.New("somebody was there")
+	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("not refused: %w", err)
 	}

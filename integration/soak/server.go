@@ -23,10 +23,7 @@ type servers struct {
 	members map[*asyncio.StreamWriter]bool // of the chat
 }
 
-func (s *servers) start(ctx context.Context) (err error) {
-	if s.addrs.nobody, err = freeAddr(); err != nil {
-		return err
-	}
+func (s *servers) start(ctx context.Context) error {
 	for _, server := range []struct {
 		addr    *string
 		handler asyncio.ConnectionHandler
