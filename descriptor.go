@@ -15,11 +15,10 @@ type descriptor struct {
 	fd       int // -1 once closed
 	user     descriptorUser
 	socket   bool
-	whole    bool  // a read that gives less than was asked for has left nothing
-	readable bool  // as far as is known
-	writable bool  // as far as is known
-	hangup   bool  // there may be an end to read after the data
-	err      error // what broke the connection
+	whole    bool // a read that gives less than was asked for has left nothing
+	readable bool // as far as is known
+	writable bool // as far as is known
+	hangup   bool // there may be an end to read after the data
 }
 
 // A descriptorUser is told when it may go on.
