@@ -43,6 +43,7 @@ type listener struct {
 	server *Server
 	fd     int
 	addr   net.Addr
+	file   os.FileInfo  // of a unix socket
 	ready  bool         // it is in the ready queue
 	full   bool         // the server has all the connections that it may have
 	retry  *TimerHandle // while it waits for resources, or nil
@@ -178,6 +179,9 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 		return nil, err
 	}
 	ln := &listener{server: s, fd: fd, addr: netfd.LocalAddr(fd, s.network)}
+	if unix, ok := addr.(*net.UnixAddr); ok {
+		ln.file, _ = os.Lstat(unix.Name) // there is none in the abstract namespace
+	}
 	return ln, s.loop.own(fd, ln)
 }
 
@@ -450,8 +454,12 @@ func (ln *listener) close() {
 	}
 	ln.server.loop.disown(ln.fd)
 	netfd.Close(ln.fd)
-	if unix, ok := ln.addr.(*net.UnixAddr); ok && unix.Name != "" && unix.Name[0] != '@' {
-		_ = os.Remove(unix.Name)
+	if ln.file == nil {
+		return
+	}
+	path := ln.addr.(*net.UnixAddr).Name
+	if now, err := os.Lstat(path); err == nil && os.SameFile(now, ln.file) { // not another server's
+		_ = os.Remove(path)
 	}
 }
 

@@ -334,10 +334,13 @@ func TestUnixServersTakeOverASocketAndRemoveTheirs(t *testing.T) {
 		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
 		require.Equal(t, path, w.RemoteAddr().String())
 		require.NoError(t, w.Close())
+		require.NoError(t, first.Shutdown(ctx, time.Minute))
+		_, err = os.Lstat(path)
+		require.NoError(t, err) // it is the second one's
 		require.NoError(t, second.Shutdown(ctx, time.Minute))
 		_, err = os.Lstat(path)
 		require.ErrorIs(t, err, os.ErrNotExist)
-		return first.Shutdown(ctx, time.Minute)
+		return nil
 	})
 }
 

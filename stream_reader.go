@@ -192,9 +192,8 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // AtEOF reports whether the stream has ended and nothing is left to read. It does not
 // suspend. It is asyncio's at_eof.
 func (r *StreamReader) AtEOF() bool {
-	if r.err == nil && r.task == nil && r.buf.len() == 0 {
-		n, _ := r.receiveNow(r.buf.space(r.stream.loop))
-		r.buf.grow(n)
+	if r.task == nil && r.buf.len() == 0 {
+		_ = r.fillNow() // which is kept in r.err
 		r.buf.park(r.stream.loop)
 	}
 	return r.err != nil && r.buf.len() == 0
@@ -210,12 +209,10 @@ func (r *StreamReader) fill(ctx context.Context) error {
 		if err := r.admit(ctx); err != nil {
 			return err
 		}
-		n, err := r.stream.under.read(r.buf.space(r.stream.loop))
-		if n > 0 {
-			r.buf.grow(n)
-			return nil
+		if err := r.fillNow(); err != errAgain {
+			return err
 		}
-		if err := r.await(ctx, err); err != nil {
+		if err := r.await(ctx); err != nil {
 			return err
 		}
 	}
@@ -231,7 +228,11 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		if err := r.await(ctx, err); err != nil {
+		if err != errAgain {
+			r.end(err)
+			return 0, r.err
+		}
+		if err := r.await(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -240,21 +241,28 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 // readNow is ReadInto that does not suspend, but returns errAgain.
 func (r *StreamReader) readNow(p []byte) (int, error) {
 	if r.buf.len() == 0 {
-		return r.receiveNow(p)
+		if err := r.fillNow(); err != nil {
+			r.buf.park(r.stream.loop)
+			return 0, err
+		}
 	}
 	return r.copyTo(p), nil
 }
 
-// receiveNow is receive that does not suspend, but returns errAgain.
-func (r *StreamReader) receiveNow(p []byte) (int, error) {
+// fillNow is fill that does not suspend, but returns errAgain.
+func (r *StreamReader) fillNow() error {
 	if r.err != nil {
-		return 0, r.err
+		return r.err
 	}
-	n, err := r.stream.under.read(p)
-	if err != nil && err != errAgain {
+	n, err := r.stream.under.read(r.buf.space(r.stream.loop))
+	if n > 0 {
+		r.buf.grow(n)
+		return nil
+	}
+	if err != errAgain {
 		r.end(err)
 	}
-	return n, err
+	return err
 }
 
 // maxReceives is how often a stream receives in one turn, so that a peer which sends
@@ -283,13 +291,8 @@ func (r *StreamReader) admit(ctx context.Context) error {
 	return nil
 }
 
-// await waits until it is worth another try to receive, after one that failed for the
-// given reason.
-func (r *StreamReader) await(ctx context.Context, reason error) error {
-	if reason != errAgain {
-		r.end(reason)
-		return r.err
-	}
+// await suspends until it is worth another try to receive.
+func (r *StreamReader) await(ctx context.Context) error {
 	r.buf.park(r.stream.loop)
 	t := running(ctx)
 	r.task = t

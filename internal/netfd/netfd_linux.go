@@ -19,33 +19,45 @@ func accept(fd int) (int, unix.Sockaddr, error) {
 }
 
 // Read reads what there is into p, which must not be empty.
-func Read(fd int, p []byte) (int, error) { return raw(unix.SYS_READ, fd, p, 0) }
+func Read(fd int, p []byte) (int, error) {
+	for {
+		if n, err := unix.Read(fd, p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
 
 // Write writes what there is room for.
-func Write(fd int, p []byte) (int, error) { return raw(unix.SYS_WRITE, fd, p, 0) }
+func Write(fd int, p []byte) (int, error) {
+	for {
+		if n, err := unix.Write(fd, p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
 
-// Recv is Read of a socket, for which the kernel takes a shorter way.
+// Recv is Read of a socket. It never blocks, whatever others have made of the descriptor.
 func Recv(fd int, p []byte) (int, error) {
 	if !hasSocketCalls {
 		return Read(fd, p)
 	}
-	return raw(unix.SYS_RECVFROM, fd, p, 0)
+	return raw(unix.SYS_RECVFROM, fd, p, unix.MSG_DONTWAIT)
 }
 
-// Send is Write to a socket.
+// Send is Write to a socket. It never blocks.
 func Send(fd int, p []byte) (int, error) {
 	if !hasSocketCalls {
 		return Write(fd, p)
 	}
-	return raw(unix.SYS_SENDTO, fd, p, unix.MSG_NOSIGNAL)
+	return raw(unix.SYS_SENDTO, fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
 // hasSocketCalls tells whether these are system calls of their own, as they are not in old
 // kernels for some processors.
 const hasSocketCalls = runtime.GOARCH != "386" && runtime.GOARCH != "s390x"
 
-// raw makes a system call and tells the scheduler nothing of it, which saves some
-// bookkeeping: a call on a non-blocking descriptor is over soon.
+// raw makes a system call that does not block, and tells the scheduler nothing of it, which
+// saves some bookkeeping.
 func raw(call uintptr, fd int, p []byte, flags uintptr) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
