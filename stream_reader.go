@@ -193,8 +193,7 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // suspend. It is asyncio's at_eof.
 func (r *StreamReader) AtEOF() bool {
 	if r.task == nil && r.buf.len() == 0 {
-		_ = r.fillNow() // which is kept in r.err
-		r.buf.park(r.stream.loop)
+		_ = r.fillNow() // an end is kept in r.err
 	}
 	return r.err != nil && r.buf.len() == 0
 }
@@ -242,7 +241,6 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 func (r *StreamReader) readNow(p []byte) (int, error) {
 	if r.buf.len() == 0 {
 		if err := r.fillNow(); err != nil {
-			r.buf.park(r.stream.loop)
 			return 0, err
 		}
 	}
@@ -259,6 +257,7 @@ func (r *StreamReader) fillNow() error {
 		r.buf.grow(n)
 		return nil
 	}
+	r.buf.park(r.stream.loop)
 	if err != errAgain {
 		r.end(err)
 	}
@@ -293,7 +292,6 @@ func (r *StreamReader) admit(ctx context.Context) error {
 
 // await suspends until it is worth another try to receive.
 func (r *StreamReader) await(ctx context.Context) error {
-	r.buf.park(r.stream.loop)
 	t := running(ctx)
 	r.task = t
 	err := t.wait(ctx, nil, "data of a stream")
