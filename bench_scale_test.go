@@ -2,6 +2,10 @@ package asyncio_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -96,4 +100,85 @@ func BenchmarkTimers1M(b *testing.B) {
 		}
 		benchReportEach(b, n, "timer")
 	})
+}
+
+// One operation: 100,000 workers come to wait for one event, which is then set, and end.
+// What counts here is the memory that a worker takes while it waits, in B/task: by how much
+// the first operation makes the process grow.
+func BenchmarkWaiting100k(b *testing.B) {
+	const n = 100_000
+	b.Run("asyncio", func(b *testing.B) {
+		benchRun(b, func(ctx context.Context) error {
+			tasks := make([]*asyncio.Task[asyncio.None], n)
+			grown := 0
+			for i := 0; b.Loop(); i++ {
+				var event asyncio.Event
+				waiting, woken := 0, 0
+				before := benchMemory()
+				for i := range tasks {
+					tasks[i] = asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+						waiting++
+						if err := event.Wait(ctx); err != nil {
+							return err
+						}
+						woken++
+						return nil
+					}))
+				}
+				if err := asyncio.Sleep(ctx, 0); err != nil {
+					return err
+				}
+				benchExpect(b, "workers that wait", waiting, n)
+				if i == 0 {
+					grown = benchMemory() - before
+				}
+				event.Set()
+				if err := benchAwaitAll(ctx, tasks); err != nil {
+					return err
+				}
+				benchExpect(b, "workers that were woken", woken, n)
+			}
+			b.ReportMetric(float64(grown)/n, "B/task")
+			return nil
+		})
+	})
+	b.Run("channel", func(b *testing.B) {
+		b.ReportAllocs()
+		grown := 0
+		for i := 0; b.Loop(); i++ {
+			event := make(chan struct{})
+			var waiting, ended sync.WaitGroup
+			before := benchMemory()
+			waiting.Add(n)
+			for range n {
+				ended.Go(func() {
+					waiting.Done()
+					<-event
+				})
+			}
+			waiting.Wait()
+			runtime.Gosched()
+			if i == 0 {
+				grown = benchMemory() - before
+			}
+			close(event)
+			ended.Wait()
+		}
+		b.ReportMetric(float64(grown)/n, "B/task")
+	})
+}
+
+// benchMemory returns the bytes of this process in memory, garbage left out. Where the
+// system does not tell, it returns what the runtime has got from it.
+func benchMemory() int {
+	debug.FreeOSMemory()
+	var size, resident int
+	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if _, err := fmt.Sscan(string(text), &size, &resident); err == nil {
+			return resident * os.Getpagesize()
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.Sys - m.HeapReleased)
 }

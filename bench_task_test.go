@@ -215,6 +215,88 @@ func BenchmarkTaskGroup1000(b *testing.B) {
 	})
 }
 
+// One operation: a tree of tasks. Each creates two more and awaits both, down to a depth
+// of 10, and returns how many there are below it and itself: 2,047 for the first.
+func BenchmarkTree10(b *testing.B) {
+	const depth, size = 10, 1<<11 - 1
+	check := func(b *testing.B, counted int) {
+		benchExpect(b, "tasks", counted, size*b.N)
+		benchReportEach(b, size, "task")
+	}
+	b.Run("asyncio", func(b *testing.B) {
+		var tree func(ctx context.Context, depth int) (int, error)
+		tree = func(ctx context.Context, depth int) (int, error) {
+			if depth == 0 {
+				return 1, nil
+			}
+			left := asyncio.CreateTask(ctx, asyncio.Bind(tree, depth-1))
+			right := asyncio.CreateTask(ctx, asyncio.Bind(tree, depth-1))
+			l, err := left.Await(ctx)
+			if err != nil {
+				return 0, err
+			}
+			r, err := right.Await(ctx)
+			return 1 + l + r, err
+		}
+		benchRun(b, func(ctx context.Context) error {
+			counted := 0
+			for b.Loop() {
+				n, err := asyncio.CreateTask(ctx, asyncio.Bind(tree, depth)).Await(ctx)
+				if err != nil {
+					return err
+				}
+				counted += n
+			}
+			check(b, counted)
+			return nil
+		})
+	})
+	b.Run("goroutine+WaitGroup", func(b *testing.B) {
+		b.ReportAllocs()
+		var tree func(depth int) int
+		tree = func(depth int) int {
+			if depth == 0 {
+				return 1
+			}
+			var l, r int
+			var wg sync.WaitGroup
+			wg.Go(func() { l = tree(depth - 1) })
+			wg.Go(func() { r = tree(depth - 1) })
+			wg.Wait()
+			return 1 + l + r
+		}
+		counted := 0
+		for b.Loop() {
+			counted += tree(depth)
+		}
+		check(b, counted)
+	})
+	b.Run("errgroup", func(b *testing.B) {
+		b.ReportAllocs()
+		var tree func(ctx context.Context, depth int) (int, error)
+		tree = func(ctx context.Context, depth int) (int, error) {
+			if depth == 0 {
+				return 1, nil
+			}
+			var l, r int
+			g, ctx := errgroup.WithContext(ctx)
+			g.Go(func() (err error) { l, err = tree(ctx, depth-1); return err })
+			g.Go(func() (err error) { r, err = tree(ctx, depth-1); return err })
+			err := g.Wait()
+			return 1 + l + r, err
+		}
+		counted := 0
+		for b.Loop() {
+			n, err := tree(b.Context(), depth)
+			if err != nil {
+				b.Fatal(err)
+			}
+			counted += n
+		}
+		check(b, counted)
+	})
+}
+
 // One operation: start a job, wait for its result for an hour at most, get it
 // long before, and take the deadline back.
 func BenchmarkWaitFor(b *testing.B) {
