@@ -3,8 +3,6 @@ package asyncio
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
 )
 
 // Run makes a loop, runs main in it on the calling goroutine, and closes it. When main
@@ -175,41 +173,3 @@ func (l *Loop) abandonUnlessClosed() {
 		l.abandon()
 	}
 }
-
-// cancelOnInterrupt has SIGINT cancel t. The function it returns ends that, and
-// makes ErrInterrupted of a cancellation that was SIGINT's alone.
-func (t *task) cancelOnInterrupt(err *error) (restore func()) {
-	signals := make(chan os.Signal, 2)
-	quit, gone := make(chan struct{}), make(chan struct{})
-	interrupted := false // on the loop's goroutine
-	signal.Notify(signals, os.Interrupt)
-	go func() {
-		defer close(gone)
-		for n := 0; ; {
-			select {
-			case <-quit:
-				return
-			case <-signals:
-			}
-			if t.loop.signals.interrupt.Load() { // AddSignalHandler goes before
-				continue
-			}
-			if n++; n > 1 {
-				os.Exit(exitInterrupted)
-			}
-			t.loop.CallSoonThreadsafe(func() { interrupted = t.cancel(ErrInterrupted) })
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(quit)
-		<-gone
-		if interrupted && isCancelled(*err) && t.uncancel() == 0 {
-			*err = ErrInterrupted
-		}
-	}
-}
-
-// exitInterrupted is the exit code of a program that SIGINT ended: 128 and the
-// signal's number.
-const exitInterrupted = 130

@@ -2,18 +2,84 @@ package asyncio
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 )
 
-// signals is the loop's signal handlers, and the goroutine that hears the signals while
-// there are any.
-type signals struct {
-	handlers      map[os.Signal]*signalHandler
-	stopListening func()      // ends the goroutine, if there is one
-	interrupt     atomic.Bool // there is a handler for os.Interrupt
+// signals is who hears what on a loop.
+type signals map[os.Signal]*signalListener
+
+// A signalListener is a goroutine that hears one signal, and who is told of it. There is one for
+// a signal, and not one for each that wants to be told, so that no signal is told to two
+// when one follows the other.
+type signalListener struct {
+	heard chan os.Signal
+	gone  chan struct{} // closed when the goroutine has ended
+
+	mu          sync.Mutex
+	handler     *signalHandler // what AddSignalHandler has set
+	interrupter *interrupter   // who is told if there is no handler
+}
+
+// set changes who is told of a signal, and starts and ends its listener with the first and
+// the last of them.
+func (s *signals) set(sig os.Signal, change func(*signalListener)) {
+	ln := (*s)[sig]
+	if ln == nil {
+		ln = &signalListener{heard: make(chan os.Signal, 2), gone: make(chan struct{})}
+		if *s == nil {
+			*s = make(signals)
+		}
+		(*s)[sig] = ln
+		go ln.hear()
+		signal.Notify(ln.heard, sig)
+	}
+	ln.mu.Lock()
+	change(ln)
+	unused := ln.handler == nil && ln.interrupter == nil
+	ln.mu.Unlock()
+	if unused {
+		delete(*s, sig)
+		ln.stop()
+	}
+}
+
+func (s signals) handler(sig os.Signal) *signalHandler {
+	if ln := s[sig]; ln != nil {
+		return ln.handler
+	}
+	return nil
+}
+
+// stop ends all listeners.
+func (s signals) stop() {
+	for _, ln := range s {
+		ln.stop()
+	}
+	clear(s)
+}
+
+func (ln *signalListener) hear() {
+	defer close(ln.gone)
+	for range ln.heard {
+		ln.mu.Lock()
+		handler, interrupter := ln.handler, ln.interrupter
+		ln.mu.Unlock()
+		if handler != nil {
+			handler.post()
+		} else if interrupter != nil {
+			interrupter.post()
+		}
+	}
+}
+
+// stop ends the goroutine and waits for that.
+func (ln *signalListener) stop() {
+	signal.Stop(ln.heard)
+	close(ln.heard)
+	<-ln.gone
 }
 
 // A signalHandler is what AddSignalHandler has set.
@@ -38,16 +104,7 @@ func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	if sig == os.Kill || sig.String() == "stopped (signal)" {
 		return fmt.Errorf("asyncio: signal %v cannot be handled", sig)
 	}
-	s := &l.signals
-	if s.handlers == nil {
-		s.handlers = make(map[os.Signal]*signalHandler)
-	}
-	if h := s.handlers[sig]; h != nil {
-		h.cancel()
-	}
-	h := &signalHandler{loop: l, fn: fn}
-	s.handlers[sig] = h
-	s.listen()
+	l.setSignalHandler(sig, &signalHandler{loop: l, fn: fn})
 	return nil
 }
 
@@ -56,59 +113,21 @@ func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 // remove_signal_handler.
 func (l *Loop) RemoveSignalHandler(sig os.Signal) bool {
 	l.check()
-	h := l.signals.handlers[sig]
-	if h == nil {
+	if l.signals.handler(sig) == nil {
 		return false
 	}
-	h.cancel()
-	delete(l.signals.handlers, sig)
-	l.signals.listen()
+	l.setSignalHandler(sig, nil)
 	return true
 }
 
-// listen has a goroutine hear just the signals that have a handler. It takes over from the
-// one before without a gap, in which a signal could end the program.
-func (s *signals) listen() {
-	stop := s.stopListening
-	s.stopListening = nil
-	if len(s.handlers) > 0 {
-		s.stopListening = hear(maps.Clone(s.handlers))
+func (l *Loop) setSignalHandler(sig os.Signal, h *signalHandler) {
+	if old := l.signals.handler(sig); old != nil {
+		old.fn = nil // it may be scheduled
 	}
-	s.interrupt.Store(s.handlers[os.Interrupt] != nil)
-	if stop != nil {
-		stop()
-	}
+	l.signals.set(sig, func(ln *signalListener) { ln.handler = h })
 }
 
-// hear starts the goroutine. The function that it returns ends it, and waits for that.
-func hear(handlers map[os.Signal]*signalHandler) (stop func()) {
-	heard := make(chan os.Signal, 2*len(handlers))
-	for sig := range handlers {
-		signal.Notify(heard, sig)
-	}
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		for sig := range heard {
-			handlers[sig].post()
-		}
-	}()
-	return func() {
-		signal.Stop(heard)
-		close(heard)
-		<-gone
-	}
-}
-
-// stop ends the goroutine, if there is one.
-func (s *signals) stop() {
-	if s.stopListening != nil {
-		s.stopListening()
-		s.stopListening = nil
-	}
-}
-
-// post schedules the handler, unless it is. It is called from the signals' goroutine.
+// post schedules the handler, unless it is. It is called from the listener's goroutine.
 func (h *signalHandler) post() {
 	if !h.pending.Swap(true) {
 		_ = h.loop.post(h) // a closed loop has no use for it
@@ -122,4 +141,36 @@ func (h *signalHandler) run() {
 	}
 }
 
-func (h *signalHandler) cancel() { h.fn = nil }
+// An interrupter has SIGINT cancel a task, for WithInterrupt.
+type interrupter struct {
+	task      *task
+	heard     int  // on the listener's goroutine
+	cancelled bool // on the loop's
+}
+
+// cancelOnInterrupt has SIGINT cancel t. The function it returns ends that, and
+// makes ErrInterrupted of a cancellation that was SIGINT's alone.
+func (t *task) cancelOnInterrupt(err *error) (restore func()) {
+	i := &interrupter{task: t}
+	signals := &t.loop.signals
+	signals.set(os.Interrupt, func(ln *signalListener) { ln.interrupter = i })
+	return func() {
+		if !t.loop.closed {
+			signals.set(os.Interrupt, func(ln *signalListener) { ln.interrupter = nil })
+		}
+		if i.cancelled && isCancelled(*err) && t.uncancel() == 0 {
+			*err = ErrInterrupted
+		}
+	}
+}
+
+func (i *interrupter) post() {
+	if i.heard++; i.heard > 1 {
+		os.Exit(exitInterrupted)
+	}
+	i.task.loop.CallSoonThreadsafe(func() { i.cancelled = i.task.cancel(ErrInterrupted) })
+}
+
+// exitInterrupted is the exit code of a program that SIGINT ended: 128 and the
+// signal's number.
+const exitInterrupted = 130
