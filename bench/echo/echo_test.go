@@ -8,13 +8,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
 // testLoad is as little as makes sense.
@@ -200,16 +201,19 @@ func TestEachRoundMeasuresEachPeerThatIsThere(t *testing.T) {
 }
 
 func TestAPythonThatIsAbsentIsNamed(t *testing.T) {
+	python := func(version, uvloop string) lab.Python {
+		return lab.Python{Path: "python", Version: version, Uvloop: uvloop}
+	}
 	for _, test := range []struct {
 		name    string
-		pythons []python
+		pythons []lab.Python
 		want    string
 	}{
 		{"none", nil, "uvloop!, asyncio!"},
-		{"an old one", []python{{"p", "3.11.2", ""}}, "uvloop!, asyncio!"},
-		{"with uvloop", []python{{"p", "3.11.2", "0.17.0"}},
+		{"an old one", []lab.Python{python("3.11.2", "")}, "uvloop!, asyncio!"},
+		{"with uvloop", []lab.Python{python("3.11.2", "0.17.0")},
 			"uvloop 0.17.0 streams (Python 3.11.2), uvloop 0.17.0 Protocol (Python 3.11.2), asyncio!"},
-		{"the first 3.13", []python{{"p", "3.13.0", ""}, {"q", "3.13.1", ""}},
+		{"the first 3.13", []lab.Python{python("3.13.0", ""), python("3.13.1", "")},
 			"uvloop!, asyncio streams (Python 3.13.0), asyncio Protocol (Python 3.13.0)"},
 	} {
 		var got []string
@@ -225,31 +229,10 @@ func TestAPythonThatIsAbsentIsNamed(t *testing.T) {
 	}
 }
 
-func TestTheReportGoesBetweenTheMarkers(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "README.md")
-	write := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("before\n<!-- echo:begin -->\nold\n<!-- echo:end -->\nafter\n")
-	if err := writeBetweenMarkers(file, "new\n"); err != nil {
-		t.Fatal(err)
-	}
-	got, _ := os.ReadFile(file)
-	if want := "before\n<!-- echo:begin -->\nnew\n<!-- echo:end -->\nafter\n"; string(got) != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	write("no markers")
-	if err := writeBetweenMarkers(file, "new\n"); err == nil {
-		t.Error("without markers: got no error")
-	}
-}
-
 func TestReportNamesTheMachine(t *testing.T) {
 	b := &bench{loadCPU: -1, serverCPU: -1}
 	got := report(context.Background(), b, options{load: testLoad, rounds: 1}, []peer{{name: "C"}}, [][]sample{{echoSample(3000)}})
-	for _, want := range []string{kernel(), processor(), "8 connections, 64 bytes", "there is but one"} {
+	for _, want := range []string{lab.System(), lab.Processor(), "8 connections, 64 bytes", "there is but one"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q in it", got, want)
 		}

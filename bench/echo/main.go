@@ -16,7 +16,8 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"strings"
+
+	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
 type options struct {
@@ -59,7 +60,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	peers, err := findPeers(ctx, dir, findPythons(ctx, strings.Split(o.pythons, ",")))
+	peers, err := findPeers(ctx, dir, lab.FindPythons(ctx, o.pythons))
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func run(ctx context.Context, o options) error {
 	if o.readme == "" {
 		return nil
 	}
-	return writeBetweenMarkers(o.readme, text)
+	return lab.WriteBetween(o.readme, "echo", text)
 }
 
 // measureAll returns the samples of each peer, one a round, and none of those that are

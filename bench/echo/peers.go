@@ -7,10 +7,10 @@ import (
 	"embed"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
 // A peer is a server that is measured. It prints its port.
@@ -27,12 +27,12 @@ var sources embed.FS
 const module = "github.com/go-asyncio/asyncio/bench/echo/servers/"
 
 // findPeers builds the servers in dir. The first peer is the one in C.
-func findPeers(ctx context.Context, dir string, pythons []python) ([]peer, error) {
+func findPeers(ctx context.Context, dir string, pythons []lab.Python) ([]peer, error) {
 	server := filepath.Join(dir, "server")
 	if err := compile(ctx, "c/server.c", server); err != nil {
 		return nil, err
 	}
-	if err := command(ctx, "go", "build", "-o", dir+"/", module+"asyncio", module+"gonet"); err != nil {
+	if err := lab.Run(ctx, ".", "go", "build", "-o", dir+"/", module+"asyncio", module+"gonet"); err != nil {
 		return nil, err
 	}
 	script := filepath.Join(dir, "echo.py")
@@ -50,14 +50,14 @@ func findPeers(ctx context.Context, dir string, pythons []python) ([]peer, error
 }
 
 // pythonPeers are uvloop in each Python that has it, and asyncio in CPython 3.13.
-func pythonPeers(script string, pythons []python) []peer {
+func pythonPeers(script string, pythons []lab.Python) []peer {
 	var uvloop, asyncio []peer
 	for _, p := range pythons {
-		if p.uvloop != "" {
-			uvloop = append(uvloop, p.peers(script, "uvloop", p.uvloop)...)
+		if p.Uvloop != "" {
+			uvloop = append(uvloop, pythonServers(p, script, "uvloop", p.Uvloop)...)
 		}
-		if strings.HasPrefix(p.version, "3.13.") && asyncio == nil {
-			asyncio = p.peers(script, "asyncio", "")
+		if strings.HasPrefix(p.Version, "3.13.") && asyncio == nil {
+			asyncio = pythonServers(p, script, "asyncio", "")
 		}
 	}
 	if uvloop == nil {
@@ -69,57 +69,17 @@ func pythonPeers(script string, pythons []python) []peer {
 	return append(uvloop, asyncio...)
 }
 
-// A python is an interpreter, and the version of its uvloop if it has it.
-type python struct{ path, version, uvloop string }
-
-func (p python) peers(script, loop, version string) []peer {
+// pythonServers are the peers that one Python and one of its loops make.
+func pythonServers(p lab.Python, script, loop, version string) []peer {
 	var peers []peer
 	for _, api := range []string{"streams", "Protocol"} {
 		name := strings.Join(strings.Fields(loop+" "+version+" "+api), " ")
 		peers = append(peers, peer{
-			name: fmt.Sprintf("%s (Python %s)", name, p.version),
-			argv: []string{p.path, script, loop, strings.ToLower(api)},
+			name: fmt.Sprintf("%s (Python %s)", name, p.Version),
+			argv: []string{p.Path, script, loop, strings.ToLower(api)},
 		})
 	}
 	return peers
-}
-
-const pythonProbe = `
-import sys
-print(sys.prefix)
-print("%d.%d.%d" % sys.version_info[:3])
-try:
-    import uvloop
-    print(uvloop.__version__)
-except ImportError:
-    print()
-`
-
-// findPythons looks where .ci/run does, and in the other places of uvloop.
-func findPythons(ctx context.Context, further []string) []python {
-	candidates := append(further, os.Getenv("PYTHON313"), "python3.13", "python3", "/usr/bin/python3")
-	root := os.Getenv("PYENV_ROOT")
-	if root == "" {
-		root = filepath.Join(os.Getenv("HOME"), ".pyenv")
-	}
-	pyenv, _ := filepath.Glob(filepath.Join(root, "versions/3.*/bin/python3"))
-	var found []python
-	known := map[string]bool{}
-	for _, path := range append(candidates, pyenv...) {
-		if path == "" {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		out, err := exec.CommandContext(ctx, path, "-c", pythonProbe).Output()
-		cancel()
-		lines := strings.Split(string(out), "\n")
-		if err != nil || len(lines) < 3 || known[lines[0]] {
-			continue
-		}
-		known[lines[0]] = true
-		found = append(found, python{path, lines[1], lines[2]})
-	}
-	return found
 }
 
 // compile compiles one of the C programs.
@@ -128,7 +88,7 @@ func compile(ctx context.Context, source, target string) error {
 	if err := extract(source, file); err != nil {
 		return err
 	}
-	return command(ctx, compiler(), "-O2", "-Wall", "-o", target, file)
+	return lab.Run(ctx, ".", compiler(), "-O2", "-Wall", "-o", target, file)
 }
 
 func compiler() string {
@@ -144,13 +104,4 @@ func extract(source, file string) error {
 		return err
 	}
 	return os.WriteFile(file, text, 0o600)
-}
-
-// command runs a program that prints nothing unless it fails.
-func command(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, out)
-	}
-	return nil
 }

@@ -6,13 +6,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
 // report is what goes into the README.
@@ -21,7 +19,7 @@ func report(ctx context.Context, b *bench, o options, peers []peer, results [][]
 	s.WriteString(table(peers, results))
 	fmt.Fprintf(&s, "\n%d connections, %d bytes, medians of %d rounds of %d requests after %d to warm up.\n",
 		o.connections, o.size, o.rounds, o.requests, o.warmup)
-	fmt.Fprintf(&s, "%s, %d CPUs, Linux %s, %s, %s.\n", processor(), runtime.NumCPU(), kernel(), runtime.Version(), compilerVersion(ctx))
+	fmt.Fprintf(&s, "%s, %d CPUs, %s, %s, %s.\n", lab.Processor(), runtime.NumCPU(), lab.System(), runtime.Version(), compilerVersion(ctx))
 	if b.serverCPU < 0 {
 		s.WriteString("The load had to share the server's CPU: there is but one.\n")
 	}
@@ -46,11 +44,11 @@ func table(peers []peer, results [][]sample) string {
 			ratios = append(ratios, perRequest[round]/results[0][round].perRequest())
 		}
 		fmt.Fprintf(&s, "| %s | %.2f | %.2f to %.2f | %.2f | %.0f | %.0f | %.0f | %.0f%% |\n", p.name,
-			median(perRequest), slices.Min(perRequest), slices.Max(perRequest), median(ratios),
-			median(all(samples, sample.throughput)),
-			median(all(samples, func(s sample) float64 { return float64(s.P50) / 1e3 })),
-			median(all(samples, func(s sample) float64 { return float64(s.P99) / 1e3 })),
-			100*median(all(samples, sample.busy)))
+			lab.Median(perRequest), slices.Min(perRequest), slices.Max(perRequest), lab.Median(ratios),
+			lab.Median(all(samples, sample.throughput)),
+			lab.Median(all(samples, func(s sample) float64 { return float64(s.P50) / 1e3 })),
+			lab.Median(all(samples, func(s sample) float64 { return float64(s.P99) / 1e3 })),
+			100*lab.Median(all(samples, sample.busy)))
 	}
 	return s.String()
 }
@@ -63,53 +61,7 @@ func all(samples []sample, figure func(sample) float64) []float64 {
 	return figures
 }
 
-// median sorts a copy of the figures; of an even number it takes the mean of the two in
-// the middle.
-func median(figures []float64) float64 {
-	sorted := slices.Sorted(slices.Values(figures))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-const (
-	beginMarker = "<!-- echo:begin -->\n"
-	endMarker   = "<!-- echo:end -->"
-)
-
-// writeBetweenMarkers puts text into a file in place of what stands between the markers.
-func writeBetweenMarkers(file, text string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(old), beginMarker)
-	_, after, ok2 := strings.Cut(rest, endMarker)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no markers", file)
-	}
-	return os.WriteFile(file, []byte(before+beginMarker+text+endMarker+after), 0o644)
-}
-
-func processor() string {
-	info, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(info)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-func kernel() string {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return "of an unknown version"
-	}
-	return unix.ByteSliceToString(name.Release[:])
-}
-
 func compilerVersion(ctx context.Context) string {
-	out, _ := exec.CommandContext(ctx, compiler(), "--version").Output()
-	first, _, _ := strings.Cut(string(out), "\n")
+	first, _, _ := strings.Cut(lab.Output(ctx, ".", compiler(), "--version"), "\n")
 	return cmp.Or(first, "an unknown C compiler")
 }
