@@ -38,7 +38,7 @@ func BenchmarkGrowth(b *testing.B) {
 }
 
 // One of n tasks gives way.
-func growSwitch(b *testing.B, n int) { benchTasks(b, n, benchGiveWay) }
+func growSwitch(b *testing.B, n int) { benchGiveWay(b, n) }
 
 // A task of a gather of n is made, runs and is gathered.
 func growGather(b *testing.B, n int) {

@@ -23,28 +23,37 @@ func BenchmarkSleepers100k(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
 			tasks := make([]*asyncio.Task[asyncio.None], n)
+			woken := 0
 			for b.Loop() {
 				for i := range tasks {
 					tasks[i] = asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
-						return asyncio.Sleep(ctx, after(i))
+						err := asyncio.Sleep(ctx, after(i))
+						woken++
+						return err
 					}))
 				}
 				if err := benchAwaitAll(ctx, tasks); err != nil {
 					return err
 				}
 			}
+			benchExpect(b, "sleepers woken", woken, n*b.N)
 			return nil
 		})
 	})
 	b.Run("goroutine+time.Sleep", func(b *testing.B) {
 		b.ReportAllocs()
+		var woken atomic.Int64
 		for b.Loop() {
 			var wg sync.WaitGroup
 			for i := range n {
-				wg.Go(func() { time.Sleep(after(i)) })
+				wg.Go(func() {
+					time.Sleep(after(i))
+					woken.Add(1)
+				})
 			}
 			wg.Wait()
 		}
+		benchExpect(b, "sleepers woken", int(woken.Load()), n*b.N)
 	})
 }
 

@@ -107,12 +107,15 @@ func BenchmarkSemaphore(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
 			sem := asyncio.NewSemaphore(4)
+			taken := 0
 			for b.Loop() {
 				if err := sem.Acquire(ctx); err != nil {
 					return err
 				}
+				taken++
 				sem.Release()
 			}
+			benchExpect(b, "places taken", taken, b.N)
 			return nil
 		})
 	})
@@ -120,20 +123,26 @@ func BenchmarkSemaphore(b *testing.B) {
 		b.ReportAllocs()
 		ctx := b.Context()
 		sem := semaphore.NewWeighted(4)
+		taken := 0
 		for b.Loop() {
 			if err := sem.Acquire(ctx, 1); err != nil {
 				b.Fatal(err)
 			}
+			taken++
 			sem.Release(1)
 		}
+		benchExpect(b, "places taken", taken, b.N)
 	})
 	b.Run("channel", func(b *testing.B) {
 		b.ReportAllocs()
 		c := make(chan struct{}, 4)
+		taken := 0
 		for b.Loop() {
 			c <- struct{}{}
+			taken++
 			<-c
 		}
+		benchExpect(b, "places taken", taken, b.N)
 	})
 }
 
@@ -193,11 +202,13 @@ func BenchmarkEvent(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		var ping, pong asyncio.Event
 		benchRun(b, func(ctx context.Context) error {
+			answers := 0
 			echo := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
 				for {
 					if err := ping.Wait(ctx); err != nil {
 						return err
 					}
+					answers++
 					ping.Clear()
 					pong.Set()
 				}
@@ -209,6 +220,7 @@ func BenchmarkEvent(b *testing.B) {
 				}
 				pong.Clear()
 			}
+			benchExpect(b, "answers", answers, b.N)
 			echo.Cancel()
 			return nil
 		})
@@ -216,8 +228,10 @@ func BenchmarkEvent(b *testing.B) {
 	b.Run("channel", func(b *testing.B) {
 		b.ReportAllocs()
 		ping, pong := make(chan struct{}), make(chan struct{})
+		answers := 0
 		go func() {
 			for range ping {
+				answers++
 				pong <- struct{}{}
 			}
 		}()
@@ -225,6 +239,7 @@ func BenchmarkEvent(b *testing.B) {
 			ping <- struct{}{}
 			<-pong
 		}
+		benchExpect(b, "answers", answers, b.N)
 		close(ping)
 	})
 }

@@ -1,0 +1,184 @@
+// Compare measures this library beside what a user could take instead: plain Go, other Go
+// libraries, tokio, and asyncio and uvloop in Python. It writes what it found to a page and
+// draws it.
+//
+// Each measurement is a process of its own. They are done in turns, round after round, and
+// compared within a round, since a machine is never as fast as it was a minute ago.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"time"
+)
+
+type options struct {
+	rounds  int
+	time    time.Duration
+	quick   bool
+	run     string
+	pythons string
+	results string
+	chart   string
+}
+
+func main() {
+	log.SetFlags(0)
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 7, "how often each is measured")
+	flag.DurationVar(&o.time, "time", 300*time.Millisecond, "how long a measurement takes at least")
+	flag.BoolVar(&o.quick, "quick", false, "1 round of 20ms that writes nothing, to see that it works")
+	flag.StringVar(&o.run, "run", "", "the workloads, as a regular expression; unless they are all, nothing is written")
+	flag.StringVar(&o.pythons, "python", "", "further Pythons to look for uvloop in, with commas between")
+	flag.StringVar(&o.results, "results", "", "the file to write the tables to")
+	flag.StringVar(&o.chart, "chart", "", "the file to draw the chart to, as SVG")
+	flag.Parse()
+	if o.quick {
+		o.rounds, o.time = 1, 20*time.Millisecond
+	}
+	if o.quick || o.run != "" {
+		o.results, o.chart = "", ""
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		log.Fatal("compare: ", err)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	wanted, err := regexp.Compile(o.run)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "compare")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p, err := findPeers(ctx, dir, o.pythons)
+	if err != nil {
+		return err
+	}
+	for _, other := range p.others {
+		if other.absent != "" {
+			log.Printf("%s is absent: %s", other.name, other.absent)
+		}
+	}
+	r := &results{rounds: o.rounds, time: o.time, peers: p}
+	if err := r.measureAll(ctx, wanted); err != nil {
+		return err
+	}
+	page := r.page(ctx)
+	fmt.Print(page)
+	for file, text := range map[string]string{o.results: page, o.chart: r.chart()} {
+		if file == "" {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// results is what was measured.
+type results struct {
+	rounds int
+	time   time.Duration
+	peers  *peers
+	rows   []row
+	growth []row
+}
+
+// A row is what was measured of a workload, or of a size in the table of growth.
+type row struct {
+	workload
+	contenders []contender
+	costs      [][]cost // of each contender in each round
+}
+
+// measureAll measures all workloads whose name is wanted, and how the costs grow.
+func (r *results) measureAll(ctx context.Context, wanted *regexp.Regexp) error {
+	for _, w := range workloads {
+		if wanted.MatchString(w.name) {
+			r.rows = append(r.rows, newRow(w, r.peers.contenders(w)))
+		}
+	}
+	for _, g := range growth {
+		if name := "Growth/" + g.name; wanted.MatchString(name) {
+			r.growth = append(r.growth, newRow(workload{name: name, title: g.title}, r.peers.sizes(g)))
+		}
+	}
+	rows := slices.Concat(r.rows, r.growth)
+	begin := time.Now()
+	for round := range r.rounds {
+		for _, row := range rows {
+			if err := row.measure(ctx, round, r.time); err != nil {
+				return err
+			}
+		}
+		log.Printf("round %d of %d, %v", round+1, r.rounds, time.Since(begin).Round(time.Second))
+	}
+	return nil
+}
+
+func newRow(w workload, contenders []contender) row {
+	return row{w, contenders, make([][]cost, len(contenders))}
+}
+
+// measure measures each contender once. Each round begins with another.
+func (r row) measure(ctx context.Context, round int, t time.Duration) error {
+	if r.once {
+		t = 0
+	}
+	for i := range r.contenders {
+		i = (i + round) % len(r.contenders)
+		c, err := measure(ctx, r.contenders[i].argv(t))
+		if err != nil {
+			return err
+		}
+		r.costs[i] = append(r.costs[i], c)
+	}
+	return nil
+}
+
+// find returns the number of a contender, or -1.
+func (r row) find(name string) int {
+	return slices.IndexFunc(r.contenders, func(c contender) bool { return c.name == name })
+}
+
+// figures is what counts of a contender's costs: nanoseconds for a part of an operation, or
+// the bytes of a task.
+func (r row) figures(i int) []float64 {
+	figures := make([]float64, len(r.costs[i]))
+	for round, c := range r.costs[i] {
+		if r.memory {
+			figures[round] = c.perTask
+		} else {
+			figures[round] = c.nanos / float64(max(r.each, 1))
+		}
+	}
+	return figures
+}
+
+// ratios is how many times another's cost this library's is, round by round.
+func (r row) ratios(other []float64) []float64 {
+	ours := r.figures(0)
+	ratios := make([]float64, len(ours))
+	for round := range ours {
+		ratios[round] = ours[round] / other[round]
+	}
+	return ratios
+}
+
+// allocs is how many allocations a part of an operation makes.
+func (r row) allocs(i int) float64 {
+	return r.costs[i][len(r.costs[i])-1].allocs / float64(max(r.each, 1))
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/go-asyncio/asyncio/bench/internal/lab"
+)
+
+// page is RESULTS.md.
+func (r *results) page(ctx context.Context) string {
+	var s strings.Builder
+	s.WriteString("# Results\n\n`make bench` writes this page. What an operation is says the benchmark of the same name in\n" +
+		"`bench_*_test.go`; how it is measured says [README.md](README.md).\n\n")
+	r.circumstances(ctx, &s)
+	s.WriteString("\n## Beside what else there is\n\nThe cost of an operation, and in brackets how many times that cost this library's is: below 1, this\n" +
+		"library costs less. *Go* is the way in which plain Go does it.\n\n")
+	r.summary(&s)
+	s.WriteString("\n## Targets\n\n")
+	r.targets(&s)
+	s.WriteString("\n## Growth\n\nThis library at 10 times and at 100 times the size. What grows has less of its memory in the\n" +
+		"processor's caches; a cost that grew with the size itself would be 10 and 100 times as high.\n\n")
+	r.growthTable(&s)
+	s.WriteString("\n## All figures\n\nMedians of all rounds, with the least and the most of them. Ratios are this library's cost to the\n" +
+		"other's in the same round. Allocations are those of an operation, in Go.\n\n")
+	r.details(&s)
+	return s.String()
+}
+
+// circumstances says on what, with what and how it was measured.
+func (r *results) circumstances(ctx context.Context, s *strings.Builder) {
+	fmt.Fprintf(s, "Medians of %d rounds of at least %v each.\n\n", r.rounds, r.time)
+	fmt.Fprintf(s, "| | |\n|---|---|\n| machine | %s, %d CPUs, %s |\n", lab.Processor(), runtime.NumCPU(), lab.System())
+	fmt.Fprintf(s, "| Go | %s |\n", strings.TrimPrefix(runtime.Version(), "go"))
+	fmt.Fprintf(s, "| %s | %s |\n", conc, lab.Output(ctx, ".", "go", "list", "-m", "-f", "{{.Version}}", "github.com/sourcegraph/conc"))
+	for _, p := range r.peers.others {
+		fmt.Fprintf(s, "| %s | %s |\n", p.name, cmp.Or(p.version, "absent: "+p.absent))
+	}
+}
+
+// summary has a row for each workload and a column for each peer.
+func (r *results) summary(s *strings.Builder) {
+	columns := []string{uvloop, cpython, tokio}
+	fmt.Fprintf(s, "| | %s | Go | %s |\n|---|--:|--:|%s\n", library, strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
+	for _, row := range r.rows {
+		fmt.Fprintf(s, "| %s | **%s** |", row.title, row.show(lab.Median(row.figures(0))))
+		for _, i := range slices.Concat([]int{1}, find(row, columns)) {
+			if i < 0 {
+				s.WriteString(" |")
+				continue
+			}
+			theirs := row.figures(i)
+			fmt.Fprintf(s, " %s (%s) |", row.show(lab.Median(theirs)), digits(lab.Median(row.ratios(theirs))))
+		}
+		s.WriteString("\n")
+	}
+}
+
+func find(r row, names []string) []int {
+	found := make([]int, len(names))
+	for i, name := range names {
+		found[i] = r.find(name)
+	}
+	return found
+}
+
+// targets says which targets are met.
+func (r *results) targets(s *strings.Builder) {
+	s.WriteString("| | against | at most | is | from round to round | |\n|---|---|--:|--:|--:|---|\n")
+	for _, row := range r.rows {
+		for _, t := range row.workload.targets {
+			if t.rival == "" {
+				allocs := row.allocs(0)
+				fmt.Fprintf(s, "| %s | allocations | %.0f | %.2f | | %s |\n", row.title, t.most, allocs, verdict(allocs, t.most+0.005))
+				continue
+			}
+			ratios := r.against(row, t)
+			if ratios == nil {
+				fmt.Fprintf(s, "| %s | %s | %s | | | absent |\n", row.title, t.rival, digits(t.most))
+				continue
+			}
+			is := lab.Median(ratios)
+			fmt.Fprintf(s, "| %s | %s | %s | %s | %s to %s | %s |\n", row.title, t.rival, digits(t.most), digits(is),
+				digits(slices.Min(ratios)), digits(slices.Max(ratios)), verdict(is, t.most))
+		}
+	}
+	for _, name := range []string{uvloop, cpython} {
+		if behind := r.behind(name); len(behind) > 0 {
+			fmt.Fprintf(s, "\nBehind %s: %s.\n", name, strings.Join(behind, "; "))
+		} else {
+			fmt.Fprintf(s, "\nAhead of %s on every row.\n", name)
+		}
+	}
+}
+
+// against returns the ratios that a target is about, or nil if its rival is absent.
+func (r *results) against(ours row, t target) []float64 {
+	theirs := ours
+	if t.workload != "" {
+		i := slices.IndexFunc(r.rows, func(other row) bool { return other.name == t.workload })
+		if i < 0 {
+			return nil
+		}
+		theirs = r.rows[i]
+	}
+	i := theirs.find(t.rival)
+	if i < 0 {
+		return nil
+	}
+	return ours.ratios(theirs.figures(i))
+}
+
+// behind returns the rows on which this library costs more than a peer.
+func (r *results) behind(peer string) (rows []string) {
+	for _, row := range r.rows {
+		if i := row.find(peer); i >= 0 {
+			if is := lab.Median(row.ratios(row.figures(i))); is > 1 {
+				rows = append(rows, fmt.Sprintf("%s (%s)", row.title, digits(is)))
+			}
+		}
+	}
+	return rows
+}
+
+func verdict(is, most float64) string {
+	if is <= most {
+		return "met"
+	}
+	return "**missed**"
+}
+
+// growthTable has a row for each benchmark and a column for each size.
+func (r *results) growthTable(s *strings.Builder) {
+	s.WriteString("| | n | | 10 n | | 100 n | |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	for _, row := range r.growth {
+		fmt.Fprintf(s, "| %s |", row.title)
+		first := row.figures(0)
+		for i, c := range row.contenders {
+			at := row.figures(i)
+			fmt.Fprintf(s, " %s | %s", c.name, row.show(lab.Median(at)))
+			if i > 0 {
+				grown := make([]float64, len(at))
+				for round := range at {
+					grown[round] = at[round] / first[round]
+				}
+				fmt.Fprintf(s, " (%s)", digits(lab.Median(grown)))
+			}
+			s.WriteString(" |")
+		}
+		s.WriteString("\n")
+	}
+}
+
+// details has all that was measured.
+func (r *results) details(s *strings.Builder) {
+	s.WriteString("| | | median | least | most | ratio | allocations | bytes |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
+	for _, row := range r.rows {
+		for i, c := range row.contenders {
+			title, ratio, allocs, bytes := "", "", "", ""
+			figures := row.figures(i)
+			if i == 0 {
+				title = row.title
+			} else {
+				ratio = digits(lab.Median(row.ratios(figures)))
+			}
+			if c.inGo {
+				last, each := row.costs[i][len(row.costs[i])-1], float64(max(row.each, 1))
+				allocs, bytes = fmt.Sprintf("%.2f", last.allocs/each), fmt.Sprintf("%.0f", last.bytes/each)
+			}
+			fmt.Fprintf(s, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", title, c.name, row.show(lab.Median(figures)),
+				row.show(slices.Min(figures)), row.show(slices.Max(figures)), ratio, allocs, bytes)
+		}
+	}
+}
+
+// show writes a figure with its unit, and three digits of it.
+func (r row) show(figure float64) string {
+	if r.memory {
+		return digits(figure) + " B"
+	}
+	units := []string{"ns", "µs", "ms", "s"}
+	for figure >= 999.5 && len(units) > 1 {
+		figure, units = figure/1000, units[1:]
+	}
+	return digits(figure) + " " + units[0]
+}
+
+// digits writes three digits of a number, and more if there are more before the point.
+func digits(x float64) string {
+	if x <= 0 {
+		return "0"
+	}
+	after := max(0, 2-int(math.Floor(math.Log10(x)+1e-9)))
+	return fmt.Sprintf("%.*f", min(after, 3), x)
+}
