@@ -161,7 +161,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 			stop()
 		}
 	}()
-	if !t.coro.Suspend() {
+	if !t.drive() && !t.coro.Suspend() {
 		t.unwind()
 	}
 	switch {

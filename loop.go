@@ -26,7 +26,10 @@ type Loop struct {
 	config
 	ready   deque.Deque[runnable]
 	timers  timerq.Queue[runnable]
-	current *task // nil outside of any task
+	left    int     // of what this turn has to run
+	current *task   // nil outside of any task
+	drivers []*task // see drive.go
+	eager   int     // tasks on the stack that were started eagerly
 	tasks   taskList
 	lastID  uint64
 	turns   uint64
@@ -188,7 +191,7 @@ func (l *Loop) enter(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrLoopRunning
 	}
-	l.deadlocked = false
+	l.deadlocked, l.left = false, 0
 	if l.debug {
 		l.goroutine.Store(goroutineID())
 	}
@@ -218,29 +221,16 @@ func (l *Loop) loop() error {
 }
 
 func (l *Loop) turn() error {
-	if l.posted.any.Load() {
-		l.collect()
-	}
-	// In virtual time, where order is all, no turn passes over a context that is done.
-	if l.watches.head != nil && (l.virtual || l.watchesDue.Load()) {
-		l.watchesDue.Store(false)
-		l.fireWatches()
-	}
-	if l.ready.Len() == 0 && !l.stopping.Load() {
-		if err := l.idle(); err != nil {
+	if !l.nextTurn() {
+		if l.stopping.Load() {
+			l.pollNow()
+		} else if err := l.idle(); err != nil {
 			return err
 		}
-	} else if l.fds.n > 0 {
-		l.poll(0)
+		l.beginTurn()
 	}
-	l.turns++
-	if l.timers.Len() > 0 {
-		now := l.Time()
-		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
-			l.ready.PushBack(t.Value)
-		}
-	}
-	for n := l.ready.Len(); n > 0; n-- {
+	for l.left > 0 {
+		l.left--
 		r := l.ready.PopFront()
 		switch t, ok := r.(*task); {
 		case l.debug:
@@ -254,6 +244,44 @@ func (l *Loop) turn() error {
 		}
 	}
 	return nil
+}
+
+// nextTurn begins the next turn if something is ready for it already and nobody stops the
+// loop.
+func (l *Loop) nextTurn() bool {
+	if l.posted.any.Load() {
+		l.collect()
+	}
+	// In virtual time, where order is all, no turn passes over a context that is done.
+	if l.watches.head != nil && (l.virtual || l.watchesDue.Load()) {
+		l.watchesDue.Store(false)
+		l.fireWatches()
+	}
+	if l.ready.Len() == 0 || l.stopping.Load() {
+		return false
+	}
+	l.pollNow()
+	l.beginTurn()
+	return true
+}
+
+// pollNow looks which descriptors are ready, and does not wait.
+func (l *Loop) pollNow() {
+	if l.fds.n > 0 {
+		l.poll(0)
+	}
+}
+
+// beginTurn adds the timers that are due to what is ready, all of which is the turn's.
+func (l *Loop) beginTurn() {
+	l.turns++
+	if l.timers.Len() > 0 {
+		now := l.Time()
+		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
+			l.ready.PushBack(t.Value)
+		}
+	}
+	l.left = l.ready.Len()
 }
 
 // push makes r ready: it runs in the next turn.

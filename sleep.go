@@ -15,7 +15,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	t.loop.push(t)
 	var fromContext error
 	if t.direct(ctx) {
-		if !t.coro.Suspend() {
+		if !t.drive() && !t.coro.Suspend() {
 			t.unwind()
 		}
 	} else {

@@ -157,7 +157,8 @@ type task struct {
 	cancels    int32 // requests not taken back
 	mustCancel bool  // a request is to be delivered at the next suspension, for the future's cause
 	cancelling bool  // cancel is on the stack
-	abandoned  bool  // by Loop.kill
+	abandoned  bool  // it unwinds, by Loop.kill or a Goexit
+	drives     bool  // see drive.go
 
 	waitState waitState
 }
@@ -180,7 +181,11 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.push(t)
 		return
 	}
-	defer func(outer *task) { l.current = outer }(l.current) // for runtime.Goexit
+	l.eager++
+	defer func(outer *task) { // deferred for runtime.Goexit
+		l.current = outer
+		l.eager--
+	}(l.current)
 	t.run()
 	if t.state == pending {
 		// asyncio registers it only now, after what its first step created.
@@ -235,9 +240,11 @@ func (t *task) Run() {
 			return
 		}
 		switch r := recover(); {
-		case r == nil && t.abandoned: // Loop.kill
 		case r == nil: // runtime.Goexit
-			t.end(ErrCancelled, true)
+			if !t.abandoned {
+				t.end(ErrCancelled, true)
+			}
+			t.loop.goexit()
 		case t.abandoned:
 			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
 		default:

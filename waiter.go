@@ -116,7 +116,7 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	}
 	var fromContext error
 	if t.direct(ctx) {
-		if !t.coro.Suspend() {
+		if !t.drive() && !t.coro.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -190,7 +190,7 @@ func (t *task) await(ctx context.Context, f *future) error {
 	f.callbacks.push(&t.waiter)
 	var fromContext error
 	if t.direct(ctx) {
-		if !t.coro.Suspend() {
+		if !t.drive() && !t.coro.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -258,7 +258,7 @@ func (t *task) suspend(ctx context.Context) error {
 	} else if watched := watchedBy(ctx); watched != nil {
 		return t.suspendWatching(watched)
 	}
-	if !t.coro.Suspend() {
+	if !t.drive() && !t.coro.Suspend() {
 		t.unwind()
 	}
 	return nil

@@ -20,7 +20,13 @@ import (
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
 // stack on the way through iter.Pull. A runtime.Goexit in it is passed on to
 // the caller of Resume.
-type Work interface{ Run() }
+//
+// After Run the coroutine asks Next what it is to run now, before it returns control to
+// the caller of Resume. It becomes idle if that is nil.
+type Work interface {
+	Run()
+	Next(c *Coro) Work
+}
 
 // A Coro is a coroutine of a pool.
 type Coro struct {
@@ -41,8 +47,10 @@ func (c *Coro) main(yield func(struct{}) bool) {
 	defer c.exit()
 	c.yield = yield
 	for {
-		c.work.Run()
-		c.work = nil
+		for c.work != nil {
+			c.work.Run()
+			c.work = c.work.Next(c)
+		}
 		c.pool.idle = append(c.pool.idle, c)
 		if !yield(struct{}{}) {
 			c.returned = true

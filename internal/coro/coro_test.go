@@ -21,6 +21,8 @@ type work struct {
 
 func (w *work) Run() { w.body(w.c) }
 
+func (w *work) Next(*coro.Coro) coro.Work { return nil }
+
 // start gets a coroutine for body, which does not begin before it is resumed.
 func start(p *coro.Pool, body func(c *coro.Coro)) *coro.Coro {
 	w := &work{body: body}

@@ -25,6 +25,9 @@ func (d *Deque[T]) PushBack(v T) {
 	d.n++
 }
 
+// Front returns the front. The Deque must not be empty.
+func (d *Deque[T]) Front() T { return d.ring[d.head&(len(d.ring)-1)] }
+
 // PopFront removes and returns the front. The Deque must not be empty.
 func (d *Deque[T]) PopFront() T {
 	var zero T
