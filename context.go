@@ -104,10 +104,10 @@ func running(ctx context.Context) *task {
 // parent, which need not outlive its children's children.
 func (t *task) inherit(ctx context.Context) {
 	if parent, ok := ctx.(*taskContext); ok {
-		t.Context, t.watched = parent.Context, parent.watched
+		t.Context, t.watches = parent.Context, parent.watches
 		return
 	}
-	t.Context, t.watched = ctx, watchedBy(ctx)
+	t.Context, t.watches = ctx, watchedBy(ctx) != nil
 }
 
 // watchedBy returns the context that cancels what is awaited under ctx, or nil.
@@ -121,7 +121,10 @@ func watchedBy(ctx context.Context) context.Context {
 	}
 	switch done := ctx.Done(); {
 	case ok && done == base.Done():
-		return base.watched
+		if base.watches {
+			return base.Context
+		}
+		return nil
 	case done == nil:
 		return nil
 	default:
@@ -145,7 +148,7 @@ type watch struct {
 func (t *task) suspendWatching(ctx context.Context) error {
 	w := &watch{task: t, ctx: ctx}
 	w.waiter.run = w
-	t.watch = w
+	t.coro.State.watch = w
 	t.loop.watches.push(&w.waiter)
 	var stop func() bool
 	if ctx.Err() == nil {
@@ -155,7 +158,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 		w.hit = true // a task that only gives way has nothing to cancel
 	}
 	defer func() { // deferred, since the task may be unwound
-		t.watch = nil
+		t.coro.State.watch = nil
 		w.unlink()
 		if stop != nil {
 			stop()

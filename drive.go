@@ -26,35 +26,38 @@ func (t *task) drive() (due bool) {
 	switch {
 	case t.abandoned:
 		t.unwind()
-	case l.ready.Len() == 0 || len(l.drivers) == maxDrivers || l.eager > 0 || l.debug:
+	case l.ready.Len() == 0 || l.eager > 0 || l.debug:
 		return false
 	}
-	t.drives = true
-	l.drivers = append(l.drivers, t)
 	for l.left > 0 || l.nextTurn() {
 		next, ok := l.ready.Front().(*task)
-		if !ok || next.drives && next != t {
+		due = next == t
+		if !ok || !due && (next.drives || !t.drives && !l.pushDriver(t)) {
 			break
 		}
 		l.ready.PopFront()
 		l.left--
-		if due = next == t; due {
+		if due {
 			break
 		}
 		if next.coro != nil {
 			l.current = next
 			next.coro.Resume()
 		} else {
+			l.current = nil
 			next.run()
 		}
 	}
-	l.current = l.popDriver()
+	if t.drives {
+		l.popDriver()
+		l.current = t
+	}
 	return due
 }
 
 // Next returns the task whose step is due if it has not begun, for the coroutine c, which t
 // has just left. It is for package coro.
-func (t *task) Next(c *coro.Coro) coro.Work {
+func (t *task) Next(c *coroutine) coro.Work[suspension] {
 	l := t.loop
 	if l.left == 0 || l.eager > 0 || l.debug {
 		return nil
@@ -80,6 +83,16 @@ func (l *Loop) goexit() {
 	l.current = t
 	t.abandoned = true
 	t.leaveQueue()
+}
+
+// pushDriver reports whether there is room for t in the chain.
+func (l *Loop) pushDriver(t *task) bool {
+	if len(l.drivers) == maxDrivers {
+		return false
+	}
+	t.drives = true
+	l.drivers = append(l.drivers, t)
+	return true
 }
 
 func (l *Loop) popDriver() *task {

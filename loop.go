@@ -33,7 +33,7 @@ type Loop struct {
 	tasks   taskList
 	lastID  uint64
 	turns   uint64
-	pool    coro.Pool
+	pool    coro.Pool[suspension]
 
 	running    atomic.Bool
 	stopping   atomic.Bool

@@ -112,7 +112,7 @@ func (q *Queue[T]) wait(ctx context.Context, waiters *waitq, what string, blocke
 	}
 	t := running(ctx)
 	err := t.wait(ctx, waiters, what)
-	if err != nil && t.waitState == waitWoken && !blocked() {
+	if err != nil && t.coro.State.state == waitWoken && !blocked() {
 		waiters.wakeNext()
 	}
 	return err

@@ -53,7 +53,7 @@ func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error)
 	defer l.leave()
 	task := CreateTask(l.Context(ctx), main)
 	// The run itself cancels main when ctx is done.
-	task.task.Context, task.task.watched = ctx, nil
+	task.task.Context, task.task.watches = ctx, false
 	if l.interrupt {
 		defer task.task.cancelOnInterrupt(&err)()
 	}
@@ -94,7 +94,7 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 	defer loop.leave()
 	f := aw.start(loop.Context(ctx))
 	if t, ok := f.(*Task[T]); ok && source[T](t) != any(aw) {
-		t.task.Context, t.task.watched = ctx, nil // the run itself cancels it
+		t.task.Context, t.task.watches = ctx, false // the run itself cancels it
 	}
 	if f.core().loop != loop {
 		return v, ErrForeignLoop

@@ -26,19 +26,20 @@ func Sleep(ctx context.Context, d time.Duration) error {
 
 func (t *task) sleepFor(ctx context.Context, d time.Duration) error {
 	if when := t.loop.after(d); when != Never {
-		t.sleep.Value = (*sleeper)(t)
-		t.loop.timers.Set(&t.sleep, when)
-		defer t.loop.timers.Stop(&t.sleep)
+		s := &t.coro.State
+		s.sleep.Value = (*sleeper)(s)
+		t.loop.timers.Set(&s.sleep, when)
+		defer t.loop.timers.Stop(&s.sleep)
 	}
 	return t.wait(ctx, nil, "sleep")
 }
 
-// sleeper is a task as the value of its timer. As in asyncio a timer that fires
+// sleeper is a suspension as the value of its timer. As in asyncio a timer that fires
 // makes the task ready, and that runs in the turn after.
-type sleeper task
+type sleeper suspension
 
 func (s *sleeper) run() {
 	if s.sleep.Take() {
-		(*task)(s).wake()
+		s.waiter.run.(*task).wake()
 	}
 }

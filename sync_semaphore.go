@@ -34,7 +34,7 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 	}
 	t := running(ctx)
 	err := t.wait(ctx, &s.waiters, "Semaphore")
-	if err != nil && t.waitState == waitWoken {
+	if err != nil && t.coro.State.state == waitWoken {
 		s.value++ // the place that it was woken for
 	}
 	for s.value > 0 && s.wakeNext() { // others may have had to wait behind this one

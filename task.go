@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/go-asyncio/asyncio/internal/coro"
-	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
 // A Task is a coroutine that its loop runs, and the future of its result. Only
@@ -138,30 +137,25 @@ type task struct {
 	future
 	context.Context // what CreateTask was given, but never another task's
 
-	coro *coro.Coro // nil before the first step, and once done or killed
+	coro *coroutine // nil before the first step, and once done or killed
 	name string
 	id   uint64 // for the default name
 
 	prev, next *task // the loop's tasks
 
-	// What the task waits for, at most one of them; see waiter.go.
-	awaiting   *future
-	waiter     waiter
-	waitCause  error  // of the cancellation of the private waiting
-	waitingFor string // for the private waiting
-	sleep      timerq.Timer[runnable]
-	watched    context.Context // what the task's own context has to watch
-	watch      *watch          // of the context of this waiting, if it has to be watched
-
 	// Cancellation.
 	cancels    int32 // requests not taken back
 	mustCancel bool  // a request is to be delivered at the next suspension, for the future's cause
 	cancelling bool  // cancel is on the stack
+	watches    bool  // a waiting ends when the task's own context does
 	abandoned  bool  // it unwinds, by Loop.kill or a Goexit
-	drives     bool  // see drive.go
 
-	waitState waitState
+	drives bool // see drive.go
 }
+
+// coroutine is a coroutine that lends tasks what they need to wait, so that one that does
+// not wait goes without.
+type coroutine = coro.Coro[suspension]
 
 // typed gives the *Task[T].
 func (t *task) typed() AnyTask { return t.custom.(AnyTask) }
@@ -174,7 +168,6 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	eager := t.configure(opts)
 	l.lastID++
 	t.loop, t.custom, t.id = l, typed, l.lastID
-	t.waiter.run = t
 	t.inherit(ctx)
 	l.tasks.add(t)
 	if !eager || !l.running.Load() {
@@ -260,7 +253,12 @@ func (t *task) Run() {
 // end ends the task with what its coroutine returned.
 func (t *task) end(err error, isCancelled bool) {
 	t.loop.tasks.remove(t)
-	t.coro = nil
+	if c := t.coro; c != nil {
+		t.coro = nil
+		if c.State.waiter.run != nil { // t has waited
+			c.State = suspension{}
+		}
+	}
 	switch {
 	case err == nil && t.mustCancel:
 		t.mustCancel = false
@@ -287,11 +285,10 @@ func (t *task) cancel(cause error) bool {
 	t.cancelling = true
 	waited := t.cancelWait(cause)
 	t.cancelling = false
-	switch {
-	case !waited:
+	if !waited {
 		t.mustCancel, t.cause = true, cause
-	case t.watch != nil:
-		t.watch.cancelled, t.watch.cause = true, cause
+	} else if w := t.coro.State.watch; w != nil {
+		w.cancelled, w.cause = true, cause
 	}
 	return true
 }
@@ -299,11 +296,12 @@ func (t *task) cancel(cause error) bool {
 // breakOff makes t give up its waiting for tasks that wait for t. CPython dies
 // of recursion when one in such a ring is cancelled.
 func (t *task) breakOff(cause error) {
-	if t.awaiting == nil {
+	s := &t.coro.State
+	if s.awaiting == nil {
 		return
 	}
-	t.awaiting = nil
-	t.waiter.unlink()
+	s.awaiting = nil
+	s.waiter.unlink()
 	t.mustCancel, t.cause = true, cause
 	t.loop.push(t)
 }
@@ -330,10 +328,14 @@ func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
 
 // waitsFor tells what a suspended task waits for.
 func (t *task) waitsFor() string {
-	if t.awaiting != nil {
-		return t.awaiting.describe()
+	switch c := t.coro; {
+	case c == nil:
+		return ""
+	case c.State.awaiting != nil:
+		return c.State.awaiting.describe()
+	default:
+		return c.State.waitingFor
 	}
-	return t.waitingFor
 }
 
 // taskList holds the tasks that are not done, in the order of their creation.

@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"github.com/go-asyncio/asyncio/internal/coro"
+	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
 // This file is the one wait queue and the one blocking seam under all the
 // primitives. A task waits for one thing at a time, so the waiter is a part of
-// the task, and waiting allocates nothing.
+// its coroutine, and waiting allocates nothing.
 //
 // Two kinds of waiting share it:
 //
@@ -26,6 +27,17 @@ type waiter struct {
 	next, prev *waiter
 	q          *waitq   // the queue it stands in, or nil
 	run        runnable // what becomes ready
+}
+
+// A suspension is what a task needs to wait, for one thing at a time.
+type suspension struct {
+	waiter     waiter
+	awaiting   *future
+	state      waitState
+	cause      error  // of the cancellation of the private waiting
+	waitingFor string // for the private waiting
+	sleep      timerq.Timer[runnable]
+	watch      *watch // of the context of this waiting, if it has to be watched
 }
 
 // waitState tells how a task's private waiting goes, or how its last one ended.
@@ -95,11 +107,12 @@ func (q *waitq) wakeAll() {
 // wake ends the private waiting of t, and reports whether it had not ended already.
 // The task runs in the next turn.
 func (t *task) wake() bool {
-	if t.waitState != waitPending {
+	s := &t.coro.State
+	if s.state != waitPending {
 		return false
 	}
 	t.loop.check()
-	t.waitState = waitWoken
+	s.state = waitWoken
 	t.loop.push(t)
 	return true
 }
@@ -107,11 +120,12 @@ func (t *task) wake() bool {
 // wait waits privately in q, which may be nil, until t is woken. The error is
 // that of a cancellation. what names the thing that is waited for.
 func (t *task) wait(ctx context.Context, q *waitq, what string) error {
-	w := &t.waiter
-	t.waitState = waitPending
-	t.waitingFor = what
+	s := &t.coro.State
+	s.waiter.run = t
+	s.state = waitPending
+	s.waitingFor = what
 	if q != nil {
-		q.push(w)
+		q.push(&s.waiter)
 		q.live++
 	}
 	var fromContext error
@@ -123,25 +137,28 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 		fromContext = t.suspend(ctx)
 	}
 	var err error
-	if t.waitState == waitCancelled {
-		err = newCancelled(t.waitCause)
+	if s.state == waitCancelled {
+		err = newCancelled(s.cause)
 	} else if q != nil {
 		q.live--
 	}
-	w.unlink()
+	s.waiter.unlink()
 	return t.settle(err, fromContext)
 }
 
 // cancelWait cancels what t waits for, and reports whether there was something
 // to cancel.
 func (t *task) cancelWait(cause error) bool {
-	switch {
-	case t.awaiting != nil:
-		return t.awaiting.cancel(cause)
-	case t.waitState == waitPending:
-		t.waitState = waitCancelled
-		t.waitCause = cause
-		if q := t.waiter.q; q != nil {
+	if t.coro == nil {
+		return false
+	}
+	switch s := &t.coro.State; {
+	case s.awaiting != nil:
+		return s.awaiting.cancel(cause)
+	case s.state == waitPending:
+		s.state = waitCancelled
+		s.cause = cause
+		if q := s.waiter.q; q != nil {
 			q.live--
 		}
 		t.loop.push(t)
@@ -154,12 +171,12 @@ func (t *task) cancelWait(cause error) bool {
 // leaveQueue ends the waiting of a task that does not resume, so that nobody hands
 // anything over to it.
 func (t *task) leaveQueue() {
-	w := &t.waiter
-	if q := w.q; q != nil && t.awaiting == nil && t.waitState != waitCancelled {
+	s := &t.coro.State
+	if q := s.waiter.q; q != nil && s.awaiting == nil && s.state != waitCancelled {
 		q.live--
 	}
-	t.waitState, t.awaiting = 0, nil
-	w.unlink()
+	s.state, s.awaiting = 0, nil
+	s.waiter.unlink()
 }
 
 // unwind ends a task that was killed while it waited, or that waits in a deferred
@@ -186,8 +203,10 @@ func (t *task) await(ctx context.Context, f *future) error {
 	case f.selfAwaited:
 		return ErrAwaitSelf
 	}
-	t.awaiting = f
-	f.callbacks.push(&t.waiter)
+	s := &t.coro.State
+	s.waiter.run = t
+	s.awaiting = f
+	f.callbacks.push(&s.waiter)
 	var fromContext error
 	if t.direct(ctx) {
 		if !t.drive() && !t.coro.Suspend() {
@@ -196,7 +215,7 @@ func (t *task) await(ctx context.Context, f *future) error {
 	} else {
 		fromContext = t.suspend(ctx)
 	}
-	t.awaiting = nil
+	s.awaiting = nil
 	if f.state == pending { // the waiting was broken off, see task.cancel
 		return t.settle(nil, fromContext)
 	}
@@ -247,7 +266,7 @@ var unwatched = &taskContext{}
 // as a mispredicted branch. That is why the callers, and Loop.turn, leave such calls out.
 func (t *task) direct(ctx context.Context) bool {
 	c, ok := ctx.(*taskContext)
-	return ok && c.watched == nil && !t.mustCancel
+	return ok && !c.watches && !t.mustCancel
 }
 
 // suspend gives control to the loop until something makes t ready. The error is

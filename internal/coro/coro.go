@@ -23,15 +23,18 @@ import (
 //
 // After Run the coroutine asks Next what it is to run now, before it returns control to
 // the caller of Resume. It becomes idle if that is nil.
-type Work interface {
+type Work[S any] interface {
 	Run()
-	Next(c *Coro) Work
+	Next(c *Coro[S]) Work[S]
 }
 
-// A Coro is a coroutine of a pool.
-type Coro struct {
-	pool  *Pool
-	work  Work // nil while idle
+// A Coro is a coroutine of a pool. It lends its work a State, which the work has to leave
+// as it found it: as the zero value.
+type Coro[S any] struct {
+	State S
+
+	pool  *Pool[S]
+	work  Work[S] // nil while idle
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
@@ -43,7 +46,7 @@ type Coro struct {
 }
 
 // main is the coroutine's whole life: it runs one work after another.
-func (c *Coro) main(yield func(struct{}) bool) {
+func (c *Coro[S]) main(yield func(struct{}) bool) {
 	defer c.exit()
 	c.yield = yield
 	for {
@@ -64,19 +67,19 @@ type unwound struct{}
 
 // exit puts a panic in the place of the runtime.Goexit that unwinds a killed coroutine.
 // iter.Pull would pass the Goexit on to the caller of Kill; a panic Kill can recover.
-func (c *Coro) exit() {
+func (c *Coro[S]) exit() {
 	if c.killed && !c.returned {
 		panic(unwound{})
 	}
 }
 
 // Resume runs the work until it suspends itself or returns.
-func (c *Coro) Resume() { c.next() }
+func (c *Coro[S]) Resume() { c.next() }
 
 // Suspend returns control to the caller of Resume, until the next Resume. Only the work
 // itself may call it. It reports false if the coroutine was killed, whereupon the work
 // has to call Unwind. (Suspend does not, so that it can be inlined.)
-func (c *Coro) Suspend() (resumed bool) { return c.yield(struct{}{}) }
+func (c *Coro[S]) Suspend() (resumed bool) { return c.yield(struct{}{}) }
 
 // Unwind ends the work of a killed coroutine. It is a runtime.Goexit: a panic might be
 // recovered, and the work go on.
@@ -84,7 +87,7 @@ func Unwind() { runtime.Goexit() }
 
 // Kill ends a suspended coroutine: its work unwinds, the deferred functions run, and the
 // goroutine is gone when Kill returns.
-func (c *Coro) Kill() {
+func (c *Coro[S]) Kill() {
 	c.killed = true
 	defer func() {
 		if r := recover(); r != nil && r != any(unwound{}) {
@@ -103,22 +106,22 @@ const (
 )
 
 // A Pool holds idle coroutines. The zero Pool is empty and ready.
-type Pool struct{ idle []*Coro }
+type Pool[S any] struct{ idle []*Coro[S] }
 
 // Get gives a coroutine that will run w when it is first resumed.
-func (p *Pool) Get(w Work) *Coro {
+func (p *Pool[S]) Get(w Work[S]) *Coro[S] {
 	if len(p.idle) > 0 {
 		c := p.pop()
 		c.work = w
 		return c
 	}
-	c := &Coro{pool: p, work: w}
+	c := &Coro[S]{pool: p, work: w}
 	c.next, c.stop = iter.Pull(c.main)
 	return c
 }
 
 // pop takes the coroutine that has become idle last, whose stack is warm.
-func (p *Pool) pop() *Coro {
+func (p *Pool[S]) pop() *Coro[S] {
 	n := len(p.idle) - 1
 	c := p.idle[n]
 	p.idle[n] = nil
@@ -128,20 +131,20 @@ func (p *Pool) pop() *Coro {
 
 // Trim ends some of the idle coroutines if there are very many. It is for moments when
 // there is nothing better to do.
-func (p *Pool) Trim() {
+func (p *Pool[S]) Trim() {
 	if len(p.idle) > keepIdle {
 		p.shrink(max(keepIdle, len(p.idle)-trimAtOnce))
 	}
 }
 
 // Release ends all idle coroutines.
-func (p *Pool) Release() {
+func (p *Pool[S]) Release() {
 	p.shrink(0)
 	p.idle = nil
 }
 
 // shrink ends idle coroutines until n are left.
-func (p *Pool) shrink(n int) {
+func (p *Pool[S]) shrink(n int) {
 	for len(p.idle) > n {
 		p.pop().stop()
 	}

@@ -13,32 +13,35 @@ import (
 	"github.com/go-asyncio/asyncio/internal/coro"
 )
 
+// state is what the coroutines of these tests lend.
+type state int
+
 // work is a coro.Work that knows its coroutine.
 type work struct {
-	c    *coro.Coro
-	body func(c *coro.Coro)
+	c    *coro.Coro[state]
+	body func(c *coro.Coro[state])
 }
 
 func (w *work) Run() { w.body(w.c) }
 
-func (w *work) Next(*coro.Coro) coro.Work { return nil }
+func (w *work) Next(*coro.Coro[state]) coro.Work[state] { return nil }
 
 // start gets a coroutine for body, which does not begin before it is resumed.
-func start(p *coro.Pool, body func(c *coro.Coro)) *coro.Coro {
+func start(p *coro.Pool[state], body func(c *coro.Coro[state])) *coro.Coro[state] {
 	w := &work{body: body}
 	w.c = p.Get(w)
 	return w.c
 }
 
 // suspend is what work does to suspend itself.
-func suspend(c *coro.Coro) {
+func suspend(c *coro.Coro[state]) {
 	if !c.Suspend() {
 		coro.Unwind()
 	}
 }
 
 // suspendForever is a body that only a kill ends.
-func suspendForever(c *coro.Coro) {
+func suspendForever(c *coro.Coro[state]) {
 	for {
 		suspend(c)
 	}
@@ -89,9 +92,9 @@ func goexits(f func()) bool {
 
 func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro) {
+		c := start(&p, func(c *coro.Coro[state]) {
 			got = append(got, "begin")
 			suspend(c)
 			got = append(got, "middle")
@@ -108,9 +111,9 @@ func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
 }
 
 func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
-	var p coro.Pool
+	var p coro.Pool[state]
 	begun := false
-	c := start(&p, func(*coro.Coro) { begun = true })
+	c := start(&p, func(*coro.Coro[state]) { begun = true })
 	assert.False(t, begun)
 	c.Resume()
 	assert.True(t, begun)
@@ -121,11 +124,11 @@ func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
 // and the loop may go on with either.
 func TestCoroutineCanResumeAnother(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
-		var inner *coro.Coro
-		outer := start(&p, func(c *coro.Coro) {
-			inner = start(&p, func(c *coro.Coro) {
+		var inner *coro.Coro[state]
+		outer := start(&p, func(c *coro.Coro[state]) {
+			inner = start(&p, func(c *coro.Coro[state]) {
 				got = append(got, "inner begins")
 				suspend(c)
 				got = append(got, "inner ends")
@@ -146,13 +149,13 @@ func TestCoroutineCanResumeAnother(t *testing.T) {
 
 func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
-		first := start(&p, func(*coro.Coro) {})
+		var p coro.Pool[state]
+		first := start(&p, func(*coro.Coro[state]) {})
 		first.Resume()
 		n := goroutines()
 		for range 100 {
 			ran := 0
-			c := start(&p, func(c *coro.Coro) {
+			c := start(&p, func(c *coro.Coro[state]) {
 				ran++
 				suspend(c)
 				ran++
@@ -169,10 +172,10 @@ func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
 }
 
 func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
-	var p coro.Pool
+	var p coro.Pool[state]
 	big := new([1 << 20]byte)
 	left := weak.Make(big)
-	start(&p, func(*coro.Coro) { big[0] = 1 }).Resume()
+	start(&p, func(*coro.Coro[state]) { big[0] = 1 }).Resume()
 	runtime.GC()
 	assert.Nil(t, left.Value())
 	p.Release()
@@ -183,11 +186,11 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 func TestPoolIsTrimmed(t *testing.T) {
 	const burst, kept, atOnce = 5000, 1024, 128
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		before := goroutines()
-		cs := make([]*coro.Coro, burst)
+		cs := make([]*coro.Coro[state], burst)
 		for i := range cs {
-			cs[i] = start(&p, func(c *coro.Coro) { suspend(c) })
+			cs[i] = start(&p, func(c *coro.Coro[state]) { suspend(c) })
 			cs[i].Resume()
 		}
 		assertGoroutines(t, before+burst)
@@ -208,10 +211,10 @@ func TestPoolIsTrimmed(t *testing.T) {
 
 func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		for range 3 {
 			ran := false
-			start(&p, func(*coro.Coro) { ran = true }).Resume()
+			start(&p, func(*coro.Coro[state]) { ran = true }).Resume()
 			assert.True(t, ran)
 			p.Release()
 		}
@@ -221,9 +224,9 @@ func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
 // Release is for the idle ones: what is suspended can go on.
 func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		ended := false
-		c := start(&p, func(c *coro.Coro) {
+		c := start(&p, func(c *coro.Coro[state]) {
 			suspend(c)
 			ended = true
 		})
@@ -237,9 +240,9 @@ func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 
 func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro) {
+		c := start(&p, func(c *coro.Coro[state]) {
 			defer func() {
 				_ = recover() // Run must not panic
 			}()
@@ -257,9 +260,9 @@ func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 // A deferred function that suspends is unwound in turn, and the others still run.
 func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro) {
+		c := start(&p, func(c *coro.Coro[state]) {
 			defer func() { _ = recover() }()
 			defer func() { got = append(got, "first") }()
 			for range 3 {
@@ -280,9 +283,9 @@ func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 
 func TestKillOfWhatNeverBegan(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		for range 100 {
-			c := start(&p, func(*coro.Coro) { t.Error("it began") })
+			c := start(&p, func(*coro.Coro[state]) { t.Error("it began") })
 			c.Kill()
 			c.Kill()
 		}
@@ -292,11 +295,11 @@ func TestKillOfWhatNeverBegan(t *testing.T) {
 
 func TestKillOfManySuspended(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		unwound := 0
-		cs := make([]*coro.Coro, 10_000)
+		cs := make([]*coro.Coro[state], 10_000)
 		for i := range cs {
-			cs[i] = start(&p, func(c *coro.Coro) {
+			cs[i] = start(&p, func(c *coro.Coro[state]) {
 				defer func() {
 					unwound++
 					_ = recover()
@@ -314,9 +317,9 @@ func TestKillOfManySuspended(t *testing.T) {
 }
 
 func TestKilledCoroutineStaysDead(t *testing.T) {
-	var p coro.Pool
+	var p coro.Pool[state]
 	ended := 0
-	c := start(&p, func(c *coro.Coro) {
+	c := start(&p, func(c *coro.Coro[state]) {
 		defer func() {
 			ended++
 			_ = recover()
@@ -334,11 +337,11 @@ func TestKilledCoroutineStaysDead(t *testing.T) {
 
 func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
-		var c *coro.Coro
+		var c *coro.Coro[state]
 		assert.True(t, goexits(func() {
-			c = start(&p, func(c *coro.Coro) {
+			c = start(&p, func(c *coro.Coro[state]) {
 				defer func() { got = append(got, "deferred") }()
 				suspend(c)
 				runtime.Goexit()
@@ -352,7 +355,7 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 		c.Kill()
 
 		ran := false
-		start(&p, func(*coro.Coro) { ran = true }).Resume()
+		start(&p, func(*coro.Coro[state]) { ran = true }).Resume()
 		assert.True(t, ran, "the pool serves others")
 		p.Release()
 	})
@@ -361,12 +364,12 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 // Goexit in a nested coroutine ends the one that has resumed it as well.
 func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
 		assert.True(t, goexits(func() {
-			start(&p, func(*coro.Coro) {
+			start(&p, func(*coro.Coro[state]) {
 				defer func() { got = append(got, "outer") }()
-				start(&p, func(*coro.Coro) {
+				start(&p, func(*coro.Coro[state]) {
 					defer func() { got = append(got, "inner") }()
 					runtime.Goexit()
 				}).Resume()
@@ -380,9 +383,9 @@ func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
 
 func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro) {
+		c := start(&p, func(c *coro.Coro[state]) {
 			defer func() {
 				got = append(got, "first")
 				_ = recover()
@@ -400,8 +403,8 @@ func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 // Run must not panic, but if it does that does not pass unseen.
 func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
-		c := start(&p, func(c *coro.Coro) {
+		var p coro.Pool[state]
+		c := start(&p, func(c *coro.Coro[state]) {
 			suspend(c)
 			panic("boom")
 		})
@@ -411,7 +414,7 @@ func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 		c.Kill()
 
 		ran := false
-		start(&p, func(*coro.Coro) { ran = true }).Resume()
+		start(&p, func(*coro.Coro[state]) { ran = true }).Resume()
 		assert.True(t, ran, "the pool serves others")
 		p.Release()
 	})
@@ -424,10 +427,10 @@ func TestLockedThread(t *testing.T) {
 		wg.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			var p coro.Pool
+			var p coro.Pool[state]
 			n := 0
-			outer := start(&p, func(c *coro.Coro) {
-				inner := start(&p, func(c *coro.Coro) {
+			outer := start(&p, func(c *coro.Coro[state]) {
+				inner := start(&p, func(c *coro.Coro[state]) {
 					n++
 					suspend(c)
 					n++
@@ -438,7 +441,7 @@ func TestLockedThread(t *testing.T) {
 			})
 			outer.Resume()
 			outer.Resume()
-			suspended := start(&p, func(c *coro.Coro) {
+			suspended := start(&p, func(c *coro.Coro[state]) {
 				defer func() { _ = recover() }()
 				suspend(c)
 			})
@@ -455,9 +458,9 @@ func TestLockedThread(t *testing.T) {
 // run leaves suspended the next goes on with.
 func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool
+		var p coro.Pool[state]
 		n := 0
-		c := start(&p, func(c *coro.Coro) {
+		c := start(&p, func(c *coro.Coro[state]) {
 			for {
 				n++
 				suspend(c)
@@ -478,15 +481,15 @@ func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
 }
 
 func TestSwitchesAndReuseAllocateNothing(t *testing.T) {
-	var p coro.Pool
-	c := start(&p, func(c *coro.Coro) {
+	var p coro.Pool[state]
+	c := start(&p, func(c *coro.Coro[state]) {
 		defer func() { _ = recover() }()
 		suspendForever(c)
 	})
 	assert.Zero(t, testing.AllocsPerRun(100, c.Resume), "Resume and Suspend")
 	c.Kill()
 
-	w := &work{body: func(*coro.Coro) {}}
+	w := &work{body: func(*coro.Coro[state]) {}}
 	run := func() {
 		w.c = p.Get(w)
 		w.c.Resume()
@@ -500,8 +503,8 @@ func TestSwitchesAndReuseAllocateNothing(t *testing.T) {
 func BenchmarkResumeSuspend(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
-		var p coro.Pool
-		c := start(&p, func(c *coro.Coro) {
+		var p coro.Pool[state]
+		c := start(&p, func(c *coro.Coro[state]) {
 			defer func() { _ = recover() }()
 			suspendForever(c)
 		})
@@ -541,9 +544,9 @@ func BenchmarkResumeSuspend(b *testing.B) {
 func BenchmarkRun(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
-		var p coro.Pool
+		var p coro.Pool[state]
 		defer p.Release()
-		w := &work{body: func(*coro.Coro) {}}
+		w := &work{body: func(*coro.Coro[state]) {}}
 		for range b.N {
 			p.Get(w).Resume()
 		}
@@ -570,9 +573,9 @@ func BenchmarkRun(b *testing.B) {
 func BenchmarkKill(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
-		var p coro.Pool
+		var p coro.Pool[state]
 		for range b.N {
-			c := start(&p, func(c *coro.Coro) {
+			c := start(&p, func(c *coro.Coro[state]) {
 				defer func() { _ = recover() }()
 				suspend(c)
 			})
