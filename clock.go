@@ -115,7 +115,7 @@ func (l *Loop) collect() {
 
 // idle waits until something is ready or due. The ready queue is empty.
 func (l *Loop) idle() error {
-	l.pool.Trim()
+	l.pool.Trim(time.Now)
 	if l.virtual {
 		return l.idleVirtual()
 	}

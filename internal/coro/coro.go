@@ -15,6 +15,7 @@ package coro
 import (
 	"iter"
 	"runtime"
+	"time"
 )
 
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
@@ -97,16 +98,22 @@ func (c *Coro[S]) Kill() {
 	c.stop()
 }
 
-// What a burst of tasks leaves behind is trimmed to keepIdle coroutines, trimAtOnce of
-// them at a time, so that it takes a while and the next burst may find them. An idle
-// coroutine holds about 3 KB.
+// A burst of tasks leaves idle coroutines behind, of about 3 KB each. Those that the next
+// bursts have no use for are ended, once a period and not too many at a time, until
+// keepIdle are left.
 const (
+	trimPeriod = time.Second
+	trimAtOnce = 1024
 	keepIdle   = 1024
-	trimAtOnce = 128
 )
 
 // A Pool holds idle coroutines. The zero Pool is empty and ready.
-type Pool[S any] struct{ idle []*Coro[S] }
+type Pool[S any] struct {
+	idle []*Coro[S]
+
+	unused  int // the fewest that were idle since the last trim
+	trimmed time.Time
+}
 
 // Get gives a coroutine that will run w when it is first resumed.
 func (p *Pool[S]) Get(w Work[S]) *Coro[S] {
@@ -126,15 +133,24 @@ func (p *Pool[S]) pop() *Coro[S] {
 	c := p.idle[n]
 	p.idle[n] = nil
 	p.idle = p.idle[:n]
+	p.unused = min(p.unused, n)
 	return c
 }
 
-// Trim ends some of the idle coroutines if there are very many. It is for moments when
-// there is nothing better to do.
-func (p *Pool[S]) Trim() {
-	if len(p.idle) > keepIdle {
-		p.shrink(max(keepIdle, len(p.idle)-trimAtOnce))
+// Trim ends some of the coroutines that were idle throughout the last period, if there are
+// very many. It is for moments when there is nothing better to do.
+func (p *Pool[S]) Trim(now func() time.Time) {
+	if len(p.idle) <= keepIdle {
+		return
 	}
+	t := now()
+	if t.Sub(p.trimmed) < trimPeriod {
+		return
+	}
+	if !p.trimmed.IsZero() {
+		p.shrink(len(p.idle) - min(p.unused, len(p.idle)-keepIdle, trimAtOnce))
+	}
+	p.trimmed, p.unused = t, len(p.idle)
 }
 
 // Release ends all idle coroutines.

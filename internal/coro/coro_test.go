@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 	"weak"
 
 	"github.com/stretchr/testify/assert"
@@ -181,27 +182,42 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 	p.Release()
 }
 
-// What a burst of work leaves behind is there for the next, is trimmed little by little
-// to a bounded number of goroutines, and Release leaves none.
+// What a burst of work leaves behind is there for the next, is trimmed little by little to a
+// bounded number of goroutines once it is not used any more, and Release leaves none.
 func TestPoolIsTrimmed(t *testing.T) {
-	const burst, kept, atOnce = 5000, 1024, 128
+	const burst, kept, atOnce = 5000, 1024, 1024
+	now := time.Now()
+	clock := func() time.Time { return now }
 	checkGoroutines(t, func() {
 		var p coro.Pool[state]
 		before := goroutines()
-		cs := make([]*coro.Coro[state], burst)
-		for i := range cs {
-			cs[i] = start(&p, func(c *coro.Coro[state]) { suspend(c) })
-			cs[i].Resume()
+		work := func(n int) {
+			cs := make([]*coro.Coro[state], n)
+			for i := range cs {
+				cs[i] = start(&p, func(c *coro.Coro[state]) { suspend(c) })
+				cs[i].Resume()
+			}
+			for _, c := range cs {
+				c.Resume()
+			}
 		}
+		work(burst)
+		p.Trim(clock) // the period begins
+		p.Trim(clock)
 		assertGoroutines(t, before+burst)
-		for _, c := range cs {
-			c.Resume()
-		}
-		assertGoroutines(t, before+burst)
-		p.Trim()
-		assertGoroutines(t, before+burst-atOnce)
-		for range burst {
-			p.Trim()
+
+		work(burst - 10)
+		now = now.Add(time.Second)
+		p.Trim(clock)
+		assertGoroutines(t, before+burst-10)
+
+		now = now.Add(time.Second)
+		p.Trim(clock)
+		p.Trim(clock)
+		assertGoroutines(t, before+burst-10-atOnce)
+		for range 10 {
+			now = now.Add(time.Second)
+			p.Trim(clock)
 		}
 		assertGoroutines(t, before+kept)
 		p.Release()
