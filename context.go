@@ -87,8 +87,15 @@ func CurrentTask(ctx context.Context) AnyTask {
 }
 
 // running returns the task that makes the call. Every suspension point asks this
-// first.
+// first. (What is seldom is another function, so that this one can be inlined.)
 func running(ctx context.Context) *task {
+	if c, ok := ctx.(*taskContext); ok && c.loop.current == (*task)(c) && !c.loop.debug {
+		return (*task)(c)
+	}
+	return findRunning(ctx)
+}
+
+func findRunning(ctx context.Context) *task {
 	l := loopOf(ctx)
 	if l == nil {
 		panic("asyncio: await with a context that does not come from a task")

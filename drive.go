@@ -17,16 +17,16 @@ import "github.com/go-asyncio/asyncio/internal/coro"
 
 // maxDrivers is how long the chain may be. The stacks of those who drive grow, and those who
 // wait for long are in the way of others.
-const maxDrivers = 8
+const maxDrivers = 4
 
 // drive makes steps of other tasks until that of t is due. It reports false, and t has to be
 // suspended, when something is due that is the loop's own, or a driver before t.
 func (t *task) drive() (due bool) {
 	l := t.loop
-	switch {
-	case t.abandoned:
+	if t.abandoned {
 		t.unwind()
-	case l.ready.Len() == 0 || l.eager > 0 || l.debug:
+	}
+	if l.ready.Len() == 0 || l.undriven > 0 {
 		return false
 	}
 	for l.left > 0 || l.nextTurn() {
@@ -59,7 +59,7 @@ func (t *task) drive() (due bool) {
 // has just left. It is for package coro.
 func (t *task) Next(c *coroutine) coro.Work[suspension] {
 	l := t.loop
-	if l.left == 0 || l.eager > 0 || l.debug {
+	if l.left == 0 || l.undriven > 0 {
 		return nil
 	}
 	next, ok := l.ready.Front().(*task)
@@ -73,10 +73,10 @@ func (t *task) Next(c *coroutine) coro.Work[suspension] {
 	return next
 }
 
-// goexit prepares the driver who has resumed the running task for a runtime.Goexit that is
-// passed on to it, and ends the run.
+// goexit is called when the running task ends by runtime.Goexit, which ends the run. It is
+// passed on to who has resumed the task: if that is a driver, it unwinds, too.
 func (l *Loop) goexit() {
-	if len(l.drivers) == 0 || l.eager > 0 { // it is passed on to who has started the task
+	if len(l.drivers) == 0 || l.undriven > 0 { // or it is who has started the task eagerly
 		return
 	}
 	t := l.popDriver()

@@ -24,16 +24,16 @@ import (
 // It is asyncio's event loop.
 type Loop struct {
 	config
-	ready   deque.Deque[runnable]
-	timers  timerq.Queue[runnable]
-	left    int     // of what this turn has to run
-	current *task   // nil outside of any task
-	drivers []*task // see drive.go
-	eager   int     // tasks on the stack that were started eagerly
-	tasks   taskList
-	lastID  uint64
-	turns   uint64
-	pool    coro.Pool[suspension]
+	ready    deque.Deque[runnable]
+	timers   timerq.Queue[runnable]
+	left     int     // of what this turn has to run
+	current  *task   // nil outside of any task
+	drivers  []*task // see drive.go
+	undriven int     // reasons for which no task may drive: eager starts on the stack, debug mode
+	tasks    taskList
+	lastID   uint64
+	turns    uint64
+	pool     coro.Pool[suspension]
 
 	running    atomic.Bool
 	stopping   atomic.Bool
@@ -191,9 +191,10 @@ func (l *Loop) enter(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrLoopRunning
 	}
-	l.deadlocked, l.left = false, 0
+	l.deadlocked, l.left, l.undriven = false, 0, 0
 	if l.debug {
 		l.goroutine.Store(goroutineID())
+		l.undriven = 1
 	}
 	l.posted.open()
 	return nil

@@ -174,10 +174,10 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.push(t)
 		return
 	}
-	l.eager++
+	l.undriven++
 	defer func(outer *task) { // deferred for runtime.Goexit
 		l.current = outer
-		l.eager--
+		l.undriven--
 	}(l.current)
 	t.run()
 	if t.state == pending {
