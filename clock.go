@@ -54,11 +54,18 @@ func (m *mailbox) open() {
 
 // wakeUp ends the loop's wait.
 func (m *mailbox) wakeUp() {
+	if m.sleep.Load() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.wakeLocked()
+	}
+}
+
+// wakeLocked is wakeUp with the mutex held.
+func (m *mailbox) wakeLocked() {
 	if !m.sleep.Load() {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.poller != nil {
 		if m.sleep.CompareAndSwap(true, false) { // once is enough
 			m.poller.Wake()
@@ -79,10 +86,13 @@ func (m *mailbox) nudge() {
 
 // post schedules r from any goroutine.
 func (l *Loop) post(r runnable) error {
-	if !l.postQuietly(r) {
+	m := &l.posted
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !l.postLocked(r) {
 		return ErrLoopClosed
 	}
-	l.posted.wakeUp()
+	m.wakeLocked()
 	return nil
 }
 
@@ -92,9 +102,14 @@ func (l *Loop) postQuietly(r runnable) bool {
 	m := &l.posted
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return l.postLocked(r)
+}
+
+func (l *Loop) postLocked(r runnable) bool {
 	if l.closed {
 		return false
 	}
+	m := &l.posted
 	m.items = append(m.items, r)
 	m.any.Store(true)
 	return true

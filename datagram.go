@@ -142,7 +142,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			}
 			e.readable = false
 		}
-		if err := t.wait(ctx, &e.readers, "a datagram"); err != nil {
+		if err := e.readers.wait(ctx, "a datagram"); err != nil {
 			if e.readable { // another one may have it
 				e.readers.wakeNext()
 			}
@@ -193,7 +193,7 @@ func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 		if e.fd < 0 {
 			return net.ErrClosed
 		}
-		if err := running(ctx).wait(ctx, &e.drainers, "room for datagrams"); err != nil {
+		if err := e.drainers.wait(ctx, "room for datagrams"); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 // WaitClosed suspends until the endpoint, which should be closing, is closed.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
 	for e.fd >= 0 {
-		if err := running(ctx).wait(ctx, &e.closers, "the end of a datagram endpoint"); err != nil {
+		if err := e.closers.wait(ctx, "the end of a datagram endpoint"); err != nil {
 			return err
 		}
 	}

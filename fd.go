@@ -193,7 +193,7 @@ func (l *Loop) removeCallback(fd int, way poll.Ready) bool {
 
 // awaitFD suspends the running task until fd, which is the caller's, is ready.
 func (l *Loop) awaitFD(ctx context.Context, fd int, way poll.Ready) error {
-	t := running(ctx)
+	running(ctx) // panics outside of any task, before anything is changed
 	w, err := l.watchFD(fd)
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func (l *Loop) awaitFD(ctx context.Context, fd int, way poll.Ready) error {
 		w.dropUnused()
 		return err
 	}
-	return t.wait(ctx, &side.waiters, "descriptor")
+	return side.waiters.wait(ctx, "descriptor")
 }
 
 // watchFD returns what watches fd for callers who own it themselves.

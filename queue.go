@@ -56,7 +56,13 @@ func (q *Queue[T]) Full() bool { return q.QSize() >= q.maxsize && q.maxsize > 0 
 // Shutdown, and otherwise the error of a cancellation; in both cases v was not put in.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	for q.Full() {
-		if err := q.wait(ctx, &q.putters, "room in a Queue", q.Full); err != nil {
+		if q.shutDown {
+			return ErrQueueShutDown
+		}
+		if err := q.putters.wait(ctx, "room in a Queue"); err != nil {
+			if wasWoken(ctx) && !q.Full() {
+				q.putters.wakeNext()
+			}
 			return err
 		}
 	}
@@ -83,7 +89,13 @@ func (q *Queue[T]) PutNowait(v T) error {
 // a cancellation, with which no value is lost.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	for q.Empty() {
-		if err := q.wait(ctx, &q.getters, "a value in a Queue", q.Empty); err != nil {
+		if q.shutDown {
+			return v, ErrQueueShutDown
+		}
+		if err := q.getters.wait(ctx, "a value in a Queue"); err != nil {
+			if wasWoken(ctx) && !q.Empty() {
+				q.getters.wakeNext()
+			}
 			return v, err
 		}
 	}
@@ -102,20 +114,6 @@ func (q *Queue[T]) GetNowait() (v T, err error) {
 	default:
 		return v, ErrQueueEmpty
 	}
-}
-
-// wait waits for the others, since blocked holds. One that was woken and cancelled
-// wakes the next.
-func (q *Queue[T]) wait(ctx context.Context, waiters *waitq, what string, blocked func() bool) error {
-	if q.shutDown {
-		return ErrQueueShutDown
-	}
-	t := running(ctx)
-	err := t.wait(ctx, waiters, what)
-	if err != nil && t.coro.State.state == waitWoken && !blocked() {
-		waiters.wakeNext()
-	}
-	return err
 }
 
 // TaskDone tells that the work on a value that was got is done. It panics if it is

@@ -230,7 +230,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err := s.StartServing(); err != nil {
 		return err
 	}
-	err := running(ctx).wait(ctx, &s.closing, "a server")
+	err := s.closing.wait(ctx, "a server")
 	if err != nil {
 		s.Close()
 		s.CloseClients()
@@ -275,7 +275,7 @@ func (s *Server) AbortClients() {
 // have ended. It is asyncio's wait_closed.
 func (s *Server) WaitClosed(ctx context.Context) error {
 	for !s.closed || s.conns.Len() > 0 {
-		if err := running(ctx).wait(ctx, &s.allEnded, "the end of a server"); err != nil {
+		if err := s.allEnded.wait(ctx, "the end of a server"); err != nil {
 			return err
 		}
 	}

@@ -81,7 +81,7 @@ func (w *StreamWriter) Drain(ctx context.Context) error {
 		if w.expired {
 			return os.ErrDeadlineExceeded
 		}
-		if err := running(ctx).wait(ctx, &w.drainers, "a peer that reads"); err != nil {
+		if err := w.drainers.wait(ctx, "a peer that reads"); err != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ func (w *StreamWriter) IsClosing() bool { return w.closing || w.err != nil }
 // error that broke the connection, if one did. It is asyncio's wait_closed.
 func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 	for !w.gone {
-		if err := running(ctx).wait(ctx, &w.closers, "the end of a stream"); err != nil {
+		if err := w.closers.wait(ctx, "the end of a stream"); err != nil {
 			return err
 		}
 	}

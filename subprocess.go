@@ -225,7 +225,7 @@ func (p *Process) ReturnCode() (code int, ended bool) {
 // process that fills a pipe nobody reads does not end: see Communicate. It is asyncio's wait.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	for !p.ended {
-		if err := running(ctx).wait(ctx, &p.waiters, "a process"); err != nil {
+		if err := p.waiters.wait(ctx, "a process"); err != nil {
 			return 0, err
 		}
 	}

@@ -45,7 +45,7 @@ func (c *Condition) Wait(ctx context.Context) error {
 	c.mustHold("Wait")
 	t := running(ctx)
 	c.Release()
-	err := t.wait(ctx, &c.waiters, "Condition")
+	err := c.waiters.wait(ctx, "Condition")
 	for {
 		again := c.reacquire(t)
 		if again == nil {

@@ -29,5 +29,5 @@ func (e *Event) Wait(ctx context.Context) error {
 	if e.set {
 		return nil
 	}
-	return running(ctx).wait(ctx, &e.waiters, "Event")
+	return e.waiters.wait(ctx, "Event")
 }

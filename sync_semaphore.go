@@ -32,9 +32,8 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 		s.value--
 		return nil
 	}
-	t := running(ctx)
-	err := t.wait(ctx, &s.waiters, "Semaphore")
-	if err != nil && t.coro.State.state == waitWoken {
+	err := s.waiters.wait(ctx, "Semaphore")
+	if err != nil && wasWoken(ctx) {
 		s.value++ // the place that it was woken for
 	}
 	for s.value > 0 && s.wakeNext() { // others may have had to wait behind this one

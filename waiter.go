@@ -117,9 +117,23 @@ func (t *task) wake() bool {
 	return true
 }
 
-// wait waits privately in q, which may be nil, until t is woken. The error is
-// that of a cancellation. what names the thing that is waited for.
+// wait has the running task wait privately in q until it is woken. The error is that of a
+// cancellation. what names the thing that is waited for. (To find the task is left to
+// task.wait, so that this can be inlined: see task.direct.)
+func (q *waitq) wait(ctx context.Context, what string) error {
+	return (*task)(nil).wait(ctx, q, what)
+}
+
+// wasWoken reports, when a wait has ended with an error, whether the running task had been
+// woken before it was cancelled, so that somebody else has to have what it was woken for.
+func wasWoken(ctx context.Context) bool { return running(ctx).coro.State.state == waitWoken }
+
+// wait is waitq.wait for the task that runs, which may be given as nil, and for no queue if
+// q is nil.
 func (t *task) wait(ctx context.Context, q *waitq, what string) error {
+	if t == nil {
+		t = running(ctx)
+	}
 	s := &t.coro.State
 	s.waiter.run = t
 	s.state = waitPending
