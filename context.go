@@ -161,7 +161,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 	if ctx.Err() == nil {
 		stop = context.AfterFunc(ctx, t.loop.lookAtWatches)
 	} else {
-		w.run()
+		w.run(t.loop)
 		w.hit = true // a task that only gives way has nothing to cancel
 	}
 	defer func() { // deferred, since the task may be unwound
@@ -185,7 +185,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 }
 
 // run cancels the suspension if it still lasts and its context is done.
-func (w *watch) run() {
+func (w *watch) run(*Loop) {
 	if w.q != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
 		w.hit = w.task.cancelWait(contextCause(w.ctx))
 	}
@@ -208,7 +208,7 @@ func (l *Loop) lookAtWatches() {
 func (l *Loop) fireWatches() {
 	for w := l.watches.head; w != nil; {
 		next := w.next
-		w.run.run()
+		w.run.run(l)
 		w = next
 	}
 }

@@ -49,7 +49,7 @@ const defaultSlow = 100 * time.Millisecond
 // runTimed runs r in debug mode and logs it if it is slow.
 func (l *Loop) runTimed(r runnable) {
 	start := time.Now()
-	r.run()
+	r.run(l)
 	limit := l.slow
 	if limit == 0 {
 		limit = defaultSlow

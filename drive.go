@@ -45,7 +45,7 @@ func (t *task) drive() (due bool) {
 			next.coro.Resume()
 		} else {
 			l.current = nil
-			next.run()
+			next.run(l)
 		}
 	}
 	if t.drives {

@@ -313,8 +313,8 @@ func (w *fdWatch) abandon() {}
 // An fdCall is a callback that is called each time its descriptor is ready.
 type fdCall Handle
 
-func (c *fdCall) run() {
+func (c *fdCall) run(l *Loop) {
 	if fn := c.fn; fn != nil {
-		c.loop.call(fn)
+		l.call(fn)
 	}
 }

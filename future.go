@@ -231,14 +231,13 @@ func (f *future) whenDone(w *waiter) {
 // doneCallback is a callback that a user added.
 type doneCallback struct {
 	waiter
-	loop *Loop
-	fn   func()
+	fn func()
 }
 
-func (c *doneCallback) run() { c.loop.call(c.fn) }
+func (c *doneCallback) run(l *Loop) { l.call(c.fn) }
 
 func (f *future) addCallback(fn func()) (remove func() bool) {
-	c := &doneCallback{loop: f.loop, fn: fn}
+	c := &doneCallback{fn: fn}
 	c.waiter.run = c
 	f.whenDone(&c.waiter)
 	return func() bool {

@@ -121,7 +121,7 @@ func (g *gathering) begin() {
 	}
 }
 
-func (n *gatherNode) run() { n.gathering.childDone(n.child) }
+func (n *gatherNode) run(*Loop) { n.gathering.childDone(n.child) }
 
 func (g *gathering) childDone(f *future) {
 	g.todo--

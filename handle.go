@@ -24,12 +24,17 @@ func (h *Handle) Cancel() {
 // Cancelled reports whether Cancel was called.
 func (h *Handle) Cancelled() bool { return h.cancelled }
 
-func (h *Handle) run() {
+func (h *Handle) run(l *Loop) {
 	if fn := h.fn; fn != nil {
 		h.fn = nil
-		h.loop.call(fn)
+		l.call(fn)
 	}
 }
+
+// callback is a callback that nobody has a handle of.
+type callback func()
+
+func (fn callback) run(l *Loop) { l.call(fn) }
 
 // A TimerHandle is a callback that CallLater or CallAt has scheduled.
 type TimerHandle struct {
@@ -48,9 +53,9 @@ func (h *TimerHandle) Cancel() {
 	h.loop.timers.Stop(&h.timer)
 }
 
-func (h *TimerHandle) run() {
+func (h *TimerHandle) run(l *Loop) {
 	if h.timer.Take() {
-		h.Handle.run()
+		h.Handle.run(l)
 	}
 }
 

@@ -123,7 +123,7 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 	if fn == nil {
 		panic("asyncio: nil callback")
 	}
-	return l.post(&Handle{loop: l, fn: fn})
+	return l.post(callback(fn))
 }
 
 // RunForever runs the loop on the calling goroutine until Stop is called, or until ctx
@@ -241,7 +241,7 @@ func (l *Loop) turn() error {
 			t.coro.Resume()
 			l.current = nil
 		default:
-			r.run()
+			r.run(l)
 		}
 	}
 	return nil
@@ -362,7 +362,7 @@ type runWatch struct {
 	fn     func()
 }
 
-func (w *runWatch) run() {
+func (w *runWatch) run(*Loop) {
 	if w.q != nil && w.ctx.Err() != nil {
 		w.unlink()
 		w.fn()

@@ -56,13 +56,12 @@ func (l *Loop) call(fn func()) {
 // the loop closes.
 type unseen struct {
 	waiter // in the loop's list, until somebody looks
-	loop   *Loop
 	err    error
 	task   string // its name, if it is a task's
 }
 
 func (l *Loop) track(f *future, err error) *unseen {
-	u := &unseen{loop: l, err: err}
+	u := &unseen{err: err}
 	u.waiter.run = u
 	if t, ok := f.custom.(AnyTask); ok {
 		u.task = t.Name()
@@ -73,7 +72,7 @@ func (l *Loop) track(f *future, err error) *unseen {
 	return u
 }
 
-func (u *unseen) run() {
+func (u *unseen) run(l *Loop) {
 	if u.q == nil {
 		return
 	}
@@ -82,11 +81,11 @@ func (u *unseen) run() {
 	if u.task != "" {
 		what = "task"
 	}
-	u.loop.report(ExceptionContext{Message: what + " exception was never retrieved", Err: u.err, Task: u.task})
+	l.report(ExceptionContext{Message: what + " exception was never retrieved", Err: u.err, Task: u.task})
 }
 
 func (l *Loop) reportUnseen() {
 	for w := l.unseen.head; w != nil; w = l.unseen.head {
-		w.run.run()
+		w.run.run(l)
 	}
 }

@@ -114,7 +114,7 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 		defer l.onDone(ctx, cancel)()
 	}
 	over := false
-	stop := &doneCallback{loop: l, fn: func() {
+	stop := &doneCallback{fn: func() {
 		if !over { // or it would end the next run
 			l.stopping.Store(true)
 		}

@@ -408,7 +408,7 @@ func (ln *listener) schedule() {
 const acceptRetryDelay = time.Second
 
 // run accepts what is waiting: as many as the backlog holds, so that others get their turn.
-func (ln *listener) run() {
+func (ln *listener) run(*Loop) {
 	ln.ready = false
 	s := ln.server
 	for range max(s.options.backlog, 1) {

@@ -23,7 +23,7 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	case cancelled:
 		out.future.endCancelled(f.take(), nil)
 	default:
-		s.run()
+		s.run(out.future.loop)
 	}
 	return out
 }
@@ -36,7 +36,7 @@ type shielding struct {
 }
 
 // run ends the outer future as the inner has ended.
-func (s *shielding) run() {
+func (s *shielding) run(*Loop) {
 	switch err := s.inner.failed(); {
 	case s.outer.state != pending:
 	case s.inner.state == cancelled:
@@ -60,7 +60,7 @@ func (s *shielding) cancel(cause error) bool {
 // cancelled. If the inner is done by then, its error counts as seen.
 type unshielding shielding
 
-func (s *unshielding) run() {
+func (s *unshielding) run(*Loop) {
 	if s.inner.state == pending {
 		s.waiter.unlink()
 	}

@@ -134,10 +134,10 @@ func (h *signalHandler) post() {
 	}
 }
 
-func (h *signalHandler) run() {
+func (h *signalHandler) run(l *Loop) {
 	h.pending.Store(false)
 	if h.fn != nil {
-		h.loop.call(h.fn)
+		l.call(h.fn)
 	}
 }
 

@@ -38,7 +38,7 @@ func (t *task) sleepFor(ctx context.Context, d time.Duration) error {
 // makes the task ready, and that runs in the turn after.
 type sleeper suspension
 
-func (s *sleeper) run() {
+func (s *sleeper) run(*Loop) {
 	if s.sleep.Take() {
 		s.waiter.run.(*task).wake()
 	}

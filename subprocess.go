@@ -322,7 +322,7 @@ func (p *Process) Terminate() error { return p.SendSignal(syscall.SIGTERM) }
 func (p *Process) Kill() error { return p.cmd.Process.Kill() }
 
 // run is called on the loop when the process has ended.
-func (p *Process) run() {
+func (p *Process) run(*Loop) {
 	p.ended = true
 	delete(p.loop.processes, p)
 	if p.Stdin != nil {

@@ -179,7 +179,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.current = outer
 		l.undriven--
 	}(l.current)
-	t.run()
+	t.run(l)
 	if t.state == pending {
 		// asyncio registers it only now, after what its first step created.
 		l.tasks.remove(t)
@@ -201,8 +201,7 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 }
 
 // run makes a step of the task: it is what the ready queue holds.
-func (t *task) run() {
-	l := t.loop
+func (t *task) run(l *Loop) {
 	if t.coro == nil {
 		if t.mustCancel { // cancelled before its first step
 			t.mustCancel = false

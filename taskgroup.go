@@ -83,7 +83,7 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 	m.Task.task.begin(tg.parent.loop, tg.ctx, &m.Task, opts)
 	tg.members.push(&m.member)
 	if m.Done() { // it started eagerly
-		m.groupTask.run()
+		m.groupTask.run(tg.parent.loop)
 	} else {
 		m.core().callbacks.push(&m.done)
 	}
@@ -119,7 +119,7 @@ func (tg *TaskGroup) abort() {
 }
 
 // run is the callback of a member that is done.
-func (m *groupTask) run() {
+func (m *groupTask) run(*Loop) {
 	tg := m.group
 	m.member.unlink()
 	if tg.waiting && tg.members.head == nil {

@@ -97,7 +97,7 @@ func (s *TimeoutScope) stop() {
 	}
 }
 
-func (s *TimeoutScope) run() {
+func (s *TimeoutScope) run(*Loop) {
 	if s.revoked > 0 {
 		s.revoked--
 	} else if s.soon {
@@ -109,7 +109,7 @@ func (s *TimeoutScope) run() {
 // scopeTimer is a scope as the value of its timer.
 type scopeTimer TimeoutScope
 
-func (s *scopeTimer) run() {
+func (s *scopeTimer) run(*Loop) {
 	if s.timer.Take() {
 		(*TimeoutScope)(s).expire()
 	}

@@ -118,7 +118,7 @@ func (c *completion) watch(f *future) {
 	f.whenDone(&n.waiter)
 }
 
-func (n *completionNode) run() {
+func (n *completionNode) run(*Loop) {
 	c := n.completion
 	c.left--
 	if c.left <= 0 || c.until == FirstCompleted || c.until == FirstException && n.future.failed() != nil {
@@ -221,7 +221,7 @@ func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []source[T]) (n in
 	return a.todo, nil
 }
 
-func (n *arrivalNode[T]) run() {
+func (n *arrivalNode[T]) run(*Loop) {
 	a := n.arrivals
 	if a.todo == 0 {
 		return // the time was over first

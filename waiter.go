@@ -20,7 +20,7 @@ import (
 //     cancelled. It is what asyncio uses a future of its own for.
 
 // runnable is what the ready queue holds.
-type runnable interface{ run() }
+type runnable interface{ run(l *Loop) }
 
 // A waiter is a node of a waitq: a task that waits, or a callback of a future.
 type waiter struct {
