@@ -20,38 +20,35 @@ func BenchmarkCallSoon(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
 			loop := asyncio.RunningLoop(ctx)
 			done := asyncio.NewFuture[asyncio.None](loop)
-			benchChain(b, func(fn func()) { loop.CallSoon(fn) }, func() {
-				if err := done.SetResult(asyncio.None{}); err != nil {
-					b.Error(err)
-				}
-			})
-			_, err := done.Await(ctx)
+			var err error
+			end := func() { _ = done.SetResult(asyncio.None{}) }
+			benchChain(b, func(fn func()) { loop.CallSoon(fn) }, end, func() { _, err = done.Await(ctx) })
 			return err
 		})
 	})
 	b.Run("channel", func(b *testing.B) {
 		b.ReportAllocs()
 		jobs := make(chan func(), 1)
-		benchChain(b, func(fn func()) { jobs <- fn }, func() { close(jobs) })
-		for fn := range jobs {
-			fn()
-		}
+		benchChain(b, func(fn func()) { jobs <- fn }, func() { close(jobs) }, func() {
+			for fn := range jobs {
+				fn()
+			}
+		})
 	})
 	b.Run("goroutine", func(b *testing.B) {
 		b.ReportAllocs()
 		done := make(chan struct{})
-		benchChain(b, func(fn func()) { go fn() }, func() { close(done) })
-		<-done
+		benchChain(b, func(fn func()) { go fn() }, func() { close(done) }, func() { <-done })
 	})
 }
 
 // benchChain schedules the first of b.N callbacks, each of which schedules the
-// next, and the last of which stops the timer and calls end.
-func benchChain(b *testing.B, schedule func(fn func()), end func()) {
-	left := b.N
+// next, and the last of which stops the timer and calls end, for which wait waits.
+func benchChain(b *testing.B, schedule func(fn func()), end, wait func()) {
+	ran, n := 0, b.N
 	var step func()
 	step = func() {
-		if left--; left > 0 {
+		if ran++; ran < n {
 			schedule(step)
 			return
 		}
@@ -60,6 +57,8 @@ func benchChain(b *testing.B, schedule func(fn func()), end func()) {
 	}
 	b.ResetTimer()
 	schedule(step)
+	wait()
+	benchExpect(b, "callbacks run", ran, n)
 }
 
 // One operation: 1,000 callbacks are scheduled, and then run, in one turn.
@@ -123,15 +122,20 @@ func BenchmarkCallLaterCancel(b *testing.B) {
 					}
 				}
 			}
+			benchExpect(b, "timers cancelled", i, b.N)
 			return nil
 		})
 	})
 	b.Run("time.AfterFunc", func(b *testing.B) {
 		b.ReportAllocs()
 		fn := func() { b.Error("a stopped timer fired") }
+		stopped := 0
 		for b.Loop() {
-			time.AfterFunc(time.Hour, fn).Stop()
+			if time.AfterFunc(time.Hour, fn).Stop() {
+				stopped++
+			}
 		}
+		benchExpect(b, "timers stopped", stopped, b.N)
 	})
 }
 
@@ -139,9 +143,10 @@ func BenchmarkCallLaterCancel(b *testing.B) {
 // and wakes up to run it, and is told by the callback that it ran.
 func BenchmarkCallSoonThreadsafe(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
+		ran := 0
 		benchOutside(b, func(loop *asyncio.Loop) error {
 			ack := make(chan struct{}, 1)
-			fn := func() { ack <- struct{}{} }
+			fn := func() { ran++; ack <- struct{}{} }
 			for b.Loop() {
 				if err := loop.CallSoonThreadsafe(fn); err != nil {
 					return err
@@ -150,6 +155,7 @@ func BenchmarkCallSoonThreadsafe(b *testing.B) {
 			}
 			return nil
 		})
+		benchExpect(b, "callbacks run", ran, b.N)
 	})
 	b.Run("channel", func(b *testing.B) {
 		b.ReportAllocs()
@@ -159,12 +165,14 @@ func BenchmarkCallSoonThreadsafe(b *testing.B) {
 				fn()
 			}
 		}()
-		fn := func() { ack <- struct{}{} }
+		ran := 0
+		fn := func() { ran++; ack <- struct{}{} }
 		for b.Loop() {
 			jobs <- fn
 			<-ack
 		}
 		close(jobs)
+		benchExpect(b, "callbacks run", ran, b.N)
 	})
 }
 

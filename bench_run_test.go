@@ -7,6 +7,7 @@ package asyncio_test
 
 import (
 	"context"
+	"os"
 	"sync"
 	"testing"
 
@@ -94,9 +95,11 @@ func benchReportEach(b *testing.B, k int, part string) {
 }
 
 // benchExpect fails a benchmark that did not do the work it was timed for.
+// BENCH_MISCOUNT in the environment makes every count wrong: by it the tests of
+// bench/compare see that each benchmark counts.
 func benchExpect(b *testing.B, what string, got, want int) {
 	b.Helper()
-	if got != want {
+	if got != want || os.Getenv("BENCH_MISCOUNT") != "" {
 		b.Fatalf("%s: got %d, want %d", what, got, want)
 	}
 }

@@ -156,6 +156,7 @@ func BenchmarkWaiting100k(b *testing.B) {
 		grown := 0
 		for i := 0; b.Loop(); i++ {
 			event := make(chan struct{})
+			var woken atomic.Int64
 			var waiting, ended sync.WaitGroup
 			before := benchMemory()
 			waiting.Add(n)
@@ -163,6 +164,7 @@ func BenchmarkWaiting100k(b *testing.B) {
 				ended.Go(func() {
 					waiting.Done()
 					<-event
+					woken.Add(1)
 				})
 			}
 			waiting.Wait()
@@ -172,6 +174,7 @@ func BenchmarkWaiting100k(b *testing.B) {
 			}
 			close(event)
 			ended.Wait()
+			benchExpect(b, "workers that were woken", int(woken.Load()), n)
 		}
 		b.ReportMetric(float64(grown)/n, "B/task")
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-asyncio/asyncio"
@@ -17,7 +18,7 @@ import (
 func BenchmarkSwitch1(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) { benchGiveWay(b, 1) })
 	b.Run("iter.Pull", func(b *testing.B) { benchPull(b, 1) })
-	b.Run("runtime.Gosched", func(b *testing.B) { benchGoroutines(b, 1, benchGosched) })
+	b.Run("runtime.Gosched", func(b *testing.B) { benchGosched(b, 1) })
 	b.Run("channel", func(b *testing.B) { benchRing(b, 2, 2*b.N) })
 }
 
@@ -29,7 +30,7 @@ func BenchmarkSwitch1(b *testing.B) {
 func BenchmarkSwitch16(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) { benchGiveWay(b, 16) })
 	b.Run("iter.Pull", func(b *testing.B) { benchPull(b, 16) })
-	b.Run("runtime.Gosched", func(b *testing.B) { benchGoroutines(b, 16, benchGosched) })
+	b.Run("runtime.Gosched", func(b *testing.B) { benchGosched(b, 16) })
 	b.Run("channel", func(b *testing.B) { benchRing(b, 16, b.N) })
 }
 
@@ -48,19 +49,28 @@ func benchGiveWay(b *testing.B, k int) {
 	benchExpect(b, "switches", switches, b.N)
 }
 
-func benchGosched(n int) {
-	for range n {
-		runtime.Gosched()
-	}
+func benchGosched(b *testing.B, k int) {
+	var switches atomic.Int64
+	benchGoroutines(b, k, func(n int) {
+		mine := 0
+		for range n {
+			runtime.Gosched()
+			mine++
+		}
+		switches.Add(int64(mine))
+	})
+	benchExpect(b, "switches", int(switches.Load()), b.N)
 }
 
 // benchPull times going into each of k coroutines in turn and out again.
 func benchPull(b *testing.B, k int) {
 	b.ReportAllocs()
 	nexts := make([]func() (struct{}, bool), k)
+	switches := 0
 	for i := range nexts {
 		next, stop := iter.Pull(func(yield func(struct{}) bool) {
 			for yield(struct{}{}) {
+				switches++
 			}
 		})
 		defer stop()
@@ -74,6 +84,7 @@ func benchPull(b *testing.B, k int) {
 			i = 0
 		}
 	}
+	benchExpect(b, "switches", switches, b.N)
 }
 
 // benchRing times the given number of hand-overs in a ring of k goroutines.
@@ -84,6 +95,7 @@ func benchRing(b *testing.B, k, handovers int) {
 		ring[i] = make(chan int)
 	}
 	done := make(chan struct{})
+	handed := 0 // by whoever has the token
 	for i := range k {
 		go func() {
 			for left := range ring[i] {
@@ -91,6 +103,7 @@ func benchRing(b *testing.B, k, handovers int) {
 					close(done)
 					return
 				}
+				handed++
 				ring[(i+1)%k] <- left - 1
 			}
 		}()
@@ -99,6 +112,7 @@ func benchRing(b *testing.B, k, handovers int) {
 	ring[0] <- handovers
 	<-done
 	b.StopTimer()
+	benchExpect(b, "hand-overs", handed, handovers)
 	for _, c := range ring {
 		close(c)
 	}

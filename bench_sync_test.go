@@ -78,28 +78,38 @@ func BenchmarkLockContended16(b *testing.B) {
 			}
 			return nil
 		})
+		benchExpect(b, "times held", held, b.N)
 		b.ReportMetric(float64(waits)/float64(b.N), "waits/op")
 	})
-	b.Run("sync.Mutex", func(b *testing.B) {
-		var mu sync.Mutex
-		benchGoroutines(b, 16, func(n int) {
-			for range n {
-				mu.Lock()
-				runtime.Gosched()
-				mu.Unlock()
-			}
-		})
-	})
+	b.Run("sync.Mutex", func(b *testing.B) { benchMutexContended(b, 16) })
 	b.Run("channel", func(b *testing.B) {
 		c := make(chan struct{}, 1)
+		held := 0
 		benchGoroutines(b, 16, func(n int) {
 			for range n {
 				c <- struct{}{}
+				held++
 				runtime.Gosched()
 				<-c
 			}
 		})
+		benchExpect(b, "times held", held, b.N)
 	})
+}
+
+// benchMutexContended times a mutex that k goroutines want.
+func benchMutexContended(b *testing.B, k int) {
+	var mu sync.Mutex
+	held := 0
+	benchGoroutines(b, k, func(n int) {
+		for range n {
+			mu.Lock()
+			held++
+			runtime.Gosched()
+			mu.Unlock()
+		}
+	})
+	benchExpect(b, "times held", held, b.N)
 }
 
 // One operation: acquire and release one of four places that nobody else wants.
@@ -283,39 +293,13 @@ func BenchmarkEventBroadcast1000(b *testing.B) {
 	})
 	b.Run("close.channel", func(b *testing.B) {
 		b.ReportAllocs()
-		var event atomic.Pointer[chan struct{}]
-		var woken atomic.Int64
-		var waiting, ended sync.WaitGroup
-		renew := func() { c := make(chan struct{}); event.Store(&c) }
-		renew()
-		waiting.Add(n)
-		stop := false
-		for range n {
-			ended.Go(func() {
-				for {
-					c := event.Load()
-					waiting.Done()
-					<-*c
-					if stop {
-						return
-					}
-					woken.Add(1)
-				}
-			})
-		}
-		waiting.Wait()
+		w := newBenchWaiters(n)
 		for b.Loop() {
-			old := event.Load()
-			renew()
-			waiting.Add(n)
-			close(*old)
-			waiting.Wait()
+			w.wake()
 		}
-		benchExpect(b, "wake-ups", int(woken.Load()), n*b.N)
+		benchExpect(b, "wake-ups", int(w.woken.Load()), n*b.N)
 		benchReportEach(b, n, "waiter")
-		stop = true
-		close(*event.Load())
-		ended.Wait()
+		w.end()
 	})
 	b.Run("sync.Cond", func(b *testing.B) {
 		b.ReportAllocs()
@@ -362,6 +346,57 @@ func BenchmarkEventBroadcast1000(b *testing.B) {
 	})
 }
 
+// benchWaiters are n goroutines that wait for an event, which is a channel that is closed.
+type benchWaiters struct {
+	n              int
+	event          atomic.Pointer[chan struct{}]
+	woken          atomic.Int64
+	waiting, ended sync.WaitGroup
+	stop           bool
+}
+
+// newBenchWaiters starts n goroutines, and returns when all of them wait.
+func newBenchWaiters(n int) *benchWaiters {
+	w := &benchWaiters{n: n}
+	w.renew()
+	w.waiting.Add(n)
+	for range n {
+		w.ended.Go(func() {
+			for {
+				c := w.event.Load()
+				w.waiting.Done()
+				<-*c
+				if w.stop {
+					return
+				}
+				w.woken.Add(1)
+			}
+		})
+	}
+	w.waiting.Wait()
+	return w
+}
+
+func (w *benchWaiters) renew() {
+	c := make(chan struct{})
+	w.event.Store(&c)
+}
+
+// wake wakes all, and returns when each has run and waits again.
+func (w *benchWaiters) wake() {
+	old := w.event.Load()
+	w.renew()
+	w.waiting.Add(w.n)
+	close(*old)
+	w.waiting.Wait()
+}
+
+func (w *benchWaiters) end() {
+	w.stop = true
+	close(*w.event.Load())
+	w.ended.Wait()
+}
+
 // One operation: there and back. Two workers share a condition and a variable
 // that says whose turn it is; each waits for its own turn and gives the other
 // one its turn.
@@ -397,9 +432,7 @@ func BenchmarkCondition(b *testing.B) {
 					return err
 				}
 			}
-			if turns < 2*b.N-1 {
-				b.Fatalf("turns: got %d, want %d", turns, 2*b.N-1)
-			}
+			benchExpect(b, "turns of each", (turns+1)/2, b.N) // the other's last may be still to come
 			other.Cancel()
 			return nil
 		})
@@ -432,9 +465,7 @@ func BenchmarkCondition(b *testing.B) {
 			take(0)
 		}
 		mu.Lock()
-		if turns < 2*b.N-1 {
-			b.Fatalf("turns: got %d, want %d", turns, 2*b.N-1)
-		}
+		benchExpect(b, "turns of each", (turns+1)/2, b.N)
 		turn = -1
 		cond.Signal()
 		mu.Unlock()

@@ -156,20 +156,26 @@ func BenchmarkGather1000(b *testing.B) {
 		b.ReportAllocs()
 		var results []int
 		for b.Loop() {
-			results = make([]int, n)
-			g, ctx := errgroup.WithContext(b.Context())
-			for i := range n {
-				g.Go(func() (err error) {
-					results[i], err = benchAnswer(ctx)
-					return err
-				})
-			}
-			if err := g.Wait(); err != nil {
+			var err error
+			if results, err = benchErrgroup(b.Context(), n); err != nil {
 				b.Fatal(err)
 			}
 		}
 		check(b, results)
 	})
+}
+
+// benchErrgroup does n jobs and returns their results in order.
+func benchErrgroup(ctx context.Context, n int) ([]int, error) {
+	results := make([]int, n)
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range n {
+		g.Go(func() (err error) {
+			results[i], err = benchAnswer(ctx)
+			return err
+		})
+	}
+	return results, g.Wait()
 }
 
 // One operation: a group of 1,000 concurrent jobs without results, from its

@@ -12,7 +12,7 @@ import (
 // The measures of the chart, in pixels.
 const (
 	chartWidth = 900
-	plotLeft   = 350
+	plotLeft   = 360
 	plotRight  = 880
 	plotTop    = 96
 	rowHeight  = 22
@@ -60,9 +60,13 @@ func (r *results) chart() string {
 	draw(`<rect width="100%%" height="100%%" rx="6" fill="#fff"/>`)
 	draw(`<text x="16" y="28" font-size="16" font-weight="600">What an operation costs elsewhere, as a multiple of what it costs here</text>`)
 	for i, m := range marks {
-		x := 22 + 92*i
-		draw(`<g transform="translate(%d 50)" fill="%s">%s</g><text x="%d" y="54.5">%s</text>`, x, m.colour, m.shape, x+11, m.name)
+		x, name := 22+130*i, m.name
+		if r.absent(name) != "" {
+			name += " (absent)"
+		}
+		draw(`<g transform="translate(%d 50)" fill="%s">%s</g><text x="%d" y="54.5">%s</text>`, x, m.colour, m.shape, x+11, name)
 	}
+	draw(`<text x="%d" y="54.5" text-anchor="end" fill="#57606a">right of the line: costs more than here</text>`, plotRight)
 	draw(`<text x="%d" y="%d" text-anchor="end" font-weight="600">here</text>`, plotLeft-14, plotTop-8)
 	for i, row := range r.rows {
 		if i%2 == 0 {
@@ -89,15 +93,20 @@ func (r *results) chart() string {
 	return s.String()
 }
 
+// peer returns the number of the contender that the m-th mark stands for, or -1. For plain Go
+// it is the first of the rivals.
+func (r row) peer(m int) int {
+	if m == 0 {
+		return 1
+	}
+	return r.find(marks[m].name)
+}
+
 // dots returns a dot for each peer in each row, and one for what plain Go does.
 func (r *results) dots() (dots []dot) {
 	for i, row := range r.rows {
 		for m, mark := range marks {
-			c := 1
-			if m > 0 {
-				c = row.find(mark.name)
-			}
-			if c >= 0 {
+			if c := row.peer(m); c >= 0 {
 				dots = append(dots, dot{mark, row.contenders[c].name, i, 1 / lab.Median(row.ratios(row.figures(c)))})
 			}
 		}

@@ -15,7 +15,10 @@ import (
 	"os/signal"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
 type options struct {
@@ -26,6 +29,7 @@ type options struct {
 	pythons string
 	results string
 	chart   string
+	readme  string
 }
 
 func main() {
@@ -38,12 +42,13 @@ func main() {
 	flag.StringVar(&o.pythons, "python", "", "further Pythons to look for uvloop in, with commas between")
 	flag.StringVar(&o.results, "results", "", "the file to write the tables to")
 	flag.StringVar(&o.chart, "chart", "", "the file to draw the chart to, as SVG")
+	flag.StringVar(&o.readme, "readme", "", "the file to say it in short in, between the markers <!-- speed:begin --> and <!-- speed:end -->")
 	flag.Parse()
 	if o.quick {
 		o.rounds, o.time = 1, 20*time.Millisecond
 	}
 	if o.quick || o.run != "" {
-		o.results, o.chart = "", ""
+		o.results, o.chart, o.readme = "", "", ""
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -85,7 +90,10 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	return nil
+	if o.readme == "" {
+		return nil
+	}
+	return lab.WriteBetween(o.readme, "speed", r.short())
 }
 
 // results is what was measured.
@@ -94,10 +102,17 @@ type results struct {
 	time   time.Duration
 	peers  *peers
 	rows   []row
-	growth []row
+	growth []curve
 }
 
-// A row is what was measured of a workload, or of a size in the table of growth.
+// A curve is what was measured of one way to do a benchmark of BenchmarkGrowth. The
+// contenders are its sizes.
+type curve struct {
+	way string
+	row
+}
+
+// A row is what was measured of a workload.
 type row struct {
 	workload
 	contenders []contender
@@ -112,11 +127,19 @@ func (r *results) measureAll(ctx context.Context, wanted *regexp.Regexp) error {
 		}
 	}
 	for _, g := range growth {
-		if name := "Growth/" + g.name; wanted.MatchString(name) {
-			r.growth = append(r.growth, newRow(workload{name: name, title: g.title}, r.peers.sizes(g)))
+		name := "Growth/" + g.name
+		if !wanted.MatchString(name) {
+			continue
+		}
+		r.growth = append(r.growth, curve{library, newRow(workload{name: name, title: g.title}, r.peers.sizes(g, "asyncio"))})
+		if g.rival != "" {
+			r.growth = append(r.growth, curve{g.rival, newRow(workload{name: name}, r.peers.sizes(g, g.rival))})
 		}
 	}
-	rows := slices.Concat(r.rows, r.growth)
+	rows := slices.Clone(r.rows)
+	for _, c := range r.growth {
+		rows = append(rows, c.row)
+	}
 	begin := time.Now()
 	for round := range r.rounds {
 		for _, row := range rows {
@@ -140,9 +163,13 @@ func (r row) measure(ctx context.Context, round int, t time.Duration) error {
 	}
 	for i := range r.contenders {
 		i = (i + round) % len(r.contenders)
-		c, err := measure(ctx, r.contenders[i].argv(t))
+		argv := r.contenders[i].argv(t)
+		c, err := measure(ctx, argv)
 		if err != nil {
 			return err
+		}
+		if r.memory && c.perTask <= 0 {
+			return fmt.Errorf("%s: a task takes %v bytes", strings.Join(argv, " "), c.perTask)
 		}
 		r.costs[i] = append(r.costs[i], c)
 	}
@@ -170,12 +197,15 @@ func (r row) figures(i int) []float64 {
 
 // ratios is how many times another's cost this library's is, round by round.
 func (r row) ratios(other []float64) []float64 {
-	ours := r.figures(0)
-	ratios := make([]float64, len(ours))
-	for round := range ours {
-		ratios[round] = ours[round] / other[round]
+	return quotients(r.figures(0), other)
+}
+
+func quotients(a, b []float64) []float64 {
+	q := make([]float64, len(a))
+	for i := range a {
+		q[i] = a[i] / b[i]
 	}
-	return ratios
+	return q
 }
 
 // allocs is how many allocations a part of an operation makes.

@@ -30,11 +30,11 @@ const (
 // A peer is a program that does workloads and prints what they cost, in the format of Go's
 // benchmarks.
 type peer struct {
-	name    string
-	version string
-	absent  string // why there is none here
-	has     func(w workload) bool
-	argv    func(w workload, t time.Duration) []string
+	name      string
+	version   string
+	absent    string   // why there is none here
+	workloads []string // the names of those that it has
+	argv      func(w workload, t time.Duration) []string
 }
 
 // A contender is a peer in one workload.
@@ -131,10 +131,13 @@ func tokioPeer(ctx context.Context, folder, dir string) peer {
 // "list" tells which workloads it has.
 func programPeer(ctx context.Context, name, version string, program ...string) peer {
 	list := strings.Fields(lab.Output(ctx, ".", program[0], append(program[1:], "list")...))
+	if len(list) == 0 {
+		return peer{name: name, absent: strings.Join(program, " ") + " does not tell which workloads it has"}
+	}
 	return peer{
-		name:    name,
-		version: version,
-		has:     func(w workload) bool { return slices.Contains(list, w.name) },
+		name:      name,
+		version:   version,
+		workloads: list,
 		argv: func(w workload, t time.Duration) []string {
 			return slices.Concat(program, []string{w.name, fmt.Sprint(t.Seconds())})
 		},
@@ -156,18 +159,18 @@ func (p *peers) contenders(w workload) []contender {
 		all = append(all, inGo(conc, p.conc, "conc"))
 	}
 	for _, other := range p.others {
-		if other.absent == "" && other.has(w) {
+		if slices.Contains(other.workloads, w.name) {
 			all = append(all, contender{other.name, false, func(t time.Duration) []string { return other.argv(w, t) }})
 		}
 	}
 	return all
 }
 
-// sizes returns the library itself at each size of a table of growth.
-func (p *peers) sizes(g growing) []contender {
+// sizes returns one way to do a benchmark of BenchmarkGrowth, at each size.
+func (p *peers) sizes(g growing, way string) []contender {
 	var all []contender
 	for _, size := range g.sizes {
-		pattern := "^BenchmarkGrowth$/^" + g.name + "$/^" + size + "$"
+		pattern := "^BenchmarkGrowth$/^" + g.name + "$/^" + regexp.QuoteMeta(way) + "$/^" + size + "$"
 		all = append(all, contender{size, true, func(t time.Duration) []string { return benchmark(p.tests, pattern, t) }})
 	}
 	return all
@@ -182,8 +185,9 @@ func benchmark(binary, pattern string, t time.Duration) []string {
 	return []string{binary, "-test.run=^$", "-test.benchmem", "-test.bench=" + pattern, "-test.benchtime=" + benchtime}
 }
 
-// A cost is what one operation costs.
+// A cost is what one operation costs, and how many were done.
 type cost struct {
+	done                 int
 	nanos, allocs, bytes float64
 	perTask              float64 // bytes of memory that a task takes while it waits
 }
@@ -208,10 +212,11 @@ func parse(argv []string, out []byte) (c cost, err error) {
 			continue
 		}
 		found++
+		c.done = result.Iters
 		for _, v := range result.Values {
-			switch v.Unit {
-			case "sec/op":
-				c.nanos = v.Value * 1e9
+			switch cmp.Or(v.OrigUnit, v.Unit) {
+			case "ns/op":
+				c.nanos = v.OrigValue
 			case "allocs/op":
 				c.allocs = v.Value
 			case "B/op":
@@ -221,8 +226,11 @@ func parse(argv []string, out []byte) (c cost, err error) {
 			}
 		}
 	}
-	if found != 1 || c.nanos <= 0 {
+	if found != 1 {
 		return c, fmt.Errorf("%s: got %d results, want 1:\n%s", strings.Join(argv, " "), found, out)
+	}
+	if c.nanos <= 0 {
+		return c, fmt.Errorf("%s: took %v ns:\n%s", strings.Join(argv, " "), c.nanos, out)
 	}
 	return c, nil
 }

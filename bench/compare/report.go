@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
@@ -23,8 +24,10 @@ func (r *results) page(ctx context.Context) string {
 	r.summary(&s)
 	s.WriteString("\n## Targets\n\n")
 	r.targets(&s)
-	s.WriteString("\n## Growth\n\nThis library at 10 times and at 100 times the size. What grows has less of its memory in the\n" +
-		"processor's caches; a cost that grew with the size itself would be 10 and 100 times as high.\n\n")
+	s.WriteString("\n## Growth\n\nThe cost of an operation at 10 times and at 100 times the size, and in brackets how many times the\n" +
+		"cost at the first size that is. A cost that grew with the size itself would be 10 and 100 times as high.\n" +
+		"What grows less has less of its memory in the processor's caches; where plain Go does much the same, it\n" +
+		"stands below.\n\n")
 	r.growthTable(&s)
 	s.WriteString("\n## All figures\n\nMedians of all rounds, with the least and the most of them. Ratios are this library's cost to the\n" +
 		"other's in the same round. Allocations are those of an operation, in Go.\n\n")
@@ -51,7 +54,7 @@ func (r *results) summary(s *strings.Builder) {
 		fmt.Fprintf(s, "| %s | **%s** |", row.title, row.show(lab.Median(row.figures(0))))
 		for _, i := range slices.Concat([]int{1}, find(row, columns)) {
 			if i < 0 {
-				s.WriteString(" |")
+				s.WriteString(" absent |")
 				continue
 			}
 			theirs := row.figures(i)
@@ -134,26 +137,60 @@ func verdict(is, most float64) string {
 	return "**missed**"
 }
 
-// growthTable has a row for each benchmark and a column for each size.
+// growthTable has a row for each way to do a benchmark and a column for each size.
 func (r *results) growthTable(s *strings.Builder) {
-	s.WriteString("| | n | | 10 n | | 100 n | |\n|---|--:|--:|--:|--:|--:|--:|\n")
-	for _, row := range r.growth {
-		fmt.Fprintf(s, "| %s |", row.title)
-		first := row.figures(0)
-		for i, c := range row.contenders {
-			at := row.figures(i)
-			fmt.Fprintf(s, " %s | %s", c.name, row.show(lab.Median(at)))
+	s.WriteString("| | | n | at n | at 10 n | at 100 n |\n|---|---|--:|--:|--:|--:|\n")
+	for _, c := range r.growth {
+		fmt.Fprintf(s, "| %s | %s | %s |", c.title, c.way, c.contenders[0].name)
+		first := c.figures(0)
+		for i := range c.contenders {
+			at := c.figures(i)
+			fmt.Fprintf(s, " %s", c.show(lab.Median(at)))
 			if i > 0 {
-				grown := make([]float64, len(at))
-				for round := range at {
-					grown[round] = at[round] / first[round]
-				}
-				fmt.Fprintf(s, " (%s)", digits(lab.Median(grown)))
+				fmt.Fprintf(s, " (%s)", digits(lab.Median(quotients(at, first))))
 			}
 			s.WriteString(" |")
 		}
 		s.WriteString("\n")
 	}
+}
+
+// short says in a few lines how this library compares. Here a ratio is another's cost to this
+// library's, as in the chart that it stands by.
+func (r *results) short() string {
+	var s strings.Builder
+	s.WriteString("| | costs more than here | median | costs less than here |\n|---|--:|--:|---|\n")
+	for m, mark := range marks {
+		if absent := r.absent(mark.name); absent != "" {
+			fmt.Fprintf(&s, "| %s | absent: %s | | |\n", mark.name, absent)
+			continue
+		}
+		var ratios []float64
+		var less []string
+		for _, row := range r.rows {
+			if i := row.peer(m); i >= 0 {
+				is := 1 / lab.Median(row.ratios(row.figures(i)))
+				ratios = append(ratios, is)
+				if is < 1 {
+					less = append(less, fmt.Sprintf("%s (× %s)", row.title, digits(is)))
+				}
+			}
+		}
+		fmt.Fprintf(&s, "| %s | in %d of %d rows | × %s | %s |\n", mark.name, len(ratios)-len(less), len(ratios),
+			digits(lab.Median(ratios)), strings.Join(less, "; "))
+	}
+	fmt.Fprintf(&s, "\n%s, %d CPUs, %s, %s.\n", lab.Processor(), runtime.NumCPU(), lab.System(), runtime.Version())
+	return s.String()
+}
+
+// absent says why a peer is, or returns "".
+func (r *results) absent(name string) string {
+	for _, p := range r.peers.others {
+		if p.name == name {
+			return p.absent
+		}
+	}
+	return ""
 }
 
 // details has all that was measured.
@@ -195,6 +232,7 @@ func digits(x float64) string {
 	if x <= 0 {
 		return "0"
 	}
-	after := max(0, 2-int(math.Floor(math.Log10(x)+1e-9)))
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 2, 64), 64)
+	after := max(0, 2-int(math.Floor(math.Log10(rounded)+1e-9)))
 	return fmt.Sprintf("%.*f", min(after, 3), x)
 }

@@ -56,30 +56,31 @@ var workloads = []workload{
 	{name: "CallSoon", title: "call_soon, one a turn", rivals: []string{"channel", "goroutine"}},
 	{name: "CallSoonThreadsafe", title: "call_soon_threadsafe, wake and run", rivals: []string{"channel"},
 		targets: []target{{rival: "channel", most: 1.25}}},
-	{name: "CallSoonThreadsafeBatch1000", title: "call_soon_threadsafe, 1,000 at once, a call", each: 1000, rivals: []string{"channel"}},
+	{name: "CallSoonThreadsafeBatch1000", title: "call_soon_threadsafe of 1,000, a call", each: 1000, rivals: []string{"channel"}},
 	{name: "ToThread", title: "to_thread, there and back", rivals: []string{"goroutine+channel", "goroutine+semaphore+context"}},
 	{name: "Waiting100k", title: "memory of a task that waits", rivals: []string{"channel"}, once: true, memory: true,
 		targets: []target{{rival: "channel", most: 1.25}}},
 }
 
-// A growing is a benchmark that BenchmarkGrowth has, and its sizes.
+// A growing is a benchmark that BenchmarkGrowth has, its sizes, and Go's way if there is one.
 type growing struct {
 	name, title string
 	sizes       [3]string
+	rival       string
 }
 
 var growth = []growing{
-	{"Switch", "switch, of n tasks", small},
-	{"Gather", "gather of n, a task", large},
-	{"LockContended", "lock wanted by n", small},
-	{"EventBroadcast", "event to n, a task", large},
-	{"Queue", "queue shared by n tasks, an item", [3]string{"2", "20", "200"}},
-	{"Sleepers", "n sleepers in virtual time, a task", large},
-	{"CallLaterCancel", "timer set and cancelled among n", large},
-	{"WaitFor", "wait_for among n that wait with a timeout", large},
-	{"CallSoon", "call_soon of n in a turn, a call", large},
-	{"CancelWaiter", "one of n that wait for a lock is cancelled", large},
-	{"AllTasks", "all_tasks of n, a task", large},
+	{"Switch", "switch, of n tasks", small, "channel"},
+	{"Gather", "gather of n, a task", large, "errgroup"},
+	{"LockContended", "lock wanted by n", small, "sync.Mutex"},
+	{"EventBroadcast", "event to n, a task", large, "close.channel"},
+	{"Queue", "queue shared by n tasks, an item", [3]string{"2", "20", "200"}, "channel"},
+	{"Sleepers", "n sleepers in virtual time, a task", large, "goroutine+time.Sleep"},
+	{"CallLaterCancel", "timer set and cancelled among n", large, "time.AfterFunc"},
+	{"WaitFor", "wait_for among n that wait with a timeout", large, ""},
+	{"CallSoon", "call_soon of n in a turn, a call", large, ""},
+	{"CancelWaiter", "one of n that wait for a lock is cancelled", large, ""},
+	{"AllTasks", "all_tasks of n, a task", large, ""},
 }
 
 var (
