@@ -4,6 +4,7 @@ package conc
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/sourcegraph/conc/pool"
@@ -50,7 +51,7 @@ func gather(b *testing.B, n int) (sum int) {
 }
 
 func expect(b *testing.B, got, want int) {
-	if got != want {
+	if got != want || os.Getenv("BENCH_MISCOUNT") != "" { // in the environment for the tests of compare
 		b.Fatalf("counted %d, want %d", got, want)
 	}
 }

@@ -4,7 +4,7 @@ It does WORKLOAD for at least SECONDS and prints the cost of one operation as Go
 print it. With 0 seconds it does one operation. `workloads.py LOOP list` prints the names of
 the workloads. What an operation is says the benchmark of the same name in the library's
 bench_*_test.go. Each counts what it did, where it does it, and fails if that is not what it
-was asked to do.
+was asked to do. BENCH_MISCOUNT in the environment makes every count wrong, for the tests.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def workload(name):
 
 
 def expect(got, want):
-    if got != want:
+    if got != want or os.environ.get("BENCH_MISCOUNT"):
         sys.exit(f"counted {got}, want {want}")
 
 
