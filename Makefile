@@ -9,20 +9,27 @@ N         ?= 20000
 SEED      ?= 1
 FUZZTIME  ?= 10s
 DURATION  ?= 10m
-BENCH     ?= .
-COUNT     ?= 1
 BENCHTIME ?= 1s
+OLD       ?= bench/base.txt
 SYSTEMS   ?= darwin windows freebsd
 TESTFLAGS ?=
+BENCHFLAGS ?=
 ECHOFLAGS ?=
 
+# go test -bench of BENCH COUNT times, which are by default $(1) and $(2).
+go_bench = $(GO) test -run '^$$' -bench '$(or $(BENCH),$(1))' -benchtime $(BENCHTIME) -count $(or $(COUNT),$(2)) -timeout 0 .
+
+# The library's own benchmarks without their rivals, ten times, into a file once they are done.
+save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
+
 .DEFAULT_GOAL := help
-.PHONY: help test integration soak race lint vet staticcheck fmt tidy cross bench bench-compare bench-echo conformance fuzz examples
+.PHONY: help test integration soak race lint vet staticcheck fmt tidy cross \
+	bench bench-quick bench-test bench-go bench-base bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: lint race cross ## everything that must pass before a change goes in
+test: lint race bench-test cross ## everything that must pass before a change goes in
 
 integration: ## run against redis, nginx, curl, openssl, socat, CPython; installs them if it may
 	./integration/install.sh
@@ -42,6 +49,7 @@ vet: ## go vet
 
 staticcheck: ## staticcheck, of the version pinned here
 	$(GO) run $(STATICCHECK) -tags integration ./...
+	cd bench && $(GO) run $(STATICCHECK) ./...
 
 fmt: ## fail if a file is not gofmt's
 	@files=$$(gofmt -l .) || exit 1; \
@@ -49,6 +57,7 @@ fmt: ## fail if a file is not gofmt's
 
 tidy: ## fail if go.mod or go.sum is not go mod tidy's
 	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
 
 cross: ## build and vet for the other systems (SYSTEMS)
 	@for os in $(SYSTEMS); do \
@@ -60,12 +69,26 @@ cross: ## build and vet for the other systems (SYSTEMS)
 examples: ## run the examples' tests
 	$(GO) test $(TESTFLAGS) -v ./examples/...
 
-bench: ## run the benchmarks (BENCH, COUNT, BENCHTIME)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -timeout 0 .
+bench: ## measure all beside Go, conc, tokio, uvloop, asyncio; write results, chart, README (BENCHFLAGS)
+	./bench/install.sh
+	cd bench && $(GO) run ./compare -results RESULTS.md -chart chart.svg -readme ../README.md $(BENCHFLAGS)
 
-bench-compare: ## compare two outputs of make bench (OLD, NEW)
-	@test -n "$(OLD)" && test -n "$(NEW)" || { echo 'make bench-compare OLD=old.txt NEW=new.txt'; exit 2; }
-	$(GO) run $(BENCHSTAT) $(OLD) $(NEW)
+bench-quick: ## the same in a minute, to see that it works; writes nothing (BENCHFLAGS)
+	cd bench && $(GO) run ./compare -quick $(BENCHFLAGS)
+
+bench-test: ## the tests of what measures, in bench
+	cd bench && CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
+
+bench-go: ## go test -bench, this library and plain Go (BENCH, COUNT, BENCHTIME)
+	$(call go_bench,.,1)
+
+bench-base: ## go test -bench of this library, saved to compare with (BENCH, COUNT, BENCHTIME, OLD)
+	$(call save_bench,$(OLD))
+
+bench-compare: ## run that again and have benchstat compare, or with NEW compare only (OLD, NEW)
+	@test -e '$(OLD)' || { echo 'there is no $(OLD): make bench-base before the change'; exit 2; }
+	$(if $(NEW),,$(call save_bench,bench/new.txt))
+	$(GO) run $(BENCHSTAT) $(OLD) $(or $(NEW),bench/new.txt)
 
 bench-echo: ## measure echo servers and write the table to bench/README.md (ECHOFLAGS)
 	cd bench && $(GO) run ./echo -readme README.md $(ECHOFLAGS)

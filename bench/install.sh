@@ -1,0 +1,10 @@
+#!/bin/sh
+# Installs what compare measures beside this library and this machine lacks, if it may. What is
+# still missing then, the results name.
+set -eu
+missing=
+/usr/bin/python3 -c 'import uvloop' 2>/dev/null || missing="$missing python3-uvloop"
+command -v cargo >/dev/null || missing="$missing cargo"
+ls -d /usr/share/cargo/registry/tokio-1.* >/dev/null 2>&1 || missing="$missing librust-tokio-dev"
+# shellcheck disable=SC2086
+exec "$(dirname "$0")/../.ci/apt-install" bench $missing
