@@ -359,7 +359,7 @@ func TestPipesAreStreams(t *testing.T) {
 		require.NoError(t, err)
 		w, err := asyncio.ConnectWritePipe(ctx, out)
 		require.NoError(t, err)
-		require.False(t, w.CanWriteEOF())
+		require.True(t, w.CanWriteEOF())
 		require.Positive(t, w.GetExtraInfo("pipe"))
 		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
 			for range 100 {
@@ -377,6 +377,23 @@ func TestPipesAreStreams(t *testing.T) {
 		require.Len(t, got, 1_000_000)
 		_, err = send.Await(ctx)
 		require.NoError(t, err)
+
+		in, out, err = os.Pipe()
+		require.NoError(t, err)
+		r, err = asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err = asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		_, err = w.Write(make([]byte, 1_000_000)) // more than the pipe has room for
+		require.NoError(t, err)
+		require.NoError(t, w.WriteEOF())
+		require.NoError(t, w.WriteEOF())
+		_, err = w.WriteString("x")
+		require.ErrorContains(t, err, "write after WriteEOF")
+		got, err = r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 1_000_000)
+		require.NoError(t, w.WaitClosed(ctx))
 
 		in, out, err = os.Pipe()
 		require.NoError(t, err)

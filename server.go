@@ -448,12 +448,17 @@ func isExhausted(err error) bool {
 	return false
 }
 
+// close closes the socket. A second call does nothing: the number may be another's by then.
 func (ln *listener) close() {
+	if ln.fd < 0 {
+		return
+	}
 	if ln.retry != nil {
 		ln.retry.Cancel()
 	}
 	ln.server.loop.disown(ln.fd)
 	netfd.Close(ln.fd)
+	ln.fd = -1
 	if ln.file == nil {
 		return
 	}

@@ -368,6 +368,21 @@ func TestServersShareAPort(t *testing.T) {
 	})
 }
 
+func TestAServerOfAClosedLoopClosesNothingAgain(t *testing.T) {
+	var s *asyncio.Server
+	runReal(t, func(ctx context.Context) error {
+		s = serve(t, ctx, echo)
+		return nil
+	})
+	var fds []int // one of them has the number that the server's socket had
+	for range 10 {
+		a, b := socketpair(t)
+		fds = append(fds, a, b)
+	}
+	s.Close()
+	closeFD(t, fds...)
+}
+
 func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)

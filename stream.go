@@ -46,9 +46,10 @@ type transport interface {
 
 // streamEvents is what a transport calls.
 type streamEvents interface {
-	onReadable() // there may be something to read, or the end
-	onWritable() // there may be room to write
-	onClosed()   // once, after close, abort or the end of the loop
+	onReadable()        // there may be something to read, or the end
+	onWritable()        // there may be room to write
+	onBroken(err error) // nothing more can be sent; only what carries another stream calls it
+	onClosed()          // once, after close, abort or the end of the loop
 }
 
 // newStream makes a stream over nothing.
@@ -75,6 +76,8 @@ func (s *stream) onWritable() {
 		s.above.onWritable()
 	}
 }
+
+func (s *stream) onBroken(err error) { s.writer.fail(err) }
 
 func (s *stream) onClosed() {
 	s.reader.end(io.EOF)

@@ -96,8 +96,12 @@ func (t *tlsTransport) canCloseWrite() bool { return false }
 func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
 
 func (t *tlsTransport) close() {
-	if t.ready {
-		_ = t.conn.CloseWrite() // if that fails, nobody is there to be told
+	// A write that breaks what is below comes back here with a lock of the tls.Conn held.
+	if t.ready && t.lower.writer.err == nil {
+		above := t.lower.above
+		t.lower.above = nil // to whom it is no error if nobody is there to be told
+		_ = t.conn.CloseWrite()
+		t.lower.above = above
 	}
 	t.lower.writer.Close()
 }
@@ -105,15 +109,29 @@ func (t *tlsTransport) close() {
 func (t *tlsTransport) abort() { t.lower.writer.Abort() }
 
 func (t *tlsTransport) info(name string) any {
+	switch name {
+	case "ssl_object", "cipher", "peercert":
+		// During the handshake its task sleeps with a lock of the tls.Conn held, and whoever
+		// asked that for its state would stop the loop.
+		if t.ready {
+			return t.secret(name)
+		}
+		return nil
+	}
+	return t.lower.under.info(name)
+}
+
+// secret is info about the encryption.
+func (t *tlsTransport) secret(name string) any {
 	switch state := t.conn.ConnectionState(); {
 	case name == "ssl_object":
 		return t.conn
 	case name == "cipher":
 		return tls.CipherSuiteName(state.CipherSuite)
-	case name == "peercert" && len(state.PeerCertificates) > 0:
+	case len(state.PeerCertificates) > 0:
 		return state.PeerCertificates[0]
 	}
-	return t.lower.under.info(name)
+	return nil
 }
 
 // wire is the lower stream as crypto/tls sees it. During the handshake Read suspends the

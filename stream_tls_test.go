@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -181,6 +182,46 @@ func TestATLSHandshakeWithASilentPeerTimesOut(t *testing.T) {
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
 		require.Equal(t, 5*time.Second, asyncio.RunningLoop(ctx).Time()-start)
 		return client.Writer.WaitClosed(ctx)
+	})
+}
+
+func TestAConnectionTellsOfItselfDuringTheTLSHandshake(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		_, clientConfig := certificates()
+		client, _ := asyncio.StreamPair(ctx)
+		handshake := spawn(ctx, func(ctx context.Context) error { return client.Writer.StartTLS(ctx, clientConfig) })
+		settled(ctx)
+		require.Equal(t, "server", client.Writer.RemoteAddr().String())
+		for _, name := range []string{"ssl_object", "cipher", "peercert"} {
+			require.Nil(t, client.Writer.GetExtraInfo(name), name)
+		}
+		handshake.Cancel()
+		join(ctx, handshake)
+		return nil
+	})
+}
+
+func TestATLSWriterLearnsOfAReset(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := tlsPair(t, ctx)
+		_, err := client.Writer.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+		drain := spawn(ctx, client.Writer.Drain)
+		settled(ctx)
+		server.Writer.Abort()
+		require.ErrorIs(t, errOf(ctx, drain), syscall.ECONNRESET)
+		require.True(t, client.Writer.IsClosing())
+		require.NoError(t, client.Writer.Close())
+		require.ErrorIs(t, client.Writer.WaitClosed(ctx), syscall.ECONNRESET)
+
+		// The same for one that is being closed.
+		client, server = tlsPair(t, ctx)
+		_, err = client.Writer.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+		require.NoError(t, client.Writer.Close())
+		server.Writer.Abort()
+		require.ErrorIs(t, client.Writer.WaitClosed(ctx), syscall.ECONNRESET)
+		return nil
 	})
 }
 

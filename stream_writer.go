@@ -91,12 +91,14 @@ func (w *StreamWriter) Drain(ctx context.Context) error {
 	return w.err
 }
 
-// CanWriteEOF reports whether WriteEOF can be used: not on TLS or pipes. It is asyncio's
-// can_write_eof.
+// CanWriteEOF reports whether WriteEOF can be used: not on TLS. It does not suspend. It is
+// asyncio's can_write_eof.
 func (w *StreamWriter) CanWriteEOF() bool { return w.stream.under.canCloseWrite() }
 
 // WriteEOF ends the stream for the peer, after what was written, while the peer may go on
-// sending. It never suspends. It is asyncio's write_eof.
+// sending. A pipe, which has one direction, it closes. A second WriteEOF does nothing; after
+// Close it returns net.ErrClosed, and where it cannot be used errors.ErrUnsupported. It never
+// suspends. It is asyncio's write_eof.
 func (w *StreamWriter) WriteEOF() error {
 	w.stream.loop.check()
 	switch {
@@ -147,9 +149,13 @@ func (w *StreamWriter) Abort() {
 // asyncio's is_closing.
 func (w *StreamWriter) IsClosing() bool { return w.closing || w.err != nil }
 
-// WaitClosed suspends until the stream, which should be closing, is closed. It returns the
-// error that broke the connection, if one did. It is asyncio's wait_closed.
+// WaitClosed suspends until the stream, which should be closing, is closed. One whose
+// connection is known to be broken it closes itself, as asyncio has done by then. It returns
+// the error that broke the connection, if one did. It is asyncio's wait_closed.
 func (w *StreamWriter) WaitClosed(ctx context.Context) error {
+	if w.err != nil {
+		_ = w.Close()
+	}
 	for !w.gone {
 		if err := w.closers.wait(ctx, "the end of a stream"); err != nil {
 			return err
@@ -160,8 +166,8 @@ func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 
 // GetExtraInfo tells of what is below the stream: "peername" and "sockname" are a net.Addr,
 // "socket" or "pipe" is the descriptor as an int, "ssl_object" a *tls.Conn, "cipher" a
-// cipher suite's name, "peercert" an *x509.Certificate. What there is not is nil. It is
-// asyncio's get_extra_info.
+// cipher suite's name, "peercert" an *x509.Certificate, these three once the handshake is done.
+// What there is not is nil. It does not suspend. It is asyncio's get_extra_info.
 func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.under.info(name) }
 
 // LocalAddr returns the address of this end, or nil.
@@ -269,6 +275,9 @@ func (w *StreamWriter) fail(err error) {
 	w.err = err
 	w.kept, w.sent = nil, 0
 	w.drainers.wakeAll()
+	if w.stream.above != nil {
+		w.stream.above.onBroken(err)
+	}
 	if w.closing {
 		w.stream.under.close()
 	}

@@ -159,6 +159,19 @@ func TestAWriteToAPeerThatHasGoneFails(t *testing.T) {
 	})
 }
 
+// As in asyncio, where who finds IsClosing true need not call Close.
+func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		server.Writer.Abort()
+		_, err := client.Writer.WriteString("x")
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.True(t, client.Writer.IsClosing())
+		require.ErrorIs(t, client.Writer.WaitClosed(ctx), syscall.ECONNRESET)
+		return nil
+	})
+}
+
 func TestADrainThatWaitsLearnsOfAReset(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
