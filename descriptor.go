@@ -15,10 +15,10 @@ type descriptor struct {
 	fd       int // -1 once closed
 	user     descriptorUser
 	socket   bool
-	whole    bool // a read that gives less than was asked for has left nothing
+	whole    bool // a read that gives less than was asked for has left nothing, as TCP does and records do not
 	readable bool // as far as is known
 	writable bool // as far as is known
-	hangup   bool // there may be an end to read after the data
+	hangup   bool // there may be more to read after a read that gave less than it might: the end
 }
 
 // A descriptorUser is told when it may go on.

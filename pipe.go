@@ -51,9 +51,7 @@ func openPipe(l *Loop, f *os.File, o *streamOptions) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{network: "pipe"}
-	s.whole = info.Mode()&fs.ModeCharDevice == 0 // a terminal gives a line at a time
-	stream, err := s.begin(l, fd, o)
+	stream, err := (&socket{network: "pipe"}).begin(l, fd, o)
 	if err != nil {
 		return nil, fmt.Errorf("asyncio: cannot poll %s: %w", f.Name(), err)
 	}

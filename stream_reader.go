@@ -3,21 +3,24 @@ package asyncio
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math"
 	"os"
+	"syscall"
 )
 
 // defaultLimit is asyncio's.
 const defaultLimit = 64 << 10
 
 // A StreamReader reads what the peer has sent. Its methods suspend until there is enough,
-// and not at all if there is. One task at a time may read; a second one gets
-// ErrReaderBusy. A read that is cancelled or times out loses nothing: what has come
-// stays for the next. The end of the stream is io.EOF, also after the stream's own writer
-// was closed. It is asyncio's StreamReader.
+// and not at all if there is. One task at a time may read: while it waits a second one gets
+// ErrReaderBusy, also if there are bytes for it. A read that is cancelled or times out loses
+// nothing: what has come stays for the next. The end of the stream is io.EOF, also after the
+// stream's own writer was closed. What breaks the connection comes after the bytes that came
+// before it. It is asyncio's StreamReader.
 type StreamReader struct {
 	stream  *stream
 	limit   int
@@ -39,6 +42,9 @@ func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
 	}
 	if n == 0 {
 		return nil, nil
+	}
+	if r.task != nil {
+		return nil, ErrReaderBusy
 	}
 	if r.buf.len() == 0 {
 		if err := r.fill(ctx); err != nil {
@@ -63,6 +69,9 @@ func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
 // ReadInto reads into p as Read does, without making a copy, and returns how many bytes
 // it has read. It has no counterpart in asyncio.
 func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
+	if r.task != nil {
+		return 0, ErrReaderBusy
+	}
 	if r.buf.len() == 0 && len(p) > 0 {
 		return r.receive(ctx, p)
 	}
@@ -126,6 +135,9 @@ func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		panic("asyncio: ReadExactly of a negative number of bytes")
 	}
+	if r.task != nil {
+		return nil, ErrReaderBusy
+	}
 	for r.buf.len() < n {
 		switch err := r.fill(ctx); err {
 		case nil:
@@ -150,6 +162,9 @@ func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]b
 	}
 	if longest == 0 || shortest == 0 {
 		panic("asyncio: ReadUntil needs a separator of at least one byte")
+	}
+	if r.task != nil {
+		return nil, ErrReaderBusy
 	}
 	for searched := 0; ; {
 		if start, end := findAny(r.buf.bytes, searched, separators); end > 0 {
@@ -189,13 +204,14 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 	return start, end
 }
 
-// AtEOF reports whether the stream has ended and nothing is left to read. It does not
-// suspend. It is asyncio's at_eof.
+// AtEOF reports whether the stream has ended and nothing is left to read. A connection that
+// broke is not at its end: to read gives the error. It does not suspend. It is asyncio's
+// at_eof.
 func (r *StreamReader) AtEOF() bool {
 	if r.task == nil && r.buf.len() == 0 {
 		_ = r.fillNow() // an end is kept in r.err
 	}
-	return r.err != nil && r.buf.len() == 0
+	return r.err == io.EOF && r.buf.len() == 0
 }
 
 // Close closes the read end of a pipe, which has no writer. For a connection it does what
@@ -228,8 +244,7 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 			return n, nil
 		}
 		if err != errAgain {
-			r.end(err)
-			return 0, r.err
+			return 0, r.ended(err)
 		}
 		if err := r.await(ctx); err != nil {
 			return 0, err
@@ -259,7 +274,7 @@ func (r *StreamReader) fillNow() error {
 	}
 	r.buf.park(r.stream.loop)
 	if err != errAgain {
-		r.end(err)
+		return r.ended(err)
 	}
 	return err
 }
@@ -282,12 +297,21 @@ func (r *StreamReader) admit(ctx context.Context) error {
 	case r.receives < maxReceives:
 		r.receives++
 	default:
-		if err := Sleep(ctx, 0); err != nil {
-			return err
-		}
-		return r.admit(ctx)
+		return r.giveWay(ctx)
 	}
 	return nil
+}
+
+// giveWay is admit for a task that has received as often as it may in one turn. It goes on
+// reading meanwhile: nobody else may have what comes in the middle.
+func (r *StreamReader) giveWay(ctx context.Context) error {
+	r.task = running(ctx)
+	err := Sleep(ctx, 0)
+	r.task = nil
+	if err != nil {
+		return err
+	}
+	return r.admit(ctx)
 }
 
 // await suspends until it is worth another try to receive.
@@ -297,6 +321,17 @@ func (r *StreamReader) await(ctx context.Context) error {
 	err := t.wait(ctx, nil, "data of a stream")
 	r.task = nil
 	return err
+}
+
+// ended is end for what a receive has found. A socket tells of a reset once: if it has told a
+// write, it gives the reader an end that is none. After EPIPE it is one, since the peer had
+// closed its side before.
+func (r *StreamReader) ended(reason error) error {
+	if broken := r.stream.writer.err; reason == io.EOF && broken != nil && !errors.Is(broken, syscall.EPIPE) {
+		reason = broken
+	}
+	r.end(reason)
+	return r.err
 }
 
 // end notes that nothing more will come.
@@ -312,7 +347,7 @@ func (r *StreamReader) end(reason error) {
 
 // wakeUp has the task that waits to read try again.
 func (r *StreamReader) wakeUp() {
-	if r.task != nil {
+	if r.task != nil && r.task.coro != nil { // which it has not if the loop has killed it
 		r.task.wake()
 	}
 }

@@ -227,11 +227,41 @@ func TestASecondReaderIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, asyncio.ErrReaderBusy)
 		require.False(t, server.Reader.AtEOF())
 		require.ErrorIs(t, server.Writer.StartTLS(ctx, nil), asyncio.ErrReaderBusy)
+
+		// What has come of the first one's line is not for others.
+		_, err = client.Writer.WriteString("half a ")
+		require.NoError(t, err)
+		settled(ctx)
+		for name, read := range map[string]func() error{
+			"Read":        func() error { _, err := server.Reader.Read(ctx, 1); return err },
+			"ReadInto":    func() error { _, err := server.Reader.ReadInto(ctx, make([]byte, 1)); return err },
+			"ReadExactly": func() error { _, err := server.Reader.ReadExactly(ctx, 1); return err },
+			"ReadUntil":   func() error { _, err := server.Reader.ReadUntil(ctx, "a"); return err },
+		} {
+			require.ErrorIs(t, read(), asyncio.ErrReaderBusy, name)
+		}
 		_, err = client.Writer.WriteString("line\n")
 		require.NoError(t, err)
 		got, err := first.Await(ctx)
 		require.NoError(t, err)
-		require.Equal(t, "line\n", string(got))
+		require.Equal(t, "half a line\n", string(got))
+		return nil
+	})
+}
+
+// A reader that gives way, since its peer sends too fast, has not done.
+func TestASecondReaderIsRefusedWhileTheFirstGivesWay(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		_, err := client.Writer.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+		first := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.ReadExactly(ctx, 1<<20) })
+		giveWay(ctx, 1)
+		for !first.Done() {
+			_, err := server.Reader.Read(ctx, 1)
+			require.ErrorIs(t, err, asyncio.ErrReaderBusy)
+			giveWay(ctx, 1)
+		}
 		return nil
 	})
 }
@@ -281,8 +311,10 @@ func TestAResetComesAfterTheData(t *testing.T) {
 		got, err := server.Reader.ReadExactly(ctx, 10)
 		require.NoError(t, err)
 		require.Equal(t, "last words", string(got))
+		require.False(t, server.Reader.AtEOF())
 		_, err = server.Reader.Read(ctx, 1)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.False(t, server.Reader.AtEOF())
 		require.True(t, server.Writer.IsClosing())
 		require.ErrorIs(t, server.Writer.Drain(ctx), syscall.ECONNRESET)
 		return nil

@@ -19,7 +19,8 @@ type socket struct {
 // openSocket makes a stream of a connected socket, which it takes over. remote may be nil.
 func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptions) (*stream, error) {
 	s := &socket{network: network, remote: remote}
-	s.socket, s.whole = true, true
+	s.socket = true
+	s.whole = network == "tcp" // a unix socket stops where a descriptor was sent along
 	s.local = netfd.LocalAddr(fd, network)
 	if remote == nil {
 		s.remote = netfd.RemoteAddr(fd, network)
@@ -74,21 +75,49 @@ func (s *socket) failed(op string, err error) error {
 }
 
 func (s *socket) buffered() int       { return 0 }
-func (s *socket) canCloseWrite() bool { return s.network != "pipe" }
-func (s *socket) closeWrite() error   { return netfd.CloseWrite(s.fd) }
+func (s *socket) canCloseWrite() bool { return true }
+
+func (s *socket) closeWrite() error {
+	if s.network == "pipe" { // it has one direction
+		s.close()
+		return nil
+	}
+	return netfd.CloseWrite(s.fd)
+}
 
 func (s *socket) close() {
-	if s.fd >= 0 {
-		s.descriptor.close()
-		s.above.onClosed()
+	if s.socket && s.fd >= 0 {
+		s.discard()
 	}
+	s.drop()
+}
+
+// discard receives what has come and nobody will read. A socket that is closed before that
+// resets the connection, and the peer may lose what it was sent last. asyncio, which receives
+// without being asked, has it in its buffer.
+func (s *socket) discard() {
+	buf := s.loop.lend()
+	for range maxReceives {
+		if n, err := netfd.Recv(s.fd, buf); n < len(buf) || err != nil {
+			break
+		}
+	}
+	s.loop.spare = append(s.loop.spare, buf)
 }
 
 func (s *socket) abort() {
 	if s.fd >= 0 && s.network == "tcp" {
 		_ = netfd.SetReset(s.fd)
 	}
-	s.close()
+	s.drop()
+}
+
+// drop closes the descriptor as it is.
+func (s *socket) drop() {
+	if s.fd >= 0 {
+		s.descriptor.close()
+		s.above.onClosed()
+	}
 }
 
 func (s *socket) info(name string) any {

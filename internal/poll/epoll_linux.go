@@ -40,7 +40,7 @@ func New() (*Poller, error) {
 
 // Add registers fd for both directions, edge triggered, until it is closed or removed.
 func (p *Poller) Add(fd int, gen uint32) error {
-	return p.set(fd, gen, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+	return p.set(fd, gen, unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
 }
 
 // Watch registers fd for want, level triggered, instead of what it was registered for
@@ -135,13 +135,13 @@ func (p *Poller) convert(n uintptr, errno unix.Errno) ([]Event, error) {
 			continue
 		}
 		var ready Ready
-		if raw.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		if raw.Events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			ready |= Read
 		}
 		if raw.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			ready |= Write
 		}
-		if raw.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		if raw.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLPRI) != 0 {
 			ready |= Hangup
 		}
 		events = append(events, Event{int(raw.Fd), uint32(raw.Pad), ready})

@@ -17,7 +17,7 @@ type Ready uint8
 const (
 	Read   Ready = 1 << iota // there is something to read, or the end
 	Write                    // there is room to write
-	Hangup                   // the peer writes no more, or the descriptor has failed; comes with Read
+	Hangup                   // a read that gives little may have left something: the peer writes no more, the descriptor has failed, or TCP's urgent data are in the way; comes with Read
 )
 
 // An Event says that a descriptor is ready.

@@ -1,0 +1,201 @@
+//go:build unix
+
+package asyncio_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// accepted opens a connection to a peer of package net.
+func accepted(t *testing.T, ctx context.Context) (*asyncio.StreamReader, *asyncio.StreamWriter, *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	r, w, err := asyncio.OpenConnection(ctx, ln.Addr().String())
+	require.NoError(t, err)
+	peer, err := ln.Accept()
+	require.NoError(t, err)
+	return r, w, peer.(*net.TCPConn)
+}
+
+// withFD calls f with the descriptor of a connection of package net.
+func withFD(t *testing.T, conn syscall.Conn, f func(fd int)) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) { f(int(fd)) }))
+}
+
+// The system tells of a reset once. Whether it is a write or a read that it tells, the reader
+// must not take it for the end.
+func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := peer.Write([]byte("last words"))
+		require.NoError(t, err)
+		p, err := r.ReadExactly(ctx, 4)
+		require.NoError(t, err)
+		require.Equal(t, "last", string(p))
+		require.NoError(t, peer.SetLinger(0))
+		require.NoError(t, peer.Close())
+		for err == nil { // loopback is quick, but a process of its own
+			_, err = w.WriteString("x")
+		}
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		p, err = r.ReadExactly(ctx, 6)
+		require.NoError(t, err)
+		require.Equal(t, " words", string(p))
+		require.False(t, r.AtEOF())
+		_, err = r.Read(ctx, 1)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.NoError(t, w.Close())
+		return nil
+	})
+}
+
+// After a peer has closed its side a write to it fails, but what it sent has an end.
+func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := peer.Write([]byte("all"))
+		require.NoError(t, err)
+		require.NoError(t, peer.Close())
+		for err == nil {
+			_, err = w.WriteString("x")
+		}
+		require.ErrorIs(t, err, syscall.EPIPE)
+		p, err := r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Equal(t, "all", string(p))
+		require.True(t, r.AtEOF())
+		require.NoError(t, w.Close())
+		return nil
+	})
+}
+
+// A socket that is closed with something unread resets the connection.
+func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		for name, network := range map[string]func(asyncio.ConnectionHandler) (*asyncio.Server, error){
+			"tcp": func(h asyncio.ConnectionHandler) (*asyncio.Server, error) {
+				return asyncio.StartServer(ctx, h, "127.0.0.1:0")
+			},
+			"unix": func(h asyncio.ConnectionHandler) (*asyncio.Server, error) {
+				return asyncio.StartUnixServer(ctx, h, filepath.Join(t.TempDir(), "socket"))
+			},
+		} {
+			var sent asyncio.Event
+			s, err := network(func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+				if _, err := r.ReadExactly(ctx, 4); err != nil {
+					return err
+				}
+				if err := sent.Wait(ctx); err != nil {
+					return err
+				}
+				_, err := w.WriteString("answer")
+				return err
+			})
+			require.NoError(t, err)
+			c, err := net.Dial(name, s.Addr().String())
+			require.NoError(t, err)
+			_, err = c.Write([]byte("head"))
+			require.NoError(t, err)
+			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+			_, err = c.Write([]byte("body"))
+			require.NoError(t, err)
+			sent.Set()
+			got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) {
+				p, err := io.ReadAll(c)
+				return string(p), err
+			})
+			require.NoError(t, err, name)
+			require.Equal(t, "answer", got, name)
+			require.NoError(t, c.Close())
+			require.NoError(t, s.Shutdown(ctx, time.Minute))
+		}
+		return nil
+	})
+}
+
+// A read that gives less than there is room for has left something in these cases.
+func TestAReadMayStopShort(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		abcd := func(r *asyncio.StreamReader) {
+			t.Helper()
+			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop knows of all that has come
+			p, err := asyncio.WaitFor(ctx, asyncio.Coro[[]byte](func(ctx context.Context) ([]byte, error) {
+				return r.ReadExactly(ctx, 4)
+			}), 10*time.Second)
+			require.NoError(t, err)
+			require.Equal(t, "abcd", string(p))
+		}
+		if runtime.GOOS == "linux" { // before urgent data, which are not a part of the stream
+			r, w, peer := accepted(t, ctx)
+			withFD(t, peer, func(fd int) {
+				writeFD(t, fd, "ab")
+				require.NoError(t, syscall.Sendto(fd, []byte("!"), syscall.MSG_OOB, nil))
+				writeFD(t, fd, "cd")
+			})
+			abcd(r)
+			require.NoError(t, peer.Close())
+			w.Abort()
+		}
+
+		ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
+		require.NoError(t, err)
+		r, w, err := asyncio.OpenUnixConnection(ctx, ln.Addr().String())
+		require.NoError(t, err)
+		peer, err := ln.Accept()
+		require.NoError(t, err)
+		_, _, err = peer.(*net.UnixConn).WriteMsgUnix([]byte("ab"), syscall.UnixRights(0), nil)
+		require.NoError(t, err)
+		_, err = peer.Write([]byte("cd"))
+		require.NoError(t, err)
+		abcd(r)
+		require.NoError(t, peer.Close())
+		require.NoError(t, ln.Close())
+		w.Abort()
+
+		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+		require.NoError(t, err)
+		r, err = asyncio.ConnectReadPipe(ctx, os.NewFile(uintptr(fds[0]), "datagrams"))
+		require.NoError(t, err)
+		writeFD(t, fds[1], "ab")
+		writeFD(t, fds[1], "cd")
+		abcd(r)
+		closeFD(t, fds[1])
+		return r.Close()
+	})
+}
+
+func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
+	before := openDescriptors(t)
+	var peer net.Conn
+	l := asyncio.NewLoop(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {})) // the task is reported
+	_, err := asyncio.RunUntilComplete(t.Context(), l, asyncio.Do(func(ctx context.Context) error {
+		r, _, conn := accepted(t, ctx)
+		peer = conn
+		spawn(ctx, func(ctx context.Context) error {
+			_, err := r.Read(ctx, 1)
+			return err
+		})
+		return asyncio.Sleep(ctx, 0)
+	}))
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.NoError(t, peer.Close())
+	require.LessOrEqual(t, openDescriptors(t), before)
+}
