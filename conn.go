@@ -131,6 +131,7 @@ func (e passingError) Timeout() bool   { return errors.Is(e.error, ErrTimeout) }
 type Listener struct {
 	ctx    context.Context
 	server *Server
+	addr   net.Addr
 	conns  *Queue[*Conn]
 }
 
@@ -148,6 +149,7 @@ func Listen(ctx context.Context, network, address string, opts ...StreamOption) 
 	if err != nil {
 		return nil, err
 	}
+	ln.addr = ln.server.Addr()
 	return ln, nil
 }
 
@@ -185,5 +187,5 @@ func (ln *Listener) Close() error {
 	}
 }
 
-// Addr returns the address that the listener listens on, or nil after Close.
-func (ln *Listener) Addr() net.Addr { return ln.server.Addr() }
+// Addr returns the address that the listener listens on, or did until it was closed.
+func (ln *Listener) Addr() net.Addr { return ln.addr }

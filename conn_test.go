@@ -213,7 +213,9 @@ func TestAListenerAccepts(t *testing.T) {
 			require.Equal(t, fmt.Sprintf("hello %d\n", i), line)
 			require.NoError(t, conn.Close())
 		}
+		addr := ln.Addr()
 		require.NoError(t, ln.Close())
+		require.Equal(t, addr, ln.Addr())
 		_, err = accepting.Await(ctx)
 		return err
 	})

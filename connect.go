@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
@@ -31,15 +33,25 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 	if err != nil {
 		return nil, nil, err
 	}
-	local, err := l.localAddr(ctx, o)
-	if err != nil {
-		return nil, nil, err
+	var locals []netip.AddrPort
+	if o.localAddr != "" {
+		if locals, err = l.GetAddrInfo(ctx, o.network, o.localAddr); err != nil {
+			return nil, nil, err
+		}
 	}
 	c, err := raceToConnect(ctx, interleave(addrs), o.eyeballsDelay,
 		func(ctx context.Context, addr netip.AddrPort) (*dialled, error) {
-			return l.dial(ctx, net.TCPAddrFromAddrPort(addr), local)
+			remote := net.TCPAddrFromAddrPort(addr)
+			local, err := localFor(addr, locals)
+			if err != nil {
+				return nil, dialError(remote, err)
+			}
+			return l.dial(ctx, remote, local)
 		},
-		func(c *dialled) { netfd.Close(c.fd) })
+		func(c *dialled) {
+			l.forget(c.fd)
+			netfd.Close(c.fd)
+		})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,16 +123,18 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 	return addrs, nil
 }
 
-// localAddr returns the address to bind to, or nil.
-func (l *Loop) localAddr(ctx context.Context, o *streamOptions) (net.Addr, error) {
-	if o.localAddr == "" {
-		return nil, nil
+// localFor returns which of the local addresses to bind to in order to connect to addr: one of
+// its family, or nil if there are none at all.
+func localFor(addr netip.AddrPort, locals []netip.AddrPort) (net.Addr, error) {
+	for _, local := range locals {
+		if local.Addr().Is4() == addr.Addr().Is4() {
+			return net.TCPAddrFromAddrPort(local), nil
+		}
 	}
-	addrs, err := l.GetAddrInfo(ctx, o.network, o.localAddr)
-	if err != nil {
-		return nil, err
+	if len(locals) > 0 {
+		return nil, &net.AddrError{Err: "no local address of the same family", Addr: addr.String()}
 	}
-	return net.TCPAddrFromAddrPort(addrs[0]), nil
+	return nil, nil
 }
 
 // interleave takes an address of the first one's family and one of the other in turn.
@@ -220,8 +234,22 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err 
 		}
 		return nil, dialError(addr, err)
 	}
+	if isToItself(fd, addr) {
+		return nil, dialError(addr, os.NewSyscallError("connect", syscall.ECONNREFUSED))
+	}
 	connected = true
 	return &dialled{fd, addr}, nil
+}
+
+// isToItself reports whether a socket is connected to itself: that comes of connecting to a port
+// of this machine on which nobody listens, if the system happens to choose that port for it.
+func isToItself(fd int, addr net.Addr) bool {
+	remote, ok := addr.(*net.TCPAddr)
+	if !ok || !remote.IP.IsLoopback() {
+		return false
+	}
+	local, ok := netfd.LocalAddr(fd, "tcp").(*net.TCPAddr)
+	return ok && local.Port == remote.Port && local.IP.Equal(remote.IP)
 }
 
 func dialError(addr net.Addr, err error) error {

@@ -192,6 +192,32 @@ func TestALocalAddressIsBoundTo(t *testing.T) {
 	})
 }
 
+func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, w, err := asyncio.OpenConnection(ctx, server.Addr().String(), asyncio.WithLocalAddr("localhost:0"))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		_, _, err = asyncio.OpenConnection(ctx, server.Addr().String(), asyncio.WithLocalAddr("[::1]:0"))
+		require.ErrorContains(t, err, "no local address of the same family")
+		return server.Shutdown(ctx, time.Minute)
+	})
+}
+
+// The system connects a socket to itself if it has the port that is asked for, be it by chance.
+func TestAConnectionToItselfIsRefused(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addr := free.Addr().String()
+		require.NoError(t, free.Close())
+		_, _, err = asyncio.OpenConnection(ctx, addr, asyncio.WithLocalAddr(addr))
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		return nil
+	})
+}
+
 func TestNamesAreLookedUp(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		addrs, err := asyncio.RunningLoop(ctx).GetAddrInfo(ctx, "tcp4", "localhost:http")

@@ -49,6 +49,12 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...S
 	if err != nil {
 		return nil, err
 	}
+	if o.network == "udp" && localAddr != nil { // a name may have addresses of both families
+		o.network = "udp6"
+		if localAddr.(*net.UDPAddr).IP.To4() != nil {
+			o.network = "udp4"
+		}
+	}
 	remoteAddr, err := l.udpAddr(ctx, o.network, remote)
 	if err != nil {
 		return nil, err
@@ -70,7 +76,10 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...S
 	}
 	e := &DatagramEndpoint{network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
 	e.writable = true
-	return e, e.open(l, fd, e)
+	if err := e.open(l, fd, e); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // udpAddr resolves an address; none to nil.

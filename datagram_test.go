@@ -126,6 +126,17 @@ func TestCloseEndsAReceiveThatWaits(t *testing.T) {
 	})
 }
 
+// A name may have addresses of both families.
+func TestARemoteNameGetsTheFamilyOfTheLocalAddress(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		e := endpoint(t, ctx, "127.0.0.1:0", "localhost:9")
+		require.Equal(t, "127.0.0.1:9", e.RemoteAddr().String())
+		_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "[::1]:9")
+		require.ErrorContains(t, err, "no suitable address")
+		return e.Close()
+	})
+}
+
 func TestDatagramsThatGoNowhereAreRefused(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, err := asyncio.CreateDatagramEndpoint(ctx, "", "")

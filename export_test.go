@@ -2,6 +2,7 @@ package asyncio
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -13,4 +14,13 @@ func Interleave(addrs []netip.AddrPort) []netip.AddrPort { return interleave(add
 func RaceToConnect(ctx context.Context, addrs []netip.AddrPort, delay time.Duration,
 	dial func(context.Context, netip.AddrPort) (string, error), discard func(string)) (string, error) {
 	return raceToConnect(ctx, addrs, delay, dial, discard)
+}
+
+// StartOn is StartServer with the addresses that a name has.
+func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) (*Server, error) {
+	s, err := newServer(ctx, handler, "tcp", nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.start(addrs)
 }

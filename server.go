@@ -129,14 +129,16 @@ func (s *Server) listenAddrs(ctx context.Context, address string) ([]net.Addr, e
 
 func (s *Server) start(addrs []net.Addr) (*Server, error) {
 	for i, addr := range addrs {
-		if tcp, ok := addr.(*net.TCPAddr); ok && i > 0 && tcp.Port == 0 { // one port for all
+		if tcp, ok := addr.(*net.TCPAddr); ok && len(s.sockets) > 0 && tcp.Port == 0 { // one port for all
 			tcp.Port = s.sockets[0].addr.(*net.TCPAddr).Port
 		}
 		ln, err := s.listen(addr)
+		another := len(s.sockets) > 0 || i < len(addrs)-1
 		switch {
 		case err == nil:
 			s.sockets = append(s.sockets, ln)
-		case errors.Is(err, syscall.EAFNOSUPPORT) && len(addrs) > 1: // a system without IPv6
+		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)):
+			// A system, or a machine, without IPv6: the others do.
 		default:
 			s.Close()
 			return nil, &net.OpError{Op: "listen", Net: addr.Network(), Addr: addr, Err: err}
@@ -404,7 +406,8 @@ func (ln *listener) schedule() {
 }
 
 // acceptRetryDelay is how long a server waits, as asyncio does, when the system has no
-// descriptor or no memory for another connection.
+// descriptor or no memory for another connection, and after any other error: the poller does
+// not tell again of what was waiting by then.
 const acceptRetryDelay = time.Second
 
 // run accepts what is waiting: as many as the backlog holds, so that others get their turn.
@@ -425,27 +428,16 @@ func (ln *listener) run(*Loop) {
 			s.serve(fd, peer)
 		case err == netfd.ErrAgain:
 			return
-		case isExhausted(err):
+		default:
 			ln.retry = s.loop.CallLater(acceptRetryDelay, func() {
 				ln.retry = nil
 				ln.schedule()
 			})
 			s.loop.report(ExceptionContext{Message: "cannot accept connections for now", Err: os.NewSyscallError("accept", err)})
 			return
-		default:
-			s.loop.report(ExceptionContext{Message: "cannot accept a connection", Err: os.NewSyscallError("accept", err)})
-			return
 		}
 	}
 	ln.schedule()
-}
-
-func isExhausted(err error) bool {
-	switch err {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		return true
-	}
-	return false
 }
 
 // close closes the socket. A second call does nothing: the number may be another's by then.

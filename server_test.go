@@ -90,6 +90,23 @@ func TestAServerListensOnAllAddressesWithOnePort(t *testing.T) {
 	})
 }
 
+// As on a machine without IPv6 whose localhost is ::1 all the same.
+func TestAServerDoesWithoutAnAddressThatTheMachineHasNot(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		foreign := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)} } // of no machine
+		here := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+		for _, addrs := range [][]net.Addr{{foreign(), here()}, {here(), foreign()}} {
+			s, err := asyncio.StartOn(ctx, echo, addrs...)
+			require.NoError(t, err)
+			require.Len(t, s.Sockets(), 1)
+			s.Close()
+		}
+		_, err := asyncio.StartOn(ctx, echo, foreign(), foreign())
+		require.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
+		return nil
+	})
+}
+
 func TestAnAddressInUseIsAnError(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
