@@ -98,6 +98,9 @@ type signalHandler struct {
 // cannot be handled, and ErrLoopClosed. It is asyncio's add_signal_handler.
 func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.checkCallback(fn == nil)
+	if sig == nil {
+		panic("asyncio: nil signal")
+	}
 	if l.closed {
 		return ErrLoopClosed
 	}

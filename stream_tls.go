@@ -12,7 +12,8 @@ import (
 // WithTLSHandshakeTimeout. On a connection that a Server has accepted it is the server's side
 // of it. What the peer has sent already is taken for a part of the handshake, not for
 // plain text. A handshake that fails closes the connection. A client's config needs a
-// ServerName. It is asyncio's start_tls.
+// ServerName, or InsecureSkipVerify. It returns ErrReaderBusy while another task waits to read,
+// and panics if config is nil. It is asyncio's start_tls.
 func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...StreamOption) error {
 	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
 }
@@ -23,6 +24,9 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 	}
 	if s.reader.task != nil {
 		return ErrReaderBusy
+	}
+	if config == nil {
+		panic("asyncio: nil TLS config")
 	}
 	t := s.insertTLS(config, serverSide)
 	err := Timeout(ctx, timeout, func(ctx context.Context, _ *TimeoutScope) error {

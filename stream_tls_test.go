@@ -185,6 +185,13 @@ func TestATLSHandshakeWithASilentPeerTimesOut(t *testing.T) {
 	})
 }
 
+func TestTLSWithoutAConfigIsAMistake(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		client, _ := asyncio.StreamPair(ctx)
+		require.PanicsWithValue(t, "asyncio: nil TLS config", func() { _ = client.Writer.StartTLS(ctx, nil) })
+	})
+}
+
 func TestAConnectionTellsOfItselfDuringTheTLSHandshake(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, clientConfig := certificates()

@@ -139,6 +139,7 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 
 // redirect sets the standard streams of the command, and makes the pipes.
 func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.File) error {
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = nil, nil, nil // whatever WithCommand has set
 	// What the command is given is a file, never another io.Reader or io.Writer: so
 	// cmd.Wait waits for the process and for no goroutine that copies.
 	if o.stdin.kind == toPipe {

@@ -66,6 +66,7 @@ func TestAProcessRunsWhereAndAsItIsTold(t *testing.T) {
 		p, err := asyncio.CreateSubprocessShell(ctx, `echo "$GREETING from $(basename "$PWD")"`, asyncio.WithStdin(asyncio.DevNull),
 			asyncio.WithStdout(asyncio.File(file)), asyncio.WithCommand(func(cmd *exec.Cmd) {
 				cmd.Dir = dir
+				cmd.Stdin = strings.NewReader("not heard of") // the options are what counts
 				cmd.Env = append(os.Environ(), "GREETING=hello")
 			}))
 		require.NoError(t, err)
