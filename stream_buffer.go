@@ -49,12 +49,17 @@ func (b *readBuffer) take(l *Loop, n int) []byte {
 	return p
 }
 
-// drop removes the first n bytes.
+// drop removes the first n bytes. If little is left it gives back what the loop has lent: the
+// task may do something else for long before it reads on.
 func (b *readBuffer) drop(l *Loop, n int) {
+	const little = 1 << 10
 	b.bytes = b.bytes[n:]
-	if len(b.bytes) == 0 {
+	switch n := len(b.bytes); {
+	case n == 0:
 		b.giveBack(l)
 		b.bytes = nil
+	case n <= little && b.lent != nil:
+		b.park(l)
 	}
 }
 

@@ -419,6 +419,35 @@ func TestAStreamThatWaitsHoldsNoBuffer(t *testing.T) {
 	})
 }
 
+func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
+	const n = 200
+	run(t, func(ctx context.Context) error {
+		var never asyncio.Event
+		clients := make([]asyncio.Stream, n)
+		for i := range clients {
+			var server asyncio.Stream
+			clients[i], server = asyncio.StreamPair(ctx)
+			spawn(ctx, func(ctx context.Context) error {
+				if _, err := server.Reader.ReadLine(ctx); err != nil {
+					return err
+				}
+				err := never.Wait(ctx)
+				runtime.KeepAlive(server)
+				return err
+			})
+		}
+		giveWay(ctx, 1)
+		before := heap()
+		for _, c := range clients { // and a half of the next
+			_, err := c.Writer.WriteString("line\nhalf")
+			require.NoError(t, err)
+		}
+		giveWay(ctx, 2)
+		require.Less(t, (heap()-before)/n, 2000, "bytes for a stream that holds four")
+		return nil
+	})
+}
+
 // heap returns how many bytes are in use.
 func heap() int {
 	runtime.GC()
