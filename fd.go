@@ -59,10 +59,12 @@ func (l *Loop) own(fd int, owner fdOwner) error {
 	if err := l.openPoller(); err != nil {
 		return err
 	}
-	// If the number is registered, that was for a descriptor that its owner has closed.
-	l.disown(fd)
+	// If the number is registered, that was for a descriptor that its owner has closed, or to
+	// wait for its connection.
 	r := l.fds.slot(fd)
-	if err := l.fds.poller.Add(fd, r.gen+1); err != nil {
+	w, _ := r.owner.(*fdWatch)
+	l.disown(fd)
+	if err := l.fds.poller.Add(fd, r.gen+1, w != nil && w.told); err != nil {
 		return err
 	}
 	l.fds.set(r, owner)
@@ -235,6 +237,7 @@ type fdWatch struct {
 	loop   *Loop
 	fd     int
 	gen    uint32
+	told   bool // the poller has it
 	reader fdSide
 	writer fdSide
 }
@@ -263,7 +266,9 @@ func (w *fdWatch) update() error {
 	if w.writer.callback != nil || w.writer.wanted {
 		want |= poll.Write
 	}
-	return w.loop.fds.poller.Watch(w.fd, w.gen, want)
+	err := w.loop.fds.poller.Watch(w.fd, w.gen, want, w.told)
+	w.told = err == nil && want != 0
+	return err
 }
 
 // dropUnused forgets the descriptor if nobody waits for it.

@@ -38,14 +38,15 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Add registers fd for both directions, edge triggered, until it is closed or removed.
-func (p *Poller) Add(fd int, gen uint32) error {
-	return p.set(fd, gen, unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+// Add registers fd for both directions, edge triggered, until it is closed or removed. again
+// says that it is registered already, as far as the caller knows.
+func (p *Poller) Add(fd int, gen uint32, again bool) error {
+	return p.set(fd, gen, again, unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
 }
 
 // Watch registers fd for want, level triggered, instead of what it was registered for
-// before. With an empty want it removes it.
-func (p *Poller) Watch(fd int, gen uint32, want Ready) error {
+// before. With an empty want it removes it. again is as for Add.
+func (p *Poller) Watch(fd int, gen uint32, want Ready, again bool) error {
 	if want == 0 {
 		p.Remove(fd)
 		return nil
@@ -57,16 +58,21 @@ func (p *Poller) Watch(fd int, gen uint32, want Ready) error {
 	if want&Write != 0 {
 		events |= unix.EPOLLOUT
 	}
-	return p.set(fd, gen, events)
+	return p.set(fd, gen, again, events)
 }
 
 // set registers fd, whatever it was registered for before. The owner may have closed a
-// descriptor without a word and the number may be in use again: only the kernel knows.
-func (p *Poller) set(fd int, gen uint32, events uint32) error {
+// descriptor without a word and the number may be in use again: only the kernel knows. So
+// again tells no more than which call to try first.
+func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
-	err := unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
-	if err == unix.EEXIST {
-		err = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
+	first, second, refused := unix.EPOLL_CTL_ADD, unix.EPOLL_CTL_MOD, unix.EEXIST
+	if again {
+		first, second, refused = second, first, unix.ENOENT
+	}
+	err := unix.EpollCtl(p.epfd, first, fd, &ev)
+	if err == refused {
+		err = unix.EpollCtl(p.epfd, second, fd, &ev)
 	}
 	return err
 }

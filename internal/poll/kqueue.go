@@ -44,8 +44,9 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Add registers fd for both directions, edge triggered, until it is closed or removed.
-func (p *Poller) Add(fd int, gen uint32) error {
+// Add registers fd for both directions, edge triggered, until it is closed or removed. again
+// says that it is registered already, as far as the caller knows.
+func (p *Poller) Add(fd int, gen uint32, again bool) error {
 	p.setGen(fd, gen)
 	if err := p.change(fd, unix.EVFILT_READ, unix.EV_ADD|unix.EV_CLEAR); err != nil {
 		return err
@@ -59,8 +60,8 @@ func (p *Poller) Add(fd int, gen uint32) error {
 }
 
 // Watch registers fd for want, level triggered, instead of what it was registered for
-// before. With an empty want it removes it.
-func (p *Poller) Watch(fd int, gen uint32, want Ready) error {
+// before. With an empty want it removes it. again is as for Add.
+func (p *Poller) Watch(fd int, gen uint32, want Ready, again bool) error {
 	p.setGen(fd, gen)
 	for _, way := range [...]struct {
 		ready  Ready

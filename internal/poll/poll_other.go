@@ -10,10 +10,10 @@ type Poller struct{}
 // New returns ErrUnsupported.
 func New() (*Poller, error) { return nil, ErrUnsupported }
 
-func (*Poller) Add(fd int, gen uint32) error               { return ErrUnsupported }
-func (*Poller) Watch(fd int, gen uint32, want Ready) error { return ErrUnsupported }
-func (*Poller) Remove(fd int)                              {}
-func (*Poller) Poll() ([]Event, error)                     { return nil, ErrUnsupported }
-func (*Poller) Wait(d time.Duration) ([]Event, error)      { return nil, ErrUnsupported }
-func (*Poller) Wake()                                      {}
-func (*Poller) Close() error                               { return nil }
+func (*Poller) Add(fd int, gen uint32, again bool) error               { return ErrUnsupported }
+func (*Poller) Watch(fd int, gen uint32, want Ready, again bool) error { return ErrUnsupported }
+func (*Poller) Remove(fd int)                                          {}
+func (*Poller) Poll() ([]Event, error)                                 { return nil, ErrUnsupported }
+func (*Poller) Wait(d time.Duration) ([]Event, error)                  { return nil, ErrUnsupported }
+func (*Poller) Wake()                                                  {}
+func (*Poller) Close() error                                           { return nil }

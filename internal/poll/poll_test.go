@@ -51,7 +51,7 @@ func ready(t *testing.T, p *poll.Poller, fd int) (all poll.Ready, gen uint32) {
 func TestAddTellsOnceOfEachChange(t *testing.T) {
 	p := newPoller(t)
 	a, b := pair(t)
-	require.NoError(t, p.Add(a, 7))
+	require.NoError(t, p.Add(a, 7, false))
 	got, gen := ready(t, p, a)
 	require.Equal(t, poll.Write, got)
 	require.EqualValues(t, 7, gen)
@@ -75,7 +75,7 @@ func TestAddTellsOnceOfEachChange(t *testing.T) {
 func TestWatchTellsAsLongAsItLasts(t *testing.T) {
 	p := newPoller(t)
 	a, b := pair(t)
-	require.NoError(t, p.Watch(a, 1, poll.Read))
+	require.NoError(t, p.Watch(a, 1, poll.Read, false))
 	got, _ := ready(t, p, a)
 	require.Zero(t, got)
 	write(t, b)
@@ -83,14 +83,14 @@ func TestWatchTellsAsLongAsItLasts(t *testing.T) {
 		got, _ = ready(t, p, a)
 		require.Equal(t, poll.Read, got)
 	}
-	require.NoError(t, p.Watch(a, 2, poll.Read|poll.Write))
+	require.NoError(t, p.Watch(a, 2, poll.Read|poll.Write, true))
 	got, gen := ready(t, p, a)
 	require.Equal(t, poll.Read|poll.Write, got)
 	require.EqualValues(t, 2, gen)
-	require.NoError(t, p.Watch(a, 2, poll.Write))
+	require.NoError(t, p.Watch(a, 2, poll.Write, false))
 	got, _ = ready(t, p, a)
 	require.Equal(t, poll.Write, got)
-	require.NoError(t, p.Watch(a, 2, 0))
+	require.NoError(t, p.Watch(a, 2, 0, false))
 	got, _ = ready(t, p, a)
 	require.Zero(t, got)
 	p.Remove(a) // again
@@ -100,12 +100,12 @@ func TestWatchTellsAsLongAsItLasts(t *testing.T) {
 func TestANumberThatComesAgainIsAnotherDescriptor(t *testing.T) {
 	p := newPoller(t)
 	a, b := pair(t)
-	require.NoError(t, p.Watch(a, 1, poll.Read))
+	require.NoError(t, p.Watch(a, 1, poll.Read, false))
 	require.NoError(t, unix.Close(a))
 	require.NoError(t, unix.Close(b))
 	c, d := pair(t)
 	require.Equal(t, a, c)
-	require.NoError(t, p.Watch(c, 2, poll.Read))
+	require.NoError(t, p.Watch(c, 2, poll.Read, true)) // as far as is known
 	write(t, d)
 	got, gen := ready(t, p, c)
 	require.Equal(t, poll.Read, got)
@@ -114,8 +114,8 @@ func TestANumberThatComesAgainIsAnotherDescriptor(t *testing.T) {
 
 func TestABadDescriptorIsAnError(t *testing.T) {
 	p := newPoller(t)
-	require.ErrorIs(t, p.Add(1<<20, 1), unix.EBADF)
-	require.ErrorIs(t, p.Watch(1<<20, 1, poll.Read), unix.EBADF)
+	require.ErrorIs(t, p.Add(1<<20, 1, false), unix.EBADF)
+	require.ErrorIs(t, p.Watch(1<<20, 1, poll.Read, false), unix.EBADF)
 }
 
 func TestWakeEndsAWait(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAWaitIsNeverTooShort(t *testing.T) {
 func TestAWaitEndsWithAnEvent(t *testing.T) {
 	p := newPoller(t)
 	a, b := pair(t)
-	require.NoError(t, p.Watch(a, 1, poll.Read))
+	require.NoError(t, p.Watch(a, 1, poll.Read, false))
 	go func() { _, _ = unix.Write(b, []byte("x")) }()
 	events, err := p.Wait(time.Minute)
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestMoreEventsThanOneCallReturnsComeLater(t *testing.T) {
 	for range n {
 		a, b := pair(t)
 		write(t, b)
-		require.NoError(t, p.Add(a, 1))
+		require.NoError(t, p.Add(a, 1, false))
 		missing[a] = true
 	}
 	for range 10 {
