@@ -238,7 +238,7 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 // suspends until that is done and the process has ended. What is not a Pipe gives nothing. If
 // the process has ended, and others that it has started keep its pipes open and silent for
 // WithWaitDelay, it returns what there is, and exec.ErrWaitDelay. If it is cancelled the
-// process goes on. It is asyncio's communicate.
+// process goes on, and what has come stays for the next call. It is asyncio's communicate.
 func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr []byte, err error) {
 	if p.Stdin == nil && len(input) > 0 {
 		return nil, nil, errors.New("asyncio: input for a process whose stdin is no Pipe")
@@ -258,7 +258,7 @@ func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr
 		return nil, nil, err
 	}
 	for {
-		before := len(out.got) + len(errOut.got)
+		before := out.come() + errOut.come()
 		_, pending, err := Wait(ctx, tasks, WithTimeout(p.waitDelay))
 		if err != nil {
 			return nil, nil, err
@@ -266,15 +266,15 @@ func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr
 		if len(pending) == 0 {
 			break
 		}
-		if len(out.got)+len(errOut.got) == before {
-			p.closePipes()
-			return out.got, errOut.got, exec.ErrWaitDelay
+		if out.come()+errOut.come() == before {
+			defer p.closePipes()
+			return out.all(), errOut.all(), exec.ErrWaitDelay
 		}
 	}
 	for _, t := range tasks {
 		err = errors.Join(err, t.Exception())
 	}
-	return out.got, errOut.got, err
+	return out.all(), errOut.all(), err
 }
 
 // feed writes the input and closes Stdin. A process need not read all of it.
@@ -293,23 +293,33 @@ func (p *Process) feed(ctx context.Context, input []byte) error {
 	return err
 }
 
-// A collector reads a pipe to its end.
+// A collector reads a pipe to its end. Until then what has come stays in the reader.
 type collector struct {
 	from *StreamReader // nil if there is none
 	got  []byte
 }
 
-func (c *collector) collect(ctx context.Context) error {
-	for c.from != nil {
-		p, err := c.from.Read(ctx, 64<<10)
-		if err == io.EOF {
-			break
-		} else if err != nil {
-			return err
-		}
-		c.got = append(c.got, p...)
+func (c *collector) collect(ctx context.Context) (err error) {
+	if c.from != nil {
+		c.got, err = c.from.Read(ctx, -1)
 	}
-	return nil
+	return err
+}
+
+// come returns how many bytes have come.
+func (c *collector) come() int {
+	if c.from == nil {
+		return 0
+	}
+	return len(c.got) + c.from.buf.len()
+}
+
+// all returns what has come, be it before the end.
+func (c *collector) all() []byte {
+	if c.from == nil {
+		return nil
+	}
+	return append(c.got, c.from.take(c.from.buf.len())...)
 }
 
 // SendSignal sends the process a signal; os.ErrProcessDone if it has ended. It is asyncio's

@@ -149,6 +149,28 @@ func TestACancelledWaitLosesNothing(t *testing.T) {
 	})
 }
 
+func TestACancelledCommunicateLosesNothing(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessShell(ctx, "echo one; read line; echo two", asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		// Stdin is the task's own for now.
+		stdin := p.Stdin
+		p.Stdin = nil
+		first := spawn(ctx, func(ctx context.Context) error {
+			_, _, err := p.Communicate(ctx, nil)
+			return err
+		})
+		require.NoError(t, asyncio.Sleep(ctx, 50*time.Millisecond))
+		first.Cancel()
+		require.ErrorIs(t, errOf(ctx, first), asyncio.ErrCancelled)
+		p.Stdin = stdin
+		stdout, _, err := p.Communicate(ctx, []byte("go on\n"))
+		require.NoError(t, err)
+		require.Equal(t, "one\ntwo\n", string(stdout))
+		return nil
+	})
+}
+
 // The grandchild tells its number, and is ended by the test.
 const grandchild = "sleep 1000 & echo $!"
 
