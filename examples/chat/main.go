@@ -83,7 +83,7 @@ func (r *room) say(format string, args ...any) {
 
 // tell sends the member a line, or puts it out if it does not read.
 func (m *member) tell(line string) {
-	if m.lines.PutNowait(line) != nil {
+	if errors.Is(m.lines.PutNowait(line), asyncio.ErrQueueFull) { // not if it is leaving anyway
 		m.w.Abort()
 	}
 }
@@ -118,6 +118,9 @@ func (r *room) serve(ctx context.Context, in *asyncio.StreamReader, out *asyncio
 func (r *room) askName(ctx context.Context, in *asyncio.StreamReader, out *asyncio.StreamWriter) (string, error) {
 	for {
 		fmt.Fprint(out, "your name?\n")
+		if err := out.Drain(ctx); err != nil { // one who asks and does not read has to wait
+			return "", err
+		}
 		line, err := in.ReadLine(ctx)
 		if err != nil {
 			return "", err
