@@ -140,6 +140,9 @@ func (r *results) measureAll(ctx context.Context, wanted *regexp.Regexp) error {
 	for _, c := range r.growth {
 		rows = append(rows, c.row)
 	}
+	if len(rows) == 0 {
+		return fmt.Errorf("there is no workload that matches %q", wanted)
+	}
 	begin := time.Now()
 	for round := range r.rounds {
 		for _, row := range rows {

@@ -6,6 +6,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -243,6 +244,13 @@ func TestEachRoundBeginsWithAnother(t *testing.T) {
 		if got := r.figures(i); !slices.Equal(got, []float64{want, want, want}) {
 			t.Errorf("of %s: got %v, want %v each time", r.contenders[i].name, got, want)
 		}
+	}
+}
+
+func TestToMeasureNothingIsAnError(t *testing.T) {
+	r := &results{rounds: 1, peers: &peers{}}
+	if err := r.measureAll(t.Context(), regexp.MustCompile("^lock$")); err == nil || !strings.Contains(err.Error(), `matches "^lock$"`) {
+		t.Errorf("got %v, want that nothing matches", err)
 	}
 }
 
