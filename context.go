@@ -171,9 +171,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 			stop()
 		}
 	}()
-	if !t.drive() && !t.coro.Suspend() {
-		t.unwind()
-	}
+	t.stand()
 	switch {
 	case !w.hit:
 		return nil

@@ -19,40 +19,52 @@ import "github.com/go-asyncio/asyncio/internal/coro"
 // wait for long are in the way of others.
 const maxDrivers = 4
 
-// drive makes steps of other tasks until that of t is due. It reports false, and t has to be
-// suspended, when something is due that is the loop's own, or a driver before t.
-func (t *task) drive() (due bool) {
+// ahead returns the coroutine that t, which comes to wait, has to resume itself: that of the
+// task whose step is next. It returns t's own when that is due, and nil, whereupon t has to
+// be suspended, when something is due that is the loop's own or a driver's before t. Those
+// who wait call it in a loop; see task.direct for why no function does that for them.
+func (t *task) ahead() *coroutine {
 	l := t.loop
 	if t.abandoned {
 		t.unwind()
 	}
-	if l.ready.Len() == 0 || l.undriven > 0 {
-		return false
+	if l.undriven > 0 {
+		return nil
 	}
 	for l.left > 0 || l.nextTurn() {
 		next, ok := l.ready.Front().(*task)
-		due = next == t
-		if !ok || !due && (next.drives || !t.drives && !l.pushDriver(t)) {
+		if next == t {
+			l.take()
+			if t.drives {
+				l.popDriver()
+				l.current = t
+			}
+			return t.coro
+		}
+		if !ok || next.drives || !t.drives && len(l.drivers) == maxDrivers {
 			break
 		}
-		l.ready.PopFront()
-		l.left--
-		if due {
-			break
+		l.take()
+		if next.coro == nil && !next.enter() {
+			continue
 		}
-		if next.coro != nil {
-			l.current = next
-			next.coro.Resume()
-		} else {
-			l.current = nil
-			next.run(l)
+		if !t.drives {
+			l.pushDriver(t)
 		}
+		l.current = next
+		return next.coro
 	}
 	if t.drives {
 		l.popDriver()
 		l.current = t
 	}
-	return due
+	return nil
+}
+
+// take removes the front of the ready queue.
+func (l *Loop) take() runnable {
+	l.left--
+	return l.ready.PopFront()
 }
 
 // Next returns the task whose step is due if it has not begun, for the coroutine c, which t
@@ -66,8 +78,7 @@ func (t *task) Next(c *coroutine) coro.Work[suspension] {
 	if !ok || next.coro != nil || next.mustCancel {
 		return nil
 	}
-	l.ready.PopFront()
-	l.left--
+	l.take()
 	next.coro = c
 	l.current = next
 	return next
@@ -85,14 +96,9 @@ func (l *Loop) goexit() {
 	t.leaveQueue()
 }
 
-// pushDriver reports whether there is room for t in the chain.
-func (l *Loop) pushDriver(t *task) bool {
-	if len(l.drivers) == maxDrivers {
-		return false
-	}
+func (l *Loop) pushDriver(t *task) {
 	t.drives = true
 	l.drivers = append(l.drivers, t)
-	return true
 }
 
 func (l *Loop) popDriver() *task {

@@ -15,7 +15,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	t.loop.push(t)
 	var fromContext error
 	if t.direct(ctx) {
-		if !t.drive() && !t.coro.Suspend() {
+		next := t.ahead()
+		for ; next != nil && next != t.coro; next = t.ahead() {
+			next.Resume()
+		}
+		if next == nil && !t.coro.Suspend() {
 			t.unwind()
 		}
 	} else {

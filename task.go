@@ -202,13 +202,8 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 
 // run makes a step of the task: it is what the ready queue holds.
 func (t *task) run(l *Loop) {
-	if t.coro == nil {
-		if t.mustCancel { // cancelled before its first step
-			t.mustCancel = false
-			t.end(newCancelled(t.cause), true)
-			return
-		}
-		t.coro = l.pool.Get(t)
+	if t.coro == nil && !t.enter() {
+		return
 	}
 	outer := l.current // a task, if this is an eager start
 	l.current = t
@@ -218,6 +213,18 @@ func (t *task) run(l *Loop) {
 		t.coro.Resume()
 	}
 	l.current = outer
+}
+
+// enter gives t a coroutine for its first step. It reports false if t was cancelled before
+// that, whereupon it ends.
+func (t *task) enter() bool {
+	if t.mustCancel {
+		t.mustCancel = false
+		t.end(newCancelled(t.cause), true)
+		return false
+	}
+	t.coro = t.loop.pool.Get(t)
+	return true
 }
 
 // Run runs the coroutine in the pool's coroutine. It is for package coro.

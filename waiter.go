@@ -144,7 +144,11 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	}
 	var fromContext error
 	if t.direct(ctx) {
-		if !t.drive() && !t.coro.Suspend() {
+		next := t.ahead()
+		for ; next != nil && next != t.coro; next = t.ahead() {
+			next.Resume()
+		}
+		if next == nil && !t.coro.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -223,7 +227,11 @@ func (t *task) await(ctx context.Context, f *future) error {
 	f.callbacks.push(&s.waiter)
 	var fromContext error
 	if t.direct(ctx) {
-		if !t.drive() && !t.coro.Suspend() {
+		next := t.ahead()
+		for ; next != nil && next != t.coro; next = t.ahead() {
+			next.Resume()
+		}
+		if next == nil && !t.coro.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -291,8 +299,18 @@ func (t *task) suspend(ctx context.Context) error {
 	} else if watched := watchedBy(ctx); watched != nil {
 		return t.suspendWatching(watched)
 	}
-	if !t.drive() && !t.coro.Suspend() {
+	t.stand()
+	return nil
+}
+
+// stand gives control away until t's step is due. (What is done in its stead where direct
+// allows it says the same, without the call.)
+func (t *task) stand() {
+	next := t.ahead()
+	for ; next != nil && next != t.coro; next = t.ahead() {
+		next.Resume()
+	}
+	if next == nil && !t.coro.Suspend() {
 		t.unwind()
 	}
-	return nil
 }
