@@ -25,7 +25,8 @@ type Conn struct {
 
 // NewConn makes a net.Conn of a stream's halves. The context finds the loop; when one that
 // was derived with a cancellation or a deadline is done, so is what waits in Read or Write.
-// It has no counterpart in asyncio.
+// It does not suspend, and neither do the Conn's other methods. It has no counterpart in
+// asyncio.
 func NewConn(ctx context.Context, r *StreamReader, w *StreamWriter) *Conn {
 	return &Conn{ctx: ctx, reader: r, writer: w}
 }
@@ -54,7 +55,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, passing(err)
 }
 
-// CloseWrite ends the stream for the peer; what it sends can still be read.
+// CloseWrite ends the stream for the peer; what it sends can still be read. Over TLS it
+// returns errors.ErrUnsupported.
 func (c *Conn) CloseWrite() error { return c.writer.WriteEOF() }
 
 // Close closes the stream, once what was written is sent. It does not suspend.
@@ -69,7 +71,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.writer.LocalAddr() }
 // RemoteAddr returns the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.writer.RemoteAddr() }
 
-// SetDeadline sets the deadlines for reading and for writing. The zero time is none.
+// SetDeadline sets the deadlines for reading and for writing. The zero time is none. After
+// Close it returns net.ErrClosed. Any task of the loop may call it.
 func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
@@ -127,7 +130,8 @@ func (e passingError) Temporary() bool { return true }
 func (e passingError) Timeout() bool   { return errors.Is(e.error, ErrTimeout) }
 
 // A Listener is a server as a net.Listener, for libraries that accept in the task that
-// calls them and start no goroutines.
+// calls them and start no goroutines. The loop accepts whether or not Accept is called; to
+// bound what it accepts there is WithMaxConnections.
 type Listener struct {
 	ctx    context.Context
 	server *Server
@@ -174,7 +178,8 @@ func (ln *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// Close stops listening. Connections that were accepted go on; others are closed.
+// Close stops listening. Connections that were accepted go on; others are closed. It does not
+// suspend and returns nil.
 func (ln *Listener) Close() error {
 	ln.server.Close()
 	ln.conns.Shutdown(false)

@@ -58,8 +58,8 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 	return l.openClient(ctx, c, "tcp", host, o)
 }
 
-// OpenUnixConnection is OpenConnection for the path of a unix socket. It is
-// asyncio.open_unix_connection.
+// OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. It
+// is asyncio.open_unix_connection.
 func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)

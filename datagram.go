@@ -10,8 +10,9 @@ import (
 )
 
 // A DatagramEndpoint sends and receives datagrams. What nobody receives stays in the
-// system's buffer, which drops what it has no room for. It is asyncio's DatagramTransport
-// and DatagramProtocol in one.
+// system's buffer, which drops what it has no room for. RecvFrom, Drain and WaitClosed suspend;
+// its other methods do not. Only its loop's tasks and callbacks may use it. It is asyncio's
+// DatagramTransport and DatagramProtocol in one.
 type DatagramEndpoint struct {
 	descriptor
 	network       string
@@ -127,7 +128,8 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 // RecvFrom returns the next datagram and its sender, and suspends until there is one. An error of
 // one that was sent before, such as that nobody listens there, comes back here or from SendTo;
 // the endpoint goes on. After Close it returns net.ErrClosed. Any number of tasks may wait, and are
-// served in turn.
+// served in turn. A receive that is cancelled loses nothing. It is asyncio's
+// datagram_received and error_received.
 func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, error) {
 	t := running(ctx)
 	for {
@@ -196,7 +198,8 @@ func (e *DatagramEndpoint) failed(op string, addr net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: e.network, Source: e.local, Addr: addr, Err: os.NewSyscallError(op, err)}
 }
 
-// Drain suspends while more than 64 KiB of datagrams are kept.
+// Drain suspends while more than 64 KiB of datagrams are kept, and returns net.ErrClosed if the
+// endpoint is closed meanwhile. It is asyncio's pause_writing and resume_writing.
 func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 	for e.size > defaultHighWater {
 		if e.fd < 0 {

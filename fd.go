@@ -138,7 +138,8 @@ func (f *descriptors) abandon() {
 // turn as long as that lasts. It takes the place of an earlier one. fd must not block, and
 // stays the caller's, who calls RemoveReader before closing it. It returns an error if
 // the system cannot poll fd, if a stream of the loop owns it, if the loop is closed, and
-// in virtual time ErrVirtualIO. It is asyncio's add_reader.
+// in virtual time ErrVirtualIO. Like the three calls below it does not suspend, and may be
+// made before the loop runs. It is asyncio's add_reader.
 func (l *Loop) AddReader(fd int, fn func()) error {
 	return l.addCallback(fd, poll.Read, fn)
 }

@@ -23,7 +23,7 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*St
 }
 
 // ConnectWritePipe is ConnectReadPipe for writing. The stream is closed by its writer's
-// Close. It is asyncio's connect_write_pipe.
+// Close or WriteEOF. It does not suspend. It is asyncio's connect_write_pipe.
 func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamWriter, error) {
 	s, err := openPipe(RunningLoop(ctx), f, newStreamOptions(opts))
 	if err != nil {

@@ -22,7 +22,9 @@ import (
 // connection alone, and is reported to the exception handler unless it is a cancellation.
 type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWriter) error
 
-// A Server accepts connections and has a handler serve each. It is asyncio.Server.
+// A Server accepts connections and has a handler serve each. Only its loop's tasks and
+// callbacks may use it. Serve, WaitClosed and Shutdown suspend; its other methods do not. It
+// is asyncio.Server.
 type Server struct {
 	loop     *Loop
 	ctx      context.Context
@@ -77,8 +79,8 @@ func StartServer(ctx context.Context, handler ConnectionHandler, address string,
 }
 
 // StartUnixServer is StartServer for the path of a unix socket. It takes the place of a
-// socket that an earlier server has left there, and removes its own when it is closed. It is
-// asyncio.start_unix_server.
+// socket that an earlier server has left there, and removes its own when it is closed. It does
+// not suspend. It is asyncio.start_unix_server.
 func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...StreamOption) (*Server, error) {
 	s, err := newServer(ctx, handler, "unix", opts)
 	if err != nil {
@@ -225,7 +227,8 @@ func (s *Server) Addr() net.Addr {
 	return s.sockets[0].addr
 }
 
-// Serve accepts connections until the server is closed, when it returns nil. If it is
+// Serve suspends, and the server accepts connections, until it is closed, when Serve returns
+// nil; net.ErrClosed if it was closed before. If it is
 // cancelled it closes the server and its connections, waits for their end and returns the
 // cancellation. It is asyncio's serve_forever.
 func (s *Server) Serve(ctx context.Context) error {

@@ -95,7 +95,8 @@ type signalHandler struct {
 // comes again before fn was called counts once. While a handler for os.Interrupt is set,
 // WithInterrupt does nothing. A handler does not keep a loop in virtual time from
 // jumping to its next timer, or from a deadlock. It returns an error for signals that
-// cannot be handled, and ErrLoopClosed. It is asyncio's add_signal_handler.
+// cannot be handled, and ErrLoopClosed. It does not suspend. It is asyncio's
+// add_signal_handler.
 func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.checkCallback(fn == nil)
 	if sig == nil {
@@ -112,7 +113,7 @@ func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 }
 
 // RemoveSignalHandler undoes AddSignalHandler and reports whether there was something to
-// undo. The signal then does again what it did before. It is asyncio's
+// undo. The signal then does again what it did before. It does not suspend. It is asyncio's
 // remove_signal_handler.
 func (l *Loop) RemoveSignalHandler(sig os.Signal) bool {
 	l.check()

@@ -36,8 +36,8 @@ func (l *Loop) SockRecv(ctx context.Context, fd, n int) ([]byte, error) {
 	return p[:n], err
 }
 
-// SockRecvInto is SockRecv into p. It returns how many bytes it has received. It is
-// asyncio's sock_recv_into.
+// SockRecvInto is SockRecv into p, and suspends like it. It returns how many bytes it has
+// received: 0 is the end, or that p has no room. It is asyncio's sock_recv_into.
 func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil

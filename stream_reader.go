@@ -20,7 +20,7 @@ const defaultLimit = 64 << 10
 // ErrReaderBusy, also if there are bytes for it. A read that is cancelled or times out loses
 // nothing: what has come stays for the next. The end of the stream is io.EOF, also after the
 // stream's own writer was closed. What breaks the connection comes after the bytes that came
-// before it. It is asyncio's StreamReader.
+// before it. Only tasks of its loop may use it. It is asyncio's StreamReader.
 type StreamReader struct {
 	stream  *stream
 	limit   int
@@ -215,7 +215,7 @@ func (r *StreamReader) AtEOF() bool {
 }
 
 // Close closes the read end of a pipe, which has no writer. For a connection it does what
-// its StreamWriter's Close does.
+// its StreamWriter's Close does. It does not suspend and returns nil.
 func (r *StreamReader) Close() error { return r.stream.writer.Close() }
 
 // fill receives more into the buffer, and suspends until there is some.

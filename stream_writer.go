@@ -16,7 +16,8 @@ const defaultHighWater = 64 << 10
 // A StreamWriter sends to the peer. Write never suspends: it sends what goes at once and
 // keeps the rest, which the loop sends when the peer has read. Drain suspends while too much
 // is kept; a program that writes without draining keeps whatever the peer does not
-// read. It is asyncio's StreamWriter.
+// read. Drain, WaitClosed and StartTLS suspend; its other methods do not. Only tasks and
+// callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {
 	stream    *stream
 	kept      []byte // still to be sent

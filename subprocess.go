@@ -13,7 +13,8 @@ import (
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. The
 // streams are nil unless the options asked for a Pipe. A process that still runs when its loop
-// closes is killed. It is asyncio.subprocess.Process.
+// closes is killed. Only tasks and callbacks of its loop may use it. Wait and Communicate
+// suspend; its other methods do not. It is asyncio.subprocess.Process.
 type Process struct {
 	Stdin  *StreamWriter
 	Stdout *StreamReader
@@ -85,13 +86,15 @@ func WithWaitDelay(d time.Duration) ProcessOption {
 	return func(o *processOptions) { o.waitDelay = d }
 }
 
-// CreateSubprocessExec starts a program with arguments. It does not suspend. A program that
-// is not found is exec.ErrNotFound. It is asyncio.create_subprocess_exec.
+// CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
+// stands still until the system has started it. A program that is not found is
+// exec.ErrNotFound. In virtual time it returns ErrVirtualIO. It is
+// asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
 	return startProcess(ctx, exec.Command(program, args...), opts)
 }
 
-// CreateSubprocessShell starts a command in the system's shell. It is
+// CreateSubprocessShell starts a command in the system's shell. It does not suspend. It is
 // asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
 	shell := []string{"/bin/sh", "-c"}
@@ -326,10 +329,12 @@ func (c *collector) all() []byte {
 // send_signal.
 func (p *Process) SendSignal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 
-// Terminate asks the process to end, by SIGTERM. It is asyncio's terminate.
+// Terminate asks the process to end, by SIGTERM; os.ErrProcessDone if it has ended. It is
+// asyncio's terminate.
 func (p *Process) Terminate() error { return p.SendSignal(syscall.SIGTERM) }
 
-// Kill ends the process. It is asyncio's kill.
+// Kill ends the process, by SIGKILL; os.ErrProcessDone if it has ended. What it has started
+// itself goes on. It is asyncio's kill.
 func (p *Process) Kill() error { return p.cmd.Process.Kill() }
 
 // run is called on the loop when the process has ended.
