@@ -107,8 +107,10 @@ func TestConnectThatIsRefused(t *testing.T) {
 }
 
 func TestAddressesThatCannotBe(t *testing.T) {
-	_, err := netfd.Socket(&net.IPAddr{})
-	require.Error(t, err)
+	for _, addr := range []net.Addr{&net.IPAddr{}, nil} {
+		_, err := netfd.Socket(addr)
+		require.Error(t, err)
+	}
 	fd, err := netfd.Socket(&net.TCPAddr{IP: net.IPv6loopback})
 	require.NoError(t, err)
 	defer netfd.Close(fd)

@@ -3,6 +3,7 @@
 package netfd
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -25,7 +26,7 @@ func Socket(addr net.Addr) (int, error) {
 			kind = unix.SOCK_DGRAM
 		}
 	default:
-		return -1, &net.AddrError{Err: "unexpected address type", Addr: addr.String()}
+		return -1, &net.AddrError{Err: "unexpected address type", Addr: fmt.Sprint(addr)}
 	}
 	fd, err := newSocket(family, kind)
 	if err != nil {
@@ -231,7 +232,7 @@ func sockaddr(addr net.Addr) (unix.Sockaddr, error) {
 	case *net.UnixAddr:
 		return &unix.SockaddrUnix{Name: a.Name}, nil
 	default:
-		return nil, &net.AddrError{Err: "unexpected address type", Addr: addr.String()}
+		return nil, &net.AddrError{Err: "unexpected address type", Addr: fmt.Sprint(addr)}
 	}
 }
 
