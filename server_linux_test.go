@@ -63,3 +63,50 @@ func highestDescriptor(t *testing.T) int {
 	}
 	return highest
 }
+
+// Whatever it is that finds no descriptor left.
+func TestALackOfDescriptorsLeavesNothingBehind(t *testing.T) {
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }()
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo, asyncio.WithoutServing())
+		for free := range 10 {
+			before := openDescriptors(t)
+			tight := limit
+			tight.Cur = uint64(highestDescriptor(t) + 1)
+			require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &tight))
+			var holes []*os.File // below the limit, all but so many
+			for {
+				f, err := os.Open(os.DevNull)
+				if err != nil {
+					break
+				}
+				holes = append(holes, f)
+			}
+			tight.Cur += uint64(free)
+			require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &tight))
+			p, processErr := asyncio.CreateSubprocessExec(ctx, "true", nil,
+				asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe), asyncio.WithStderr(asyncio.Pipe))
+			_, w, connectErr := asyncio.OpenConnection(ctx, s.Addr().String())
+			require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+			if processErr == nil {
+				_, _, err := p.Communicate(ctx, nil)
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, processErr, syscall.EMFILE)
+			}
+			if connectErr == nil {
+				w.Abort()
+			} else {
+				require.ErrorIs(t, connectErr, syscall.EMFILE)
+			}
+			for _, f := range holes {
+				require.NoError(t, f.Close())
+			}
+			require.Equal(t, before, openDescriptors(t), "%d were free", free)
+		}
+		s.Close()
+		return nil
+	})
+}
