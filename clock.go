@@ -34,12 +34,12 @@ func (l *Loop) Time() time.Duration {
 
 // mailbox takes what other goroutines post to the loop.
 type mailbox struct {
-	any   atomic.Bool // something was posted
-	sleep atomic.Bool // the loop waits, or is about to
+	any atomic.Bool // the loop has to look, which it does before whatever comes next
 
 	mu     sync.Mutex
 	items  []runnable
-	wake   chan struct{} // holds at most one token; made when the loop first runs
+	sleeps bool          // the loop waits, or is about to, and nobody has woken it yet
+	wake   chan runnable // gets what is posted, or nil, from who has set sleeps to false; made when the loop first runs
 	poller *poll.Poller  // in which the loop waits instead, once it has one
 }
 
@@ -48,71 +48,56 @@ func (m *mailbox) open() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.wake == nil {
-		m.wake = make(chan struct{}, 1)
+		m.wake = make(chan runnable, 1)
 	}
 }
 
-// wakeUp ends the loop's wait.
-func (m *mailbox) wakeUp() {
-	if m.sleep.Load() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.wakeLocked()
-	}
-}
-
-// wakeLocked is wakeUp with the mutex held.
-func (m *mailbox) wakeLocked() {
-	if !m.sleep.Load() {
-		return
-	}
-	if m.poller != nil {
-		if m.sleep.CompareAndSwap(true, false) { // once is enough
-			m.poller.Wake()
-		}
-		return
-	}
-	select {
-	case m.wake <- struct{}{}:
-	default: // it wakes already
-	}
-}
-
-// nudge has the loop look again at what it waits for.
+// nudge has the loop look again at what it waits for, or whether it is to stop.
 func (m *mailbox) nudge() {
+	m.mu.Lock()
+	m.put(nil)
+}
+
+// put leaves r, unless it is nil, for the loop, and sees to it that the loop looks. It
+// releases the mutex, which the caller holds.
+func (m *mailbox) put(r runnable) {
+	sleeps := m.sleeps
+	m.sleeps = false
+	if sleeps && m.poller == nil { // hand it over
+		m.mu.Unlock()
+		m.wake <- r
+		return
+	}
+	if r != nil {
+		m.items = append(m.items, r)
+	}
+	if sleeps {
+		m.poller.Wake()
+	}
 	m.any.Store(true)
-	m.wakeUp()
+	m.mu.Unlock()
 }
 
 // post schedules r from any goroutine.
 func (l *Loop) post(r runnable) error {
-	m := &l.posted
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !l.postLocked(r) {
+	l.posted.mu.Lock()
+	if l.closed {
+		l.posted.mu.Unlock()
 		return ErrLoopClosed
 	}
-	m.wakeLocked()
+	l.posted.put(r)
 	return nil
 }
 
-// postQuietly schedules r from any goroutine, but does not wake the loop. It reports
-// false if the loop is closed.
-func (l *Loop) postQuietly(r runnable) bool {
+// postQuietly schedules r from any goroutine, but does not wake the loop.
+func (l *Loop) postQuietly(r runnable) {
 	m := &l.posted
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return l.postLocked(r)
-}
-
-func (l *Loop) postLocked(r runnable) bool {
-	if l.closed {
-		return false
+	if !l.closed {
+		m.items = append(m.items, r)
+		m.any.Store(true)
 	}
-	m := &l.posted
-	m.items = append(m.items, r)
-	m.any.Store(true)
-	return true
 }
 
 // collect moves what was posted to the ready queue.
@@ -142,33 +127,50 @@ func (l *Loop) idle() error {
 	return nil
 }
 
-// wait sleeps for d at most, until something is posted. The order of the two
-// flags matters: who posts sets any and then looks at sleep, so one of the two
-// sees the other.
+// wait sleeps for d at most, until something is posted or the loop is to stop.
 func (l *Loop) wait(d time.Duration) {
 	m := &l.posted
-	m.sleep.Store(true)
-	defer m.sleep.Store(false)
-	if m.any.Load() || l.stopping.Load() {
-		l.collect()
-		return
-	}
+	m.mu.Lock()
+	m.sleeps = !m.any.Load() && !l.stopping.Load()
+	sleeps := m.sleeps
+	m.mu.Unlock()
 	switch {
-	case l.fds.poller != nil && d == Never:
-		l.poll(-1)
+	case !sleeps:
 	case l.fds.poller != nil:
+		if d == Never {
+			d = -1
+		}
 		l.poll(d)
+		m.mu.Lock()
+		m.sleeps = false
+		m.mu.Unlock()
 	case d == Never:
-		<-m.wake
+		l.accept(<-m.wake)
 	default:
 		timer := l.clock.set(d)
 		select {
-		case <-m.wake:
+		case r := <-m.wake:
 			timer.Stop()
+			l.accept(r)
 		case <-timer.C:
+			m.mu.Lock()
+			sleeps, m.sleeps = m.sleeps, false
+			m.mu.Unlock()
+			if !sleeps { // somebody was about to wake it
+				l.accept(<-m.wake)
+			}
 		}
 	}
-	l.collect()
+	if m.any.Load() {
+		l.collect()
+	}
+}
+
+// accept makes ready what the loop was woken with.
+func (l *Loop) accept(r runnable) {
+	if r != nil {
+		l.ready.PushBack(r)
+	}
 }
 
 func (c *clock) set(d time.Duration) *time.Timer {

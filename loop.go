@@ -151,7 +151,7 @@ func (l *Loop) RunForever(ctx context.Context) error {
 // lets it make one turn. Any goroutine may call Stop, as often as it likes.
 func (l *Loop) Stop() {
 	l.stopping.Store(true)
-	l.posted.wakeUp()
+	l.posted.nudge()
 }
 
 // Close closes the loop. Tasks that were left over are abandoned: their deferred
