@@ -43,30 +43,22 @@ func (c *Condition) With(ctx context.Context, body func(ctx context.Context) err
 // panics if the lock is not held.
 func (c *Condition) Wait(ctx context.Context) error {
 	c.mustHold("Wait")
-	t := running(ctx)
-	c.Release()
-	err := c.waiters.wait(ctx, "Condition")
-	for {
-		again := c.reacquire(t)
+	t, lock := running(ctx), c.mutex()
+	lock.Release()
+	err := t.wait(ctx, &c.waiters, "Condition")
+	for lock.locked || lock.waiters.live > 0 { // whatever the context says: only Task.Cancel interrupts it
+		again := lock.wait(t, unwatched)
 		if again == nil {
 			break
 		}
 		err = again
 	}
+	lock.locked = true
 	if err != nil {
 		// The notification may have been meant for this wait.
 		c.notify(1)
 	}
 	return err
-}
-
-// reacquire is Acquire whatever the context says: only Task.Cancel interrupts it.
-func (c *Condition) reacquire(t *task) error {
-	lock := c.mutex()
-	if lock.tryAcquire() {
-		return nil
-	}
-	return lock.wait(t, unwatched)
 }
 
 // WaitFor suspends until pred holds, and does not if it holds at once. It calls pred with

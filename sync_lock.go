@@ -15,21 +15,14 @@ type Lock struct {
 // Acquire locks l. It suspends while l is locked or others wait for it. The error is
 // that of a cancellation, and then l is not acquired.
 func (l *Lock) Acquire(ctx context.Context) error {
-	if l.tryAcquire() {
-		return nil
-	}
-	return l.wait(running(ctx), ctx)
-}
-
-// tryAcquire locks l unless somebody holds it or waits for it.
-func (l *Lock) tryAcquire() bool {
 	if l.locked || l.waiters.live > 0 {
-		return false
+		return l.wait(nil, ctx)
 	}
 	l.locked = true
-	return true
+	return nil
 }
 
+// wait has the running task, which may be given as nil, wait until it holds l.
 func (l *Lock) wait(t *task, ctx context.Context) error {
 	if err := t.wait(ctx, &l.waiters, "Lock"); err != nil {
 		if !l.locked {
