@@ -166,8 +166,11 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		panic("asyncio: event loop is closed")
 	}
 	eager := t.configure(opts)
-	l.lastID++
-	t.loop, t.custom, t.id = l, typed, l.lastID
+	t.loop, t.custom = l, typed
+	if t.name == "" { // as in asyncio, a name that was given takes no number
+		l.lastID++
+		t.id = l.lastID
+	}
 	t.inherit(ctx)
 	l.tasks.add(t)
 	if !eager || !l.running.Load() {

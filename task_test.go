@@ -432,3 +432,14 @@ func TestGoexitInAnEagerTaskLeavesTheCurrentTaskRight(t *testing.T) {
 	}()
 	assert.Equal(t, "main", <-done)
 }
+
+// As in asyncio, a task whose name was given takes no number from those that get theirs.
+func TestDefaultNamesCountOnlyTasksWithoutAName(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		named := asyncio.CreateTask(ctx, answer(0, 1), asyncio.WithName("x"))
+		unnamed := asyncio.CreateTask(ctx, answer(0, 2))
+		assert.Equal(t, "x", named.Name())
+		assert.Equal(t, "Task-2", unnamed.Name())
+		return nil
+	})
+}
