@@ -69,14 +69,14 @@ cross: ## build and vet for the other systems (SYSTEMS)
 examples: ## run the examples' tests
 	$(GO) test $(TESTFLAGS) -v ./examples/...
 
-bench: ## measure all beside Go, conc, tokio, uvloop, asyncio; write results, chart, README (BENCHFLAGS)
+bench: ## measure all beside Go, conc, tokio, uvloop, asyncio; 15 minutes; writes results, chart, README (BENCHFLAGS)
 	./bench/install.sh
 	cd bench && $(GO) run ./compare -results RESULTS.md -chart chart.svg -readme ../README.md $(BENCHFLAGS)
 
 bench-quick: ## the same in a minute, to see that it works; writes nothing (BENCHFLAGS)
 	cd bench && $(GO) run ./compare -quick $(BENCHFLAGS)
 
-bench-test: ## the tests of what measures, in bench
+bench-test: ## test the benchmark programs
 	cd bench && CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
 
 bench-go: ## go test -bench, this library and plain Go (BENCH, COUNT, BENCHTIME)
@@ -85,7 +85,7 @@ bench-go: ## go test -bench, this library and plain Go (BENCH, COUNT, BENCHTIME)
 bench-base: ## go test -bench of this library, saved to compare with (BENCH, COUNT, BENCHTIME, OLD)
 	$(call save_bench,$(OLD))
 
-bench-compare: ## run that again and have benchstat compare, or with NEW compare only (OLD, NEW)
+bench-compare: ## run bench-base's again and have benchstat compare, or with NEW compare only (OLD, NEW)
 	@test -e '$(OLD)' || { echo 'there is no $(OLD): make bench-base before the change'; exit 2; }
 	$(if $(NEW),,$(call save_bench,bench/new.txt))
 	$(GO) run $(BENCHSTAT) $(OLD) $(or $(NEW),bench/new.txt)

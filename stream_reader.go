@@ -33,9 +33,9 @@ type StreamReader struct {
 	receives int    // attempts in that turn
 }
 
-// Read returns at most n bytes, as soon as there are some; if n is negative, all until
-// the end of the stream. At the end it returns io.EOF. The bytes are the caller's. It is
-// asyncio's read.
+// Read returns at most n bytes, as soon as there are some, and at the end of the stream
+// io.EOF. If n is negative it returns all until the end, which may be nothing, and no
+// io.EOF. The bytes are the caller's. It is asyncio's read.
 func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		return r.readAll(ctx)

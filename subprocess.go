@@ -65,10 +65,13 @@ var (
 // File connects a standard stream of a process to f, which remains the caller's.
 func File(f *os.File) Redirect { return Redirect{toFile, f} }
 
-// WithStdin, WithStdout and WithStderr say what the standard streams of a process are.
-// They are asyncio's stdin, stdout and stderr.
-func WithStdin(r Redirect) ProcessOption  { return func(o *processOptions) { o.stdin = r } }
+// WithStdin says what the standard input of a process is. It is asyncio's stdin.
+func WithStdin(r Redirect) ProcessOption { return func(o *processOptions) { o.stdin = r } }
+
+// WithStdout says what the standard output of a process is. It is asyncio's stdout.
 func WithStdout(r Redirect) ProcessOption { return func(o *processOptions) { o.stdout = r } }
+
+// WithStderr says what the standard error of a process is. It is asyncio's stderr.
 func WithStderr(r Redirect) ProcessOption { return func(o *processOptions) { o.stderr = r } }
 
 // WithCommand has set change the command before it is started: its directory, its
@@ -87,9 +90,9 @@ func WithWaitDelay(d time.Duration) ProcessOption {
 }
 
 // CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
-// stands still until the system has started it. A program that is not found is
-// exec.ErrNotFound. In virtual time it returns ErrVirtualIO. It is
-// asyncio.create_subprocess_exec.
+// stands still until the system has started it. A program that is not found
+// in PATH is exec.ErrNotFound, one that was named by a path fs.ErrNotExist. In virtual
+// time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
 	return startProcess(ctx, exec.Command(program, args...), opts)
 }
