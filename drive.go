@@ -31,7 +31,7 @@ func (t *task) ahead() *coroutine {
 	if l.undriven > 0 {
 		return nil
 	}
-	for l.left > 0 || l.nextTurn() {
+	for l.left > 0 || !l.stopping.Load() && l.nextTurn() {
 		next, ok := l.ready.Front().(*task)
 		if next == t {
 			l.take()
@@ -92,7 +92,7 @@ func (l *Loop) goexit() {
 	}
 	t := l.popDriver()
 	l.current = t
-	t.abandoned = true
+	t.abandoned, t.exits = true, true
 	t.leaveQueue()
 }
 

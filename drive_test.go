@@ -186,3 +186,26 @@ func TestStopEndsTheTurnOfThoseWhoDrive(t *testing.T) {
 	got.expect(t, "first 0", "second stops", "third", "first 1", "first 2", "second ends")
 	assert.True(t, second.Done())
 }
+
+// A task that drove when a Goexit passed it has ended, so that nobody waits for it.
+func TestARunnerCanBeClosedAfterAGoexitInWhatADriverResumed(t *testing.T) {
+	for _, deferred := range []func(){func() {}, func() { panic("while it unwinds") }} {
+		var err error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r := asyncio.NewRunner(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+			defer func() { err = r.Close() }()
+			_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+				_, err := spawn(ctx, func(ctx context.Context) error {
+					defer deferred()
+					_, err := spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil }).Await(ctx)
+					return err
+				}).Await(ctx)
+				return err
+			}))
+		}()
+		<-done
+		assert.NoError(t, err)
+	}
+}

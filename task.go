@@ -149,6 +149,7 @@ type task struct {
 	cancelling bool  // cancel is on the stack
 	watches    bool  // a waiting ends when the task's own context does
 	abandoned  bool  // it unwinds, by Loop.kill or a Goexit
+	exits      bool  // that is the Goexit of a task that it has resumed
 
 	drives bool // see drive.go
 }
@@ -243,12 +244,12 @@ func (t *task) Run() {
 		}
 		switch r := recover(); {
 		case r == nil: // runtime.Goexit
-			if !t.abandoned {
-				t.end(ErrCancelled, true)
-			}
-			t.loop.goexit()
+			t.exit()
 		case t.abandoned:
 			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
+			if t.exits { // the Goexit goes on
+				t.exit()
+			}
 		default:
 			t.end(&PanicError{r, debug.Stack()}, false)
 		}
@@ -257,6 +258,14 @@ func (t *task) Run() {
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true
 	t.end(err, cancelled)
+}
+
+// exit ends a task that runtime.Goexit ends, unless Loop.kill does.
+func (t *task) exit() {
+	if !t.abandoned || t.exits {
+		t.end(ErrCancelled, true)
+	}
+	t.loop.goexit()
 }
 
 // end ends the task with what its coroutine returned.
