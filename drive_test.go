@@ -199,7 +199,11 @@ func TestARunnerCanBeClosedAfterAGoexitInWhatADriverResumed(t *testing.T) {
 			_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
 				_, err := spawn(ctx, func(ctx context.Context) error {
 					defer deferred()
-					_, err := spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil }).Await(ctx)
+					_, err := spawn(ctx, func(context.Context) error {
+						defer deferred()
+						runtime.Goexit()
+						return nil
+					}).Await(ctx)
 					return err
 				}).Await(ctx)
 				return err

@@ -262,6 +262,10 @@ func (t *task) Run() {
 
 // exit ends a task that runtime.Goexit ends, unless Loop.kill does.
 func (t *task) exit() {
+	if t.drives { // a panic has hidden the Goexit of what it has resumed
+		t.loop.popDriver()
+		t.leaveQueue()
+	}
 	if !t.abandoned || t.exits {
 		t.end(ErrCancelled, true)
 	}
