@@ -94,7 +94,9 @@ func (l *Loop) openClient(ctx context.Context, c *dialled, network, host string,
 
 // GetAddrInfo resolves "host:port" to addresses, in the order in which they are best tried.
 // network is "tcp" or "udp", with a 4 or 6 for one family alone. A name is looked up on
-// another goroutine, as by ToThread; an address does not suspend. It is asyncio's getaddrinfo.
+// another goroutine, 64 at a time and beside the functions of ToThread, and GetAddrInfo
+// suspends; cancelled, it returns at once. An address does not suspend. It is asyncio's
+// getaddrinfo.
 func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	family := "ip" + strings.TrimLeft(network, "tcpud")
 	host, service, err := net.SplitHostPort(address)
@@ -111,7 +113,7 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
 		}
 		ips = append(ips, ip)
-	} else if ips, err = ToThread(ctx, func(ctx context.Context) ([]netip.Addr, error) {
+	} else if ips, err = onThread(ctx, running(ctx).loop, &l.threads.lookups, func(ctx context.Context) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, family, host)
 	}); err != nil {
 		return nil, err

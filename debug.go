@@ -50,11 +50,7 @@ const defaultSlow = 100 * time.Millisecond
 func (l *Loop) runTimed(r runnable) {
 	start := time.Now()
 	r.run(l)
-	limit := l.slow
-	if limit == 0 {
-		limit = defaultSlow
-	}
-	if d := time.Since(start); d >= limit {
+	if d := time.Since(start); d >= l.slow {
 		what := "callback"
 		if t, ok := r.(*task); ok {
 			what = t.describe()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Errors that programs look for with errors.Is.
@@ -46,6 +47,9 @@ var (
 
 	// ErrDeadlock is wrapped by the *DeadlockError of a run in virtual time.
 	ErrDeadlock = errors.New("asyncio: deadlock")
+
+	// ErrLivelock is wrapped by the *LivelockError of a run in virtual time.
+	ErrLivelock = errors.New("asyncio: livelock")
 
 	// ErrReleased is returned by BoundedSemaphore.Release.
 	ErrReleased = errors.New("asyncio: BoundedSemaphore released too many times")
@@ -244,3 +248,23 @@ func (e *DeadlockError) Error() string {
 }
 
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }
+
+// A LivelockError ends a run in virtual time in which tasks and callbacks keep each other
+// going without time ever moving on; see [WithMaxTurnsPerInstant]. It is [ErrLivelock] to
+// errors.Is.
+type LivelockError struct {
+	Time  time.Duration // of the loop, at which it stands still
+	Turns int           // that the loop made at that time
+
+	// Ran names the tasks and callbacks that ran in the last of these turns, each once, in
+	// the order in which they ran, and a hundred at most: "task Task-1", or "callback"
+	// and the function's name.
+	Ran []string
+}
+
+func (e *LivelockError) Error() string {
+	return fmt.Sprintf("asyncio: livelock: %d turns at %v ran", e.Turns, e.Time) +
+		enumerate(e.Ran, ", ", func(name string) string { return name })
+}
+
+func (e *LivelockError) Unwrap() error { return ErrLivelock }

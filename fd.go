@@ -103,12 +103,14 @@ func (f *descriptors) slot(fd int) *registration {
 	return &f.table[fd]
 }
 
-// poll tells the owners of descriptors that are ready, and waits for d at most until
-// one is.
+// poll notifies the owners of descriptors that are ready, and waits for d at most until
+// one is. An error of the poller ends the run.
 func (l *Loop) poll(d time.Duration) {
+	defer l.failOnPanic()
 	events, err := l.fds.poller.Wait(d)
 	if err != nil {
-		panic(fmt.Sprintf("asyncio: poll: %v", err))
+		l.fail(fmt.Errorf("asyncio: poll: %w", err))
+		return
 	}
 	for _, e := range events {
 		if r := &l.fds.table[e.FD]; r.gen == e.Gen && r.owner != nil {

@@ -70,7 +70,7 @@ func (r *Runner) Close() error {
 	if l.IsClosed() {
 		return nil
 	}
-	if !l.deadlocked {
+	if !l.stuck {
 		if err := l.shutDown(); err != nil {
 			if !l.running.Load() {
 				l.abandon()
@@ -114,7 +114,7 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 		defer l.onDone(ctx, cancel)()
 	}
 	over := false
-	stop := &doneCallback{fn: func() {
+	stop := &doneCallback[*future]{fn: func(*future) {
 		if !over { // or it would end the next run
 			l.stopping.Store(true)
 		}

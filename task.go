@@ -104,7 +104,7 @@ func (t *Task[T]) Exception() error { return t.task.exception() }
 // takes it back, and reports whether it did.
 func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
 	t.task.loop.checkCallback(fn == nil)
-	return t.task.addCallback(func() { fn(t) })
+	return addCallback(&t.task.future, t, fn)
 }
 
 // Name returns the task's name.

@@ -21,12 +21,17 @@ import (
 // should hand its context, and CallSoonThreadsafe. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
+	return onThread(ctx, l, &l.threads.functions, fn)
+}
+
+// onThread is ToThread with the slots of a lane.
+func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
 	th := &l.threads
 	done := NewFuture[T](l)
-	call := &threadContext{Context: ctx, loop: l}
+	call := &threadContext{Context: ctx, loop: l, fn: fn, lane: lane}
 	fnCtx, cancel := context.WithCancelCause(call)
-	defer cancel(context.Canceled) // the task may be unwound
-	slot := th.slots.TryAcquire(1) // here, so that the first to call are the first to run
+	defer cancel(context.Canceled)   // the task may be unwound
+	slot := lane.slots.TryAcquire(1) // here, so that the first to call are the first to run
 	th.enqueue(call, slot)
 	th.running.Go(func() {
 		var v T
@@ -41,13 +46,13 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 			})
 		}()
 		if !slot {
-			if err = th.slots.Acquire(fnCtx, 1); err != nil {
+			if err = lane.slots.Acquire(fnCtx, 1); err != nil {
 				return
 			}
 			err = errGoexit
 			th.begin(call)
 		}
-		v, err = callIn(fnCtx, th, fn)
+		v, err = callIn(fnCtx, call, fn)
 	})
 	v, err := done.Await(ctx)
 	if isCancelled(err) {
@@ -60,9 +65,9 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 var errGoexit = errors.New("asyncio: function given to ToThread called runtime.Goexit")
 
 // callIn calls fn, which has a slot.
-func callIn[T any](ctx context.Context, th *threads, fn func(context.Context) (T, error)) (v T, err error) {
+func callIn[T any](ctx context.Context, call *threadContext, fn func(context.Context) (T, error)) (v T, err error) {
 	defer func() {
-		th.release()
+		call.loop.threads.release(call.lane)
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
 		}
@@ -80,10 +85,19 @@ func callIn[T any](ctx context.Context, th *threads, fn func(context.Context) (T
 type threadContext struct {
 	context.Context
 	loop *Loop
+	fn   any // the function
+	lane *lane
 
 	// Guarded by loop.threads.mu.
-	begun bool
-	waits []*threadWait
+	begun    bool
+	reported bool // that virtual time stands still for it
+	waits    []*threadWait
+}
+
+// waitsForLoop reports whether the function waits for the loop, which it does until the
+// context that it waits under is done.
+func (c *threadContext) waitsForLoop() bool {
+	return slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil })
 }
 
 type threadKey struct{} // the *threadContext
@@ -103,42 +117,82 @@ func (c *threadContext) Value(key any) any {
 
 // threads is the work that the loop has on other goroutines.
 type threads struct {
-	slots   *semaphore.Weighted
-	running sync.WaitGroup
+	functions lane // of ToThread
+	lookups   lane // of names, which functions that take their time must not hold up
+	running   sync.WaitGroup
 
 	mu      sync.Mutex
-	free    int                         // slots
-	queued  int                         // functions that wait for a slot
-	calls   map[*threadContext]struct{} // functions that got one, until the loop has seen their results
+	calls   map[*threadContext]struct{} // functions that got a slot, until the loop has seen their results
 	foreign map[failer]struct{}         // pending ConcurrentFutures
+	changes uint64                      // counts the functions that began, ended or went on after waiting for the loop
 }
+
+// A lane bounds the number of functions of one kind that run at a time.
+type lane struct {
+	slots  *semaphore.Weighted
+	free   int // slots; guarded by threads.mu
+	queued int // functions that wait for a slot; guarded by threads.mu
+}
+
+func newLane(slots int) lane {
+	return lane{slots: semaphore.NewWeighted(int64(slots)), free: slots}
+}
+
+// maxLookups bounds the number of names that are looked up at a time. Most of that is waiting
+// for answers, so that it may be more than there are processors.
+const maxLookups = 64
 
 func (th *threads) init(max int) {
 	if max == 0 {
 		max = min(32, runtime.NumCPU()+4)
 	}
-	th.slots = semaphore.NewWeighted(int64(max))
-	th.free = max
+	th.functions, th.lookups = newLane(max), newLane(maxLookups)
 	th.calls = make(map[*threadContext]struct{})
 }
 
-// busy reports whether a function runs, or is about to: virtual time stands still then.
-// One that waits for the loop does not, until the context that it waits under is done.
+// busy reports whether a function runs or is about to, save those that wait for the loop:
+// virtual time stands still then.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	for c := range th.calls {
-		if !slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil }) {
+		if !c.waitsForLoop() {
 			return true
 		}
 	}
-	return th.queued > 0 && th.free > 0
+	return th.functions.isMoving() || th.lookups.isMoving()
+}
+
+// isMoving reports whether a function is about to get a slot.
+func (ln *lane) isMoving() bool { return ln.queued > 0 && ln.free > 0 }
+
+// news returns a number that changes whenever a function begins, ends, or goes on after
+// it has waited for the loop.
+func (th *threads) news() uint64 {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.changes
+}
+
+// unreported returns the names of the functions for which virtual time stands still, unless
+// it has returned them before.
+func (th *threads) unreported() (names []string) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if !c.reported && !c.waitsForLoop() {
+			c.reported = true
+			names = append(names, funcName(c.fn))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // enqueue counts a function that has a slot or is going to wait for one.
 func (th *threads) enqueue(c *threadContext, slot bool) {
 	th.mu.Lock()
-	th.queued++
+	c.lane.queued++
 	th.mu.Unlock()
 	if slot {
 		th.begin(c)
@@ -149,18 +203,19 @@ func (th *threads) enqueue(c *threadContext, slot bool) {
 func (th *threads) begin(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	th.queued--
-	th.free--
+	c.lane.queued--
+	c.lane.free--
 	c.begun = true
 	th.calls[c] = struct{}{}
+	th.changes++
 }
 
 // release gives a slot back.
-func (th *threads) release() {
+func (th *threads) release(ln *lane) {
 	th.mu.Lock()
-	th.free++
+	ln.free++
 	th.mu.Unlock()
-	th.slots.Release(1)
+	ln.slots.Release(1)
 }
 
 // finished counts out a function whose result the loop has seen.
@@ -168,9 +223,10 @@ func (th *threads) finished(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	if !c.begun {
-		th.queued--
+		c.lane.queued--
 	}
 	delete(th.calls, c)
+	th.changes++
 }
 
 // pause notes that a function begins to wait for the loop; resume takes that back.
@@ -185,6 +241,7 @@ func (th *threads) resume(w *threadWait) {
 	defer th.mu.Unlock()
 	i := slices.Index(w.call.waits, w)
 	w.call.waits = slices.Delete(w.call.waits, i, i+1)
+	th.changes++
 }
 
 // A threadWait is a call of Result in which a function of ToThread waits for the loop.
