@@ -6,6 +6,7 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/poll"
@@ -14,7 +15,8 @@ import (
 // descriptors is what the loop polls. The poller is made when the first one is
 // registered; until then the loop waits without.
 type descriptors struct {
-	poller *poll.Poller // the loop's; other goroutines reach it through the mailbox
+	poller *poll.Poller    // the loop's; other goroutines reach it through the mailbox
+	leak   runtime.Cleanup // closes the poller of a loop that is dropped without Close
 	table  []registration
 	n      int // registered ones
 }
@@ -48,6 +50,8 @@ func (l *Loop) openPoller() error {
 		return fmt.Errorf("asyncio: cannot make a poller: %w", err)
 	}
 	l.fds.poller = p
+	// The loop outlives each use of its poller, since whoever wakes it does so by the mailbox.
+	l.fds.leak = runtime.AddCleanup(l, func(p *poll.Poller) { _ = p.Close() }, p)
 	l.posted.mu.Lock()
 	l.posted.poller = p
 	l.posted.mu.Unlock()
@@ -131,6 +135,7 @@ func (f *descriptors) abandon() {
 	}
 	f.n = 0
 	if f.poller != nil {
+		f.leak.Stop()
 		f.poller.Close()
 		f.poller = nil
 	}
