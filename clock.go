@@ -203,7 +203,9 @@ func (l *Loop) idleVirtual() {
 			l.beginInstant()
 		}
 	} else if l.awaitsDeadline() {
-		l.wait(Never)
+		if l.ready.Len() == 0 { // no context has panicked
+			l.wait(Never)
+		}
 	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil { // none has expired while we looked
 		l.deadlock()
 	}

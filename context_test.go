@@ -374,6 +374,11 @@ func TestAPanicInAContextHitsTheTaskThatWaitsUnderItAlone(t *testing.T) {
 							return event.Wait(ctx)
 						}))
 					}
+					innocent = append(innocent, spawn(ctx, func(ctx context.Context) error {
+						ctx, cancel := context.WithTimeout(ctx, time.Hour)
+						defer cancel()
+						return event.Wait(ctx)
+					}))
 					err := errOf(ctx, victim)
 					var panicked *asyncio.PanicError
 					assert.ErrorAs(t, err, &panicked)
