@@ -24,3 +24,8 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 	}
 	return s.start(addrs)
 }
+
+// QueueSizes returns for how many entries the queues of a loop have memory.
+func QueueSizes(l *Loop) (ready, timers, posted int) {
+	return l.ready.Cap(), l.timers.Cap(), cap(l.posted.items)
+}

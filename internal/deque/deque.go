@@ -55,6 +55,9 @@ func (d *Deque[T]) PopBack() T {
 // Clear removes all elements, and the memory that held them.
 func (d *Deque[T]) Clear() { *d = Deque[T]{} }
 
+// Cap returns for how many elements there is memory.
+func (d *Deque[T]) Cap() int { return len(d.ring) }
+
 // maxSpare is the capacity up to which a ring is not too large, however little is in it.
 const maxSpare = 1024
 

@@ -91,6 +91,9 @@ func (q *Queue[T]) Clear() {
 	q.heap = nil
 }
 
+// Cap returns for how many timers there is memory.
+func (q *Queue[T]) Cap() int { return cap(q.heap) }
+
 // maxSpare is the capacity up to which a heap is not too large, however little is in it.
 const maxSpare = 1024
 
