@@ -67,20 +67,19 @@ func (d *Deque[T]) IsLarge() bool { return len(d.ring) > maxSpare && d.n <= len(
 // Shrink halves the ring if IsLarge. Called from time to time it gives back what a burst
 // has taken, and one that comes again and again has to double the ring once.
 func (d *Deque[T]) Shrink() {
-	if d.IsLarge() {
-		d.resize(len(d.ring) / 2)
+	if !d.IsLarge() {
+		return
 	}
+	half := Deque[T]{ring: make([]T, len(d.ring)/2)}
+	for d.n > 0 {
+		half.PushBack(d.PopFront())
+	}
+	*d = half
 }
 
-func (d *Deque[T]) grow() { d.resize(max(minCap, 2*len(d.ring))) }
-
-func (d *Deque[T]) resize(size int) {
-	ring := make([]T, size)
-	if end := d.head + d.n; end <= len(d.ring) {
-		copy(ring, d.ring[d.head:end])
-	} else {
-		n := copy(ring, d.ring[d.head:])
-		copy(ring[n:], d.ring[:end-len(d.ring)])
-	}
+func (d *Deque[T]) grow() {
+	ring := make([]T, max(minCap, 2*len(d.ring)))
+	n := copy(ring, d.ring[d.head:])
+	copy(ring[n:], d.ring[:d.head])
 	d.ring, d.head = ring, 0
 }
