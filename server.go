@@ -61,9 +61,13 @@ func StartServer(ctx context.Context, handler ConnectionHandler, address string,
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := s.listenAddrs(ctx, address)
+	found, err := s.loop.localAddrs(ctx, s.options.network, address)
 	if err != nil {
 		return nil, err
+	}
+	addrs := make([]net.Addr, len(found))
+	for i, a := range found {
+		addrs[i] = net.TCPAddrFromAddrPort(a)
 	}
 	return s.start(addrs)
 }
@@ -88,35 +92,14 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	}
 	l := RunningLoop(ctx)
 	l.check()
+	o := newStreamOptions(opts)
+	if err := o.checkNetwork("tcp"); err != nil {
+		return nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: newStreamOptions(opts)}, nil
-}
-
-// listenAddrs gives the addresses to listen on.
-func (s *Server) listenAddrs(ctx context.Context, address string) ([]net.Addr, error) {
-	var addrs []net.Addr
-	hosts := []string{address}
-	if strings.HasPrefix(address, ":") {
-		hosts = nil
-		if s.options.network != "tcp6" {
-			hosts = append(hosts, "0.0.0.0"+address)
-		}
-		if s.options.network != "tcp4" {
-			hosts = append(hosts, "[::]"+address)
-		}
-	}
-	for _, host := range hosts {
-		found, err := s.loop.GetAddrInfo(ctx, s.options.network, host)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range found {
-			addrs = append(addrs, net.TCPAddrFromAddrPort(a))
-		}
-	}
-	return addrs, nil
+	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
 }
 
 // StartServing begins to accept, if the server does not yet. It returns net.ErrClosed after
