@@ -248,16 +248,17 @@ func (e *DatagramEndpoint) failed(op string, addr net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: e.network, Source: e.local, Addr: addr, Err: os.NewSyscallError(op, err)}
 }
 
-// Drain suspends while more than 64 KiB of datagrams are kept, and returns net.ErrClosed if the
-// endpoint is closed meanwhile. It is asyncio's pause_writing and resume_writing.
+// Drain suspends while too many datagrams are kept: from when they are more than 64 KiB until
+// they are 16 KiB or less. It returns net.ErrClosed once the endpoint is closed. It is asyncio's
+// pause_writing and resume_writing.
 func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 	for e.size > defaultHighWater {
-		if e.fd < 0 {
-			return net.ErrClosed
-		}
 		if err := e.drainers.wait(ctx, "room for datagrams"); err != nil {
 			return err
 		}
+	}
+	if e.fd < 0 {
+		return net.ErrClosed
 	}
 	return nil
 }
