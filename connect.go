@@ -90,6 +90,15 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 	return &s.reader, &s.writer, nil
 }
 
+// checkNetwork returns an error unless WithNetwork has given the protocol, or one family of it.
+func (o *streamOptions) checkNetwork(protocol string) error {
+	switch o.network {
+	case protocol, protocol + "4", protocol + "6":
+		return nil
+	}
+	return net.UnknownNetworkError(o.network)
+}
+
 // localAddrs is GetAddrInfo for an address to listen on or to connect from. Without a host it
 // means all of this machine's.
 func (l *Loop) localAddrs(ctx context.Context, network, address string) ([]netip.AddrPort, error) {

@@ -1,14 +1,13 @@
 package asyncio
 
-// A quota bounds how often something is done in one turn of the loop, so that one peer that
-// keeps up does not keep the loop to itself.
+// A quota bounds how often a thing is done in one turn of the loop, so that a peer that keeps
+// up does not keep the loop to itself.
 type quota struct {
-	turn uint64 // the turn that n counts in
+	turn uint64 // the turn that n belongs to
 	n    int
 }
 
-// spend reports whether something is left of the most that this turn may have, and takes one
-// of it.
+// spend takes one of the most that there are in a turn, and reports whether one was left.
 func (q *quota) spend(l *Loop, most int) bool {
 	if q.turn != l.turns {
 		q.turn, q.n = l.turns, 0

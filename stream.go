@@ -9,9 +9,7 @@ package asyncio
 
 import (
 	"crypto/tls"
-	"fmt"
 	"io"
-	"net"
 	"time"
 )
 
@@ -124,15 +122,6 @@ func newStreamOptions(opts []StreamOption) *streamOptions {
 	return o
 }
 
-// checkNetwork reports whether WithNetwork has given a protocol, or one family of it.
-func (o *streamOptions) checkNetwork(protocol string) error {
-	switch o.network {
-	case protocol, protocol + "4", protocol + "6":
-		return nil
-	}
-	return fmt.Errorf("asyncio: %w", net.UnknownNetworkError(o.network))
-}
-
 // WithLimit sets how long a line, or what ReadUntil reads, may be: 64 KiB if it is not
 // given. It panics if n is not positive. It is asyncio's limit.
 func WithLimit(n int) StreamOption {
@@ -168,7 +157,7 @@ func WithLocalAddr(address string) StreamOption {
 
 // WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name
 // before it tries the next at the same time: 250 ms if it is not given. With Never it tries
-// them one after the other, and with a delay that is not positive all at once. It is asyncio's happy_eyeballs_delay.
+// them one after the other. It is asyncio's happy_eyeballs_delay.
 func WithHappyEyeballsDelay(d time.Duration) StreamOption {
 	return func(o *streamOptions) { o.eyeballsDelay = d }
 }
@@ -178,8 +167,7 @@ func WithHappyEyeballsDelay(d time.Duration) StreamOption {
 func WithKeepAlive() StreamOption { return func(o *streamOptions) { o.keepAlive = true } }
 
 // WithBacklog sets how many connections wait to be accepted by a server: 100 if it is not
-// given. The system may round it: 0 means as few as it allows. It panics if n is negative. It
-// is asyncio's backlog.
+// given. It panics if n is negative. It is asyncio's backlog.
 func WithBacklog(n int) StreamOption {
 	if n < 0 {
 		panic("asyncio: WithBacklog needs a number that is not negative")
@@ -191,8 +179,8 @@ func WithBacklog(n int) StreamOption {
 // system spreads connections among them. It is asyncio's reuse_port.
 func WithReusePort() StreamOption { return func(o *streamOptions) { o.reusePort = true } }
 
-// WithMaxConnections bounds the connections that a server has at a time, including closed ones
-// whose handlers still run. Further ones wait in the backlog. It panics if n is not positive.
+// WithMaxConnections bounds the connections that a server has at a time. Further ones
+// wait in the backlog. It panics if n is not positive.
 func WithMaxConnections(n int) StreamOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxConnections needs a positive number")
