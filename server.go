@@ -31,8 +31,10 @@ type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWri
 //     cancelled. A handler whose connection is closed may go on: what it waits for may be
 //     something else. It ends by itself, or is cancelled with all other tasks at the end of
 //     the run;
-//   - [Server.Shutdown] waits for the handlers as well, and cancels them when its patience is
-//     at an end.
+//   - [Server.Shutdown] waits for the handlers as well, and cancels those that are left when the
+//     time that it gives them is over.
+//
+// [WithMaxConnections] counts a connection until it is closed and its handler has returned.
 type Server struct {
 	loop    *Loop
 	ctx     context.Context
@@ -42,7 +44,7 @@ type Server struct {
 	sockets []*listener
 	serving bool
 	closed  bool
-	hurry   bool      // Shutdown has lost patience
+	hurry   bool      // the time that Shutdown gives is over
 	conns   list.List // of *connection, in the order in which they were accepted
 	open    int       // connections that are not closed; conns may hold others, whose handlers go on
 
@@ -258,8 +260,8 @@ func (s *Server) wakeWaiting() {
 	}
 }
 
-// A connection is one that the server has accepted. It ends when both its handler has
-// returned and its stream is closed.
+// A connection is one that the server has accepted. It ends when its handler has returned and
+// its stream is closed.
 type connection struct {
 	server *Server
 	stream *stream
