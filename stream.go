@@ -167,15 +167,20 @@ func WithHappyEyeballsDelay(d time.Duration) StreamOption {
 func WithKeepAlive() StreamOption { return func(o *streamOptions) { o.keepAlive = true } }
 
 // WithBacklog sets how many connections wait to be accepted by a server: 100 if it is not
-// given. It is asyncio's backlog.
-func WithBacklog(n int) StreamOption { return func(o *streamOptions) { o.backlog = n } }
+// given. It panics if n is negative. It is asyncio's backlog.
+func WithBacklog(n int) StreamOption {
+	if n < 0 {
+		panic("asyncio: WithBacklog needs a number that is not negative")
+	}
+	return func(o *streamOptions) { o.backlog = n }
+}
 
 // WithReusePort lets several servers, in this program or others, take the same port; the
 // system spreads connections among them. It is asyncio's reuse_port.
 func WithReusePort() StreamOption { return func(o *streamOptions) { o.reusePort = true } }
 
 // WithMaxConnections bounds the connections that a server has at a time. Further ones
-// wait in the backlog.
+// wait in the backlog. It panics if n is not positive.
 func WithMaxConnections(n int) StreamOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxConnections needs a positive number")
