@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
@@ -235,7 +234,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err 
 		return nil, dialError(addr, err)
 	}
 	if isToItself(fd, addr) {
-		return nil, dialError(addr, os.NewSyscallError("connect", syscall.ECONNREFUSED))
+		return nil, dialError(addr, os.NewSyscallError("connect", errConnRefused))
 	}
 	connected = true
 	return &dialled{fd, addr}, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -23,4 +24,12 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 		return nil, err
 	}
 	return s.start(addrs)
+}
+
+// DenyKill has the killing of processes do as fn does, and waits for them no longer than
+// patience, until it is undone.
+func DenyKill(fn func(*os.Process) error, patience time.Duration) (undo func()) {
+	oldKill, oldPatience := kill, killPatience
+	kill, killPatience = fn, patience
+	return func() { kill, killPatience = oldKill, oldPatience }
 }

@@ -139,7 +139,7 @@ func (s *Server) start(addrs []net.Addr) (*Server, error) {
 		switch {
 		case err == nil:
 			s.sockets = append(s.sockets, ln)
-		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)):
+		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, errAddrNotAvail)):
 			// A system, or a machine, without IPv6: the others do.
 		default:
 			s.Close()
