@@ -26,6 +26,9 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 	return s.start(addrs)
 }
 
+// InterruptIgnored reports that SIGINT was ignored when the test began.
+var InterruptIgnored = interruptIgnored
+
 // DenyKill has the killing of processes do as fn does, and waits for them no longer than
 // patience, until it is undone.
 func DenyKill(fn func(*os.Process) error, patience time.Duration) (undo func()) {

@@ -119,6 +119,14 @@ func inTurn(t *testing.T, body func(ctx context.Context)) {
 	})
 }
 
+// needInterrupt skips a test of SIGINT where the whole test ignores it.
+func needInterrupt(t *testing.T) {
+	t.Helper()
+	if asyncio.InterruptIgnored {
+		t.Skip("SIGINT is ignored, as in the background of a shell script")
+	}
+}
+
 // errOf awaits a future or task and returns its error.
 func errOf[T any](ctx context.Context, aw asyncio.Awaitable[T]) error {
 	_, err := aw.Await(ctx)

@@ -20,8 +20,13 @@ type config struct {
 func WithDebug() Option { return func(c *config) { c.debug = true } }
 
 // WithSlowCallbackDuration sets what debug mode takes for slow: 100 ms if it is
-// not given. It is asyncio's slow_callback_duration.
-func WithSlowCallbackDuration(d time.Duration) Option { return func(c *config) { c.slow = d } }
+// not given. It panics if d is not positive. It is asyncio's slow_callback_duration.
+func WithSlowCallbackDuration(d time.Duration) Option {
+	if d <= 0 {
+		panic("asyncio: WithSlowCallbackDuration needs a positive duration")
+	}
+	return func(c *config) { c.slow = d }
+}
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is
 // ready: an hour's sleep takes none. When there is no timer either, and main still
@@ -50,5 +55,6 @@ func WithMaxThreads(n int) Option {
 
 // WithInterrupt has SIGINT cancel main, with the cause ErrInterrupted, while Run
 // or RunIn runs; if main then ends as cancelled, they return ErrInterrupted. A
-// second SIGINT ends the program.
+// second SIGINT ends the program. Where SIGINT is ignored, by the program or since it
+// began, as under nohup or in the background of a shell script, that stays so.
 func WithInterrupt() Option { return func(c *config) { c.interrupt = true } }
