@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
+	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // errBoom is the error that bodies and causes in these tests have.
@@ -125,6 +126,17 @@ func needInterrupt(t *testing.T) {
 	if asyncio.InterruptIgnored {
 		t.Skip("SIGINT is ignored, as in the background of a shell script")
 	}
+}
+
+// needPoller skips a test that needs descriptors to be polled where the system cannot.
+func needPoller(t *testing.T) {
+	t.Helper()
+	p, err := poll.New()
+	if err == poll.ErrUnsupported {
+		t.Skipf("%v: there are no sockets and pipes of the loop's", err)
+	}
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
 }
 
 // errOf awaits a future or task and returns its error.

@@ -412,12 +412,7 @@ func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
 	require.Contains(t, reports[0], "somebody else has waited for a process")
 }
 
-func TestProcessOptionsThatMakeNoSense(t *testing.T) {
-	require.Panics(t, func() { asyncio.WithPipeLimit(0) })
-	require.Panics(t, func() { asyncio.WithPipeLimit(-1) })
-	require.Panics(t, func() { asyncio.WithWaitDelay(-1) })
-	require.Panics(t, func() { asyncio.WithCommand(nil) })
-	require.Panics(t, func() { asyncio.File(nil) })
+func TestToStdoutIsForStderrAlone(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, opt := range []asyncio.ProcessOption{asyncio.WithStdin(asyncio.ToStdout), asyncio.WithStdout(asyncio.ToStdout)} {
 			_, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStderr(asyncio.Pipe), opt)
