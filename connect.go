@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
@@ -295,7 +294,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 		return nil, dialError(addr, err)
 	}
 	if isToItself(fd, addr) {
-		return nil, dialError(addr, os.NewSyscallError("connect", syscall.ECONNREFUSED))
+		return nil, dialError(addr, os.NewSyscallError("connect", errConnRefused))
 	}
 	connected = true
 	s, err := openSocket(l, fd, addr.Network(), addr, o)
@@ -310,7 +309,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 func (l *Loop) connectSocket(ctx context.Context, fd int, addr net.Addr) error {
 	const shortest, longest = time.Millisecond, 50 * time.Millisecond
 	err := l.SockConnect(ctx, fd, addr)
-	for delay := shortest; addr.Network() == "unix" && errors.Is(err, syscall.EAGAIN); delay = min(2*delay, longest) {
+	for delay := shortest; addr.Network() == "unix" && errors.Is(err, errTryAgain); delay = min(2*delay, longest) {
 		if err := Sleep(ctx, delay); err != nil {
 			return err
 		}

@@ -119,6 +119,7 @@ func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
 }
 
 func TestAConnectionThatIsRefused(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -152,6 +153,7 @@ func TestBadAddressesAreRefused(t *testing.T) {
 }
 
 func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		// A listener whose backlog is full answers nobody.
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithoutServing(), asyncio.WithBacklog(0))
@@ -178,6 +180,7 @@ func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
 }
 
 func TestALocalAddressIsBoundTo(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -196,6 +199,7 @@ func TestALocalAddressIsBoundTo(t *testing.T) {
 }
 
 func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -210,6 +214,7 @@ func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
 
 // The system connects a socket to itself if it has the port that is asked for, be it by chance.
 func TestAConnectionToItselfIsRefused(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -28,4 +29,15 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 // QueueSizes returns for how many entries the queues of a loop have memory.
 func QueueSizes(l *Loop) (ready, timers, posted int) {
 	return l.ready.Cap(), l.timers.Cap(), cap(l.posted.items)
+}
+
+// InterruptIgnored reports that SIGINT was ignored when the test began.
+var InterruptIgnored = interruptIgnored
+
+// DenyKill has the killing of processes do as fn does, and waits for them no longer than
+// patience, until it is undone.
+func DenyKill(fn func(*os.Process) error, patience time.Duration) (undo func()) {
+	oldKill, oldPatience := kill, killPatience
+	kill, killPatience = fn, patience
+	return func() { kill, killPatience = oldKill, oldPatience }
 }

@@ -340,10 +340,13 @@ func (l *Loop) abandon() {
 	l.posted.mu.Unlock()
 	l.fds.abandon()
 	l.signals.stop()
-	l.processes.kill()
+	left := l.processes.kill()
 	l.threads.shutDown()
 	l.timers.Clear()
 	l.ready.Clear()
+	for _, err := range left {
+		l.report(ExceptionContext{Message: "a process goes on after the end of its loop", Err: err})
+	}
 	l.reportUnseen()
 }
 

@@ -22,8 +22,13 @@ func WithDebug() Option { return func(c *config) { c.debug = true } }
 
 // WithSlowCallbackDuration sets the duration from which on debug mode logs a callback or
 // a step of a task as slow: 100 ms if it is not given. Zero logs all of them. It is
-// asyncio's slow_callback_duration.
-func WithSlowCallbackDuration(d time.Duration) Option { return func(c *config) { c.slow = d } }
+// asyncio's slow_callback_duration. It panics if d is negative.
+func WithSlowCallbackDuration(d time.Duration) Option {
+	if d < 0 {
+		panic("asyncio: WithSlowCallbackDuration needs a duration that is not negative")
+	}
+	return func(c *config) { c.slow = d }
+}
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is
 // ready: an hour's sleep takes none. When there is no timer either, and main still
@@ -72,5 +77,6 @@ func WithMaxTurnsPerInstant(n int) Option {
 
 // WithInterrupt has SIGINT cancel main, with the cause ErrInterrupted, while Run
 // or RunIn runs; if main then ends as cancelled, they return ErrInterrupted. A
-// second SIGINT ends the program.
+// second SIGINT ends the program. Where SIGINT is ignored, by the program or since it
+// began, as under nohup or in the background of a shell script, that stays so.
 func WithInterrupt() Option { return func(c *config) { c.interrupt = true } }

@@ -3,6 +3,8 @@ package asyncio
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 )
 
 // Run makes a loop, runs main in it on the calling goroutine, and closes it. When main
@@ -54,7 +56,7 @@ func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error)
 	task := CreateTask(l.Context(ctx), main)
 	// The run itself cancels main when ctx is done.
 	task.task.Context, task.task.watches = ctx, false
-	if l.interrupt {
+	if l.interrupt && !interruptIgnored && !signal.Ignored(os.Interrupt) {
 		defer task.task.cancelOnInterrupt(&err)()
 	}
 	if err := l.runUntilDone(ctx, &task.task.future); err != nil {

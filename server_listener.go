@@ -69,11 +69,11 @@ func (s *Server) listenAll(addrs []net.Addr) (taken bool, err error) {
 		switch {
 		case err == nil:
 			s.sockets = append(s.sockets, ln)
-		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)):
+		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, errAddrNotAvail)):
 			// A system, or a machine, without IPv6: the others do.
 		default:
 			s.closeSockets()
-			taken := chosen && errors.Is(err, syscall.EADDRINUSE)
+			taken := chosen && errors.Is(err, errAddrInUse)
 			return taken, &net.OpError{Op: "listen", Net: addr.Network(), Addr: addr, Err: err}
 		}
 	}

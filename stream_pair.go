@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"syscall"
 )
 
 // StreamPair makes two streams that are connected to one another in memory, for tests, and
@@ -42,7 +41,7 @@ func (m *memory) read(p []byte) (int, error) {
 	if len(m.inbox) == 0 {
 		switch {
 		case m.reset:
-			return 0, syscall.ECONNRESET
+			return 0, errConnReset
 		case m.ended:
 			return 0, io.EOF
 		default:
@@ -63,9 +62,9 @@ func (m *memory) read(p []byte) (int, error) {
 func (m *memory) write(p []byte) (int, error) {
 	switch {
 	case m.reset:
-		return 0, syscall.ECONNRESET
+		return 0, errConnReset
 	case m.peer.gone:
-		return 0, syscall.EPIPE
+		return 0, errPipe
 	}
 	n := min(len(p), memoryRoom-len(m.peer.inbox))
 	m.full = n < len(p)

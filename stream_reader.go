@@ -9,7 +9,6 @@ import (
 	"iter"
 	"math"
 	"os"
-	"syscall"
 )
 
 // defaultLimit is asyncio's.
@@ -327,7 +326,7 @@ func (r *StreamReader) await(ctx context.Context) error {
 // write, it gives the reader an end that is none. After EPIPE it is one, since the peer had
 // closed its side before.
 func (r *StreamReader) ended(reason error) error {
-	if broken := r.stream.writer.err; reason == io.EOF && broken != nil && !errors.Is(broken, syscall.EPIPE) {
+	if broken := r.stream.writer.err; reason == io.EOF && broken != nil && !errors.Is(broken, errPipe) {
 		reason = broken
 	}
 	r.end(reason)

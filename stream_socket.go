@@ -86,7 +86,7 @@ func (s *socket) closeWrite() error {
 }
 
 func (s *socket) close() {
-	if s.socket && s.fd >= 0 {
+	if s.network != "pipe" && s.fd >= 0 {
 		s.discard()
 	}
 	s.drop()

@@ -292,6 +292,7 @@ func TestStartTLSRefusesAnInjectedPlainText(t *testing.T) {
 }
 
 func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
+	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
@@ -342,6 +343,7 @@ func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
 }
 
 func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
+	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))

@@ -250,6 +250,7 @@ func TestTheEndsOfAPairHaveAddresses(t *testing.T) {
 }
 
 func TestASocketTellsOfItself(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -266,6 +267,7 @@ func TestASocketTellsOfItself(t *testing.T) {
 }
 
 func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			return w.WaitClosed(ctx) // reads nothing
@@ -293,6 +295,7 @@ func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
 }
 
 func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			p := make([]byte, 100)

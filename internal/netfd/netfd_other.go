@@ -25,10 +25,12 @@ func SetBroadcast(int) error              { return ErrUnsupported }
 func SetReset(int) error                  { return ErrUnsupported }
 func CloseWrite(int) error                { return ErrUnsupported }
 func Close(int) error                     { return ErrUnsupported }
-func Dup(*os.File) (int, error)           { return -1, ErrUnsupported }
 func SendTo(int, []byte, net.Addr) error  { return ErrUnsupported }
 func Read(fd int, p []byte) (int, error)  { return 0, ErrUnsupported }
 func Write(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func Open(*os.File, bool) (int, func(), error) {
+	return -1, nil, ErrUnsupported
+}
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
 }

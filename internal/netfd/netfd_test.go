@@ -4,7 +4,6 @@ package netfd_test
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -139,16 +138,4 @@ func TestDatagramsThereAndBack(t *testing.T) {
 		}
 		return err
 	}))
-}
-
-func TestDupDoesNotBlock(t *testing.T) {
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	defer w.Close()
-	fd, err := netfd.Dup(r)
-	require.NoError(t, err)
-	require.NoError(t, r.Close())
-	_, err = netfd.Read(fd, make([]byte, 1))
-	require.Equal(t, netfd.ErrAgain, err)
-	require.NoError(t, netfd.Close(fd))
 }

@@ -174,28 +174,6 @@ func CloseWrite(fd int) error {
 // Close closes fd.
 func Close(fd int) error { return os.NewSyscallError("close", unix.Close(fd)) }
 
-// Dup copies f's descriptor and makes the copy, and with it the file, non-blocking.
-func Dup(f *os.File) (fd int, err error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	var dupErr error
-	if err := raw.Control(func(old uintptr) {
-		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
-	}); err != nil {
-		return -1, err
-	}
-	if dupErr != nil {
-		return -1, os.NewSyscallError("dup", dupErr)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	return fd, nil
-}
-
 // RecvFrom receives a datagram. It cuts off what p has no room for.
 func RecvFrom(fd int, p []byte, network string) (int, net.Addr, error) {
 	for {
