@@ -105,31 +105,65 @@ func newCancelled(cause error) error {
 	return &CancelledError{Cause: cause}
 }
 
-// isCancelled reports whether err ends a task as cancelled. A group that holds
-// a cancellation among other errors does not, and neither does a panic.
-func isCancelled(err error) bool {
+// extent is how much of an error is a cancellation.
+type extent uint8
+
+const (
+	none  extent = iota
+	part         // it is joined to other errors
+	whole        // and there is nothing else
+)
+
+// isCancelled reports whether err ends a task as cancelled: whether it is a cancellation as
+// a whole.
+func isCancelled(err error) bool { return cancellationIn(err) == whole }
+
+// cancellationIn returns how much of err is a cancellation. An *ExceptionGroup and a
+// *PanicError are failures whatever they hold, as is a timeout, which does not unwrap.
+func cancellationIn(err error) extent {
 	for err != nil {
 		switch e := err.(type) {
 		case *CancelledError:
-			return true
+			return whole
 		case *ExceptionGroup, *PanicError:
-			return false
+			return none
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
-			for _, sub := range e.Unwrap() {
-				if isCancelled(sub) {
-					return true
-				}
-			}
-			return false
+			return cancellationAmong(e.Unwrap())
 		default:
-			return false
+			return none
 		}
 	}
-	return false
+	return none
 }
 
+func cancellationAmong(errs []error) extent {
+	least, most := whole, none
+	for _, err := range errs {
+		x := cancellationIn(err)
+		least, most = min(least, x), max(most, x)
+	}
+	if most == none {
+		return none
+	}
+	return max(least, part)
+}
+
+// timedOut makes a timeout of the cancellation that err is or holds, for the timeout that
+// has caused it. What is no cancellation it returns as it is, and for a plain one it
+// allocates nothing.
+func timedOut(err error) error {
+	if c, ok := err.(*CancelledError); ok && c.Cause == nil {
+		return ErrTimeout
+	}
+	if cancellationIn(err) == none {
+		return err
+	}
+	return &timeoutError{err}
+}
+
+// A timeoutError is ErrTimeout, with the error that the time's end has led to as its cause.
 type timeoutError struct{ cause error }
 
 func (e *timeoutError) Error() string {
@@ -139,12 +173,29 @@ func (e *timeoutError) Error() string {
 	return "asyncio: timed out: " + e.cause.Error()
 }
 
+// Is and As look into the cause, like Unwrap, but for the cancellation in it: that was the
+// timeout's own means, and who gets the timeout is not cancelled.
+
 func (e *timeoutError) Is(target error) bool {
-	return target == ErrTimeout || target == context.DeadlineExceeded
+	switch target {
+	case ErrTimeout, context.DeadlineExceeded:
+		return true
+	case ErrCancelled, context.Canceled:
+		return false
+	default:
+		return errors.Is(e.cause, target)
+	}
 }
 
-func (e *timeoutError) Unwrap() error { return e.cause }
-func (e *timeoutError) Timeout() bool { return true }
+func (e *timeoutError) As(target any) bool {
+	if _, ok := target.(**CancelledError); ok {
+		return false
+	}
+	return errors.As(e.cause, target)
+}
+
+func (e *timeoutError) Timeout() bool   { return true }
+func (e *timeoutError) Temporary() bool { return true } // for net.Error, as context.DeadlineExceeded has it
 
 // contextError is the error of an await whose context is done: a timeout if
 // its deadline has passed, a cancellation otherwise, and in both cases the

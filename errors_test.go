@@ -59,8 +59,9 @@ func TestErrTimeoutIsDeadlineExceededAndANetTimeout(t *testing.T) {
 	var _ net.Error // whose Timeout method it is
 }
 
-func TestTaskEndsAsCancelledByAnyErrorThatWrapsACancellation(t *testing.T) {
+func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {
 	other := errors.New("other")
+	join := errors.Join
 	for name, c := range map[string]struct {
 		err       error
 		cancelled bool
@@ -69,7 +70,18 @@ func TestTaskEndsAsCancelledByAnyErrorThatWrapsACancellation(t *testing.T) {
 		"a CancelledError":        {&asyncio.CancelledError{Cause: errBoom}, true},
 		"wrapped":                 {fmt.Errorf("closing: %w", asyncio.ErrCancelled), true},
 		"wrapped twice":           {fmt.Errorf("a: %w", fmt.Errorf("b: %w", asyncio.ErrCancelled)), true},
-		"joined":                  {errors.Join(other, asyncio.ErrCancelled), true},
+		"an operation's":          {&net.OpError{Op: "read", Err: asyncio.ErrCancelled}, true},
+		"two of them":             {join(asyncio.ErrCancelled, &asyncio.CancelledError{Cause: errBoom}), true},
+		"two of them, wrapped":    {fmt.Errorf("x: %w", join(join(asyncio.ErrCancelled), fmt.Errorf("y: %w", asyncio.ErrCancelled))), true},
+		"joined to an error":      {join(asyncio.ErrCancelled, other), false},
+		"an error joined to it":   {join(other, asyncio.ErrCancelled), false},
+		"with an error in text":   {fmt.Errorf("%w while flushing: %w", asyncio.ErrCancelled, other), false},
+		"deep among errors":       {join(asyncio.ErrCancelled, fmt.Errorf("x: %w", join(asyncio.ErrCancelled, other))), false},
+		"joined to a panic":       {join(asyncio.ErrCancelled, &asyncio.PanicError{Value: asyncio.ErrCancelled}), false},
+		"joined to a timeout":     {join(asyncio.ErrCancelled, asyncio.ErrTimeout), false},
+		"joined to context's":     {join(asyncio.ErrCancelled, context.Canceled), false},
+		"closed and cancelled":    {fmt.Errorf("%w: %w", net.ErrClosed, asyncio.ErrCancelled), false},
+		"a tree of nothing":       {emptyJoin{}, false},
 		"another error":           {other, false},
 		"context.Canceled alone":  {context.Canceled, false},
 		"ErrTimeout":              {asyncio.ErrTimeout, false},
@@ -83,10 +95,26 @@ func TestTaskEndsAsCancelledByAnyErrorThatWrapsACancellation(t *testing.T) {
 				_, err := task.Await(ctx)
 				assert.Equal(t, c.err, err)
 				assert.Equal(t, c.cancelled, task.Cancelled())
+
+				err = asyncio.WithTaskGroup(ctx, func(_ context.Context, tg *group) error {
+					tg.Go(func(context.Context) error { return c.err })
+					return nil
+				})
+				if c.cancelled {
+					assert.NoError(t, err, "of a group's member")
+				} else {
+					assert.Equal(t, []error{c.err}, groupErrors(t, err), "of a group's member")
+				}
 			})
 		})
 	}
 }
+
+// emptyJoin is an error that holds none.
+type emptyJoin struct{}
+
+func (emptyJoin) Error() string   { return "empty" }
+func (emptyJoin) Unwrap() []error { return nil }
 
 func TestExceptionGroupTellsItsErrors(t *testing.T) {
 	group := func(errs ...error) *asyncio.ExceptionGroup {

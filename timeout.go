@@ -129,8 +129,8 @@ func (s *TimeoutScope) exit(err *error) {
 		return
 	}
 	s.state = timeoutExpired
-	if int32(s.task.uncancel()) <= s.cancels && isCancelled(*err) {
-		*err = ErrTimeout
+	if int32(s.task.uncancel()) <= s.cancels {
+		*err = timedOut(*err)
 	}
 }
 
@@ -166,8 +166,5 @@ func waitForNothing[T any](ctx context.Context, f source[T]) (v T, err error) {
 		return v, err
 	}
 	v, err = f.Await(ctx)
-	if isCancelled(err) {
-		err = ErrTimeout
-	}
-	return v, err
+	return v, timedOut(err)
 }
