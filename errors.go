@@ -13,10 +13,9 @@ var (
 	// CancelledError. It is also context.Canceled.
 	ErrCancelled error = &CancelledError{}
 
-	// ErrTimeout is what Timeout and WaitFor return when the time is over,
-	// asyncio's TimeoutError, and what an await returns when the deadline of a
-	// context that was derived in a task has passed. It is also
-	// context.DeadlineExceeded.
+	// ErrTimeout is returned, or wrapped with a cause, by Timeout and WaitFor when the
+	// time is over, and by an await when the deadline of a context that was derived in a
+	// task has passed. It is asyncio's TimeoutError, and also context.DeadlineExceeded.
 	ErrTimeout error = &timeoutError{}
 
 	// ErrInvalidState answers an operation that a future's state does not
@@ -76,9 +75,12 @@ var (
 )
 
 // A CancelledError is what a cancelled await returns. A coroutine may return
-// one, or any error that wraps one, to end its task as cancelled. It is
-// [ErrCancelled] and context.Canceled to errors.Is. Not the other way round: a plain
-// context.Canceled, such as ctx.Err(), is an ordinary error, with which a task fails.
+// one, or an error that wraps one, to end its task as cancelled. One that is joined to
+// other errors, by errors.Join or by fmt.Errorf with a second %w, is a failure: a task
+// ends as cancelled only if its error holds nothing but cancellations, and never with
+// an *ExceptionGroup or a *PanicError. A CancelledError is [ErrCancelled] and
+// context.Canceled to errors.Is. Not the other way round: a plain context.Canceled, such
+// as ctx.Err(), is an ordinary error, with which a task fails.
 type CancelledError struct {
 	Cause error // what CancelCause was given; nil for Cancel
 }

@@ -53,10 +53,9 @@ func TestErrTimeoutIsDeadlineExceededAndANetTimeout(t *testing.T) {
 	assert.ErrorIs(t, asyncio.ErrTimeout, context.DeadlineExceeded)
 	assert.NotErrorIs(t, asyncio.ErrTimeout, asyncio.ErrCancelled)
 	assert.NotErrorIs(t, context.DeadlineExceeded, asyncio.ErrTimeout, "the other way round")
-	var timeout interface{ Timeout() bool }
+	var timeout net.Error
 	require.ErrorAs(t, asyncio.ErrTimeout, &timeout)
 	assert.True(t, timeout.Timeout())
-	var _ net.Error // whose Timeout method it is
 }
 
 func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {

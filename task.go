@@ -85,7 +85,7 @@ func (t *Task[T]) Uncancel() int {
 func (t *Task[T]) Done() bool { return t.task.state != pending }
 
 // Cancelled reports whether t ended as cancelled: whether its coroutine returned
-// an error that wraps a CancelledError.
+// a [CancelledError], or an error that wraps one and nothing else.
 func (t *Task[T]) Cancelled() bool { return t.task.state == cancelled }
 
 // Result returns what the coroutine returned, and ErrInvalidState if it is not

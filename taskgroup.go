@@ -111,7 +111,7 @@ func (tg *TaskGroup) Cancel() {
 
 // abortAll cancels the members and the body.
 func (tg *TaskGroup) abortAll() {
-	if tg.aborting || tg.cancelledParent {
+	if tg.aborting {
 		return
 	}
 	tg.abort()

@@ -304,6 +304,18 @@ func TestAContextThatIsDoneOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
 	}
 }
 
+func TestAContextThatIsDoneIsNoErrorOfACancelledGroupThatAwaitsNothing(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		derived, cancel := context.WithCancel(ctx)
+		cancel()
+		assert.NoError(t, asyncio.WithTaskGroup(derived, func(_ context.Context, tg *group) error {
+			tg.Cancel()
+			return nil
+		}))
+		uncancelled(t, ctx)
+	})
+}
+
 func TestAnOuterGroupThatEndsCancelsTheJoiningOfACancelledGroup(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(outer *group) error // of the outer group, by a member

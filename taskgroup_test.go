@@ -536,3 +536,14 @@ func TestTaskGroupCancelAfterItsEndDoesNothing(t *testing.T) {
 		uncancelled(t, ctx)
 	})
 }
+
+func TestTaskGroupLeavesWhatItsBodyWaitsForAlone(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		require.NoError(t, asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
+			tg.Go(func(context.Context) error { return nil }) // the last member
+			err := asyncio.Sleep(ctx, time.Second)
+			assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
+			return err
+		}))
+	})
+}
