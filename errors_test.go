@@ -229,3 +229,74 @@ func TestTheTextsOfManyErrorsAreBounded(t *testing.T) {
 	assert.Less(t, len(deadlock.Error()), 300)
 	assert.EqualError(t, new(asyncio.DeadlockError), "asyncio: deadlock")
 }
+
+func TestNoErrorIsLostThatIsJoinedToACancellation(t *testing.T) {
+	cleanUp := func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) }
+	started := func(ctx context.Context) *asyncio.Task[asyncio.None] {
+		task := spawn(ctx, cleanUp)
+		giveWay(ctx, 1)
+		return task
+	}
+	for name, end := range map[string]func(ctx context.Context) error{
+		"await under a context that ends": func(ctx context.Context) error {
+			derived, cancel := context.WithCancel(ctx)
+			task := started(ctx)
+			asyncio.RunningLoop(ctx).CallSoon(cancel)
+			return errOf[asyncio.None](derived, task)
+		},
+		"Gather": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			return errOf[[]asyncio.None](ctx, asyncio.Gather(ctx, task))
+		},
+		"GatherResults": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			results, err := asyncio.GatherResults(ctx, task).Await(ctx)
+			must(err)
+			return results[0].Err
+		},
+		"Shield": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			return errOf[asyncio.None](ctx, asyncio.Shield(ctx, task))
+		},
+		"Wait for the first exception": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			other := started(ctx)
+			done, _, err := asyncio.Wait(ctx, []*asyncio.Task[asyncio.None]{task, other}, asyncio.ReturnWhen(asyncio.FirstException))
+			must(err)
+			other.Cancel()
+			join(ctx, other)
+			return done[0].Exception()
+		},
+		"ToThread": func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(context.Context) (asyncio.None, error) {
+				return asyncio.None{}, errors.Join(asyncio.ErrCancelled, errBoom)
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				assert.ErrorIs(t, end(ctx), errBoom)
+			})
+		})
+	}
+}
+
+func TestAnErrorThatIsJoinedToACancellationIsReportedAtTheEndOfARun(t *testing.T) {
+	var reported []error
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		spawn(ctx, func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) })
+		spawn(ctx, func(ctx context.Context) error { return fmt.Errorf("x: %w", asyncio.Sleep(ctx, time.Hour)) })
+		giveWay(ctx, 1)
+		return nil
+	}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reported = append(reported, c.Err)
+	}))
+	require.NoError(t, err)
+	require.Len(t, reported, 1)
+	assert.ErrorIs(t, reported[0], errBoom)
+}

@@ -5,7 +5,8 @@ package asyncio
 // pool. So that a task has the labels of the context that CreateTask was given, and none that
 // another has left behind, they would have to be set before each first step. That would make
 // up 5% of the cost of a task. It is left out until a loop sees that labels are used: package
-// pprof asks a context for its labels before it adds to them or sets them.
+// pprof asks a context for its labels before it adds to them or sets them. That is not seen of
+// labels that a task sets and has made from a context of no loop's, such as Background.
 
 import (
 	"context"

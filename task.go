@@ -37,9 +37,10 @@ func WithName(name string) TaskOption { return func(o *taskOptions) { o.name = &
 func WithEagerStart() TaskOption { return func(o *taskOptions) { o.eager = true } }
 
 // CreateTask has the loop of ctx run coro concurrently; its first step comes in
-// the next turn. The context that coro gets descends from ctx. CreateTask does
-// not suspend. It panics if coro is nil, if ctx carries no loop or if the loop is
-// closed. It is asyncio.create_task.
+// the next turn. The context that coro gets descends from ctx, and the task has the
+// profiler labels of ctx, as package runtime/pprof calls them. CreateTask does not
+// suspend. It panics if coro is nil, if ctx carries no loop or if the loop is closed. It
+// is asyncio.create_task.
 func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *Task[T] {
 	if coro == nil {
 		panic("asyncio: nil coroutine")
