@@ -27,11 +27,16 @@ func (c *taskContext) Value(key any) any {
 		return c
 	case loopKey{}:
 		return c.loop
+	case labelKey:
+		c.loop.labelled.Store(true)
 	}
 	return c.Context.Value(key)
 }
 
-func (c *taskContext) String() string { return "asyncio." + (*task)(c).describe() }
+// String, like all methods of a context, is for any goroutine. So is GoString, without which
+// %#v would look into the running task.
+func (c *taskContext) String() string   { return "asyncio." + (*task)(c).describe() }
+func (c *taskContext) GoString() string { return c.String() }
 
 // loopContext carries a loop to those who have no task yet.
 type loopContext struct {
@@ -45,15 +50,24 @@ func (c *loopContext) Value(key any) any {
 		return nil
 	case loopKey{}:
 		return c.loop
+	case labelKey:
+		c.loop.labelled.Store(true)
 	}
 	return c.Context.Value(key)
 }
+
+// String and GoString keep fmt from looking into the loop.
+func (c *loopContext) String() string   { return "asyncio.loop" }
+func (c *loopContext) GoString() string { return c.String() }
 
 // Context returns a copy of parent that carries the loop. It is for code outside
 // of any task, which needs a context to create the first one:
 //
 //	task := asyncio.CreateTask(loop.Context(ctx), coro)
 func (l *Loop) Context(parent context.Context) context.Context {
+	if parent.Value(labelKey) != nil {
+		l.labelled.Store(true)
+	}
 	return &loopContext{parent, l}
 }
 

@@ -480,3 +480,51 @@ func TestAPanicInTheContextOfARunEndsTheRun(t *testing.T) {
 		})
 	}
 }
+
+// The methods of a task's context are for any goroutine, those that print it, too.
+func TestATasksContextCanBeUsedAndPrintedByOtherGoroutines(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		for _, opts := range [][]asyncio.TaskOption{nil, {asyncio.WithName("named")}} {
+			task := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				derived, cancel := context.WithCancel(ctx)
+				defer cancel()
+				_, err := asyncio.ToThread(ctx, func(thread context.Context) (asyncio.None, error) {
+					for range 2_000 {
+						for _, c := range []context.Context{ctx, derived, thread, asyncio.RunningLoop(ctx).Context(ctx)} {
+							_ = fmt.Sprintf("%v %+v %s %q", c, c, c, c)
+							_, _ = c.Deadline()
+							_, _, _ = c.Done(), c.Err(), c.Value(valueKey{})
+						}
+						_ = fmt.Sprintf("%#v %#v", ctx, asyncio.RunningLoop(ctx).Context(ctx))
+					}
+					return asyncio.None{}, nil
+				})
+				return err
+			}), opts...)
+			giveWay(ctx, 2)
+			for i := 0; !task.Done(); i++ {
+				assert.NotEmpty(t, task.Name())
+				if i > 100 {
+					task.SetName(fmt.Sprint("renamed ", i))
+				}
+				giveWay(ctx, 1)
+			}
+			assert.NoError(t, task.Exception())
+			assert.Contains(t, task.Name(), "renamed")
+		}
+		return nil
+	}))
+	require.NoError(t, err)
+}
+
+func TestATasksContextPrintsAsItsTask(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		task := asyncio.CurrentTask(ctx)
+		for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
+			assert.Equal(t, "asyncio.task Task-1", fmt.Sprintf(format, ctx))
+		}
+		task.SetName("main")
+		assert.Equal(t, "asyncio.task main", fmt.Sprint(ctx))
+		assert.Equal(t, "asyncio.task main.WithValue(asyncio_test.valueKey, int)", fmt.Sprint(context.WithValue(ctx, valueKey{}, 1)))
+	})
+}

@@ -14,10 +14,9 @@ var (
 	// CancelledError. It is also context.Canceled.
 	ErrCancelled error = &CancelledError{}
 
-	// ErrTimeout is what Timeout and WaitFor return when the time is over,
-	// asyncio's TimeoutError, and what an await returns when the deadline of a
-	// context that was derived in a task has passed. It is also
-	// context.DeadlineExceeded.
+	// ErrTimeout is returned, or wrapped with a cause, by Timeout and WaitFor when the
+	// time is over, and by an await when the deadline of a context that was derived in a
+	// task has passed. It is asyncio's TimeoutError, and also context.DeadlineExceeded.
 	ErrTimeout error = &timeoutError{}
 
 	// ErrInvalidState answers an operation that a future's state does not
@@ -80,9 +79,12 @@ var (
 )
 
 // A CancelledError is what a cancelled await returns. A coroutine may return
-// one, or any error that wraps one, to end its task as cancelled. It is
-// [ErrCancelled] and context.Canceled to errors.Is. Not the other way round: a plain
-// context.Canceled, such as ctx.Err(), is an ordinary error, with which a task fails.
+// one, or an error that wraps one, to end its task as cancelled. One that is joined to
+// other errors, by errors.Join or by fmt.Errorf with a second %w, is a failure: a task
+// ends as cancelled only if its error holds nothing but cancellations, and never with
+// an *ExceptionGroup or a *PanicError. A CancelledError is [ErrCancelled] and
+// context.Canceled to errors.Is. Not the other way round: a plain context.Canceled, such
+// as ctx.Err(), is an ordinary error, with which a task fails.
 type CancelledError struct {
 	Cause error // what CancelCause was given; nil for Cancel
 }
@@ -109,31 +111,65 @@ func newCancelled(cause error) error {
 	return &CancelledError{Cause: cause}
 }
 
-// isCancelled reports whether err ends a task as cancelled. A group that holds
-// a cancellation among other errors does not, and neither does a panic.
-func isCancelled(err error) bool {
+// extent is how much of an error is a cancellation.
+type extent uint8
+
+const (
+	none  extent = iota
+	part         // it is joined to other errors
+	whole        // and there is nothing else
+)
+
+// isCancelled reports whether err ends a task as cancelled: whether it is a cancellation as
+// a whole.
+func isCancelled(err error) bool { return cancellationIn(err) == whole }
+
+// cancellationIn returns how much of err is a cancellation. An *ExceptionGroup and a
+// *PanicError are failures whatever they hold, as is a timeout, which does not unwrap.
+func cancellationIn(err error) extent {
 	for err != nil {
 		switch e := err.(type) {
 		case *CancelledError:
-			return true
+			return whole
 		case *ExceptionGroup, *PanicError:
-			return false
+			return none
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
-			for _, sub := range e.Unwrap() {
-				if isCancelled(sub) {
-					return true
-				}
-			}
-			return false
+			return cancellationAmong(e.Unwrap())
 		default:
-			return false
+			return none
 		}
 	}
-	return false
+	return none
 }
 
+func cancellationAmong(errs []error) extent {
+	least, most := whole, none
+	for _, err := range errs {
+		x := cancellationIn(err)
+		least, most = min(least, x), max(most, x)
+	}
+	if most == none {
+		return none
+	}
+	return max(least, part)
+}
+
+// timedOut makes a timeout of the cancellation that err is or holds, for the timeout that
+// has caused it. What is no cancellation it returns as it is, and for a plain one it
+// allocates nothing.
+func timedOut(err error) error {
+	if c, ok := err.(*CancelledError); ok && c.Cause == nil {
+		return ErrTimeout
+	}
+	if cancellationIn(err) == none {
+		return err
+	}
+	return &timeoutError{err}
+}
+
+// A timeoutError is ErrTimeout, with the error that the time's end has led to as its cause.
 type timeoutError struct{ cause error }
 
 func (e *timeoutError) Error() string {
@@ -143,12 +179,29 @@ func (e *timeoutError) Error() string {
 	return "asyncio: timed out: " + e.cause.Error()
 }
 
+// Is and As look into the cause, like Unwrap, but for the cancellation in it: that was the
+// timeout's own means, and who gets the timeout is not cancelled.
+
 func (e *timeoutError) Is(target error) bool {
-	return target == ErrTimeout || target == context.DeadlineExceeded
+	switch target {
+	case ErrTimeout, context.DeadlineExceeded:
+		return true
+	case ErrCancelled, context.Canceled:
+		return false
+	default:
+		return errors.Is(e.cause, target)
+	}
 }
 
-func (e *timeoutError) Unwrap() error { return e.cause }
-func (e *timeoutError) Timeout() bool { return true }
+func (e *timeoutError) As(target any) bool {
+	if _, ok := target.(**CancelledError); ok {
+		return false
+	}
+	return errors.As(e.cause, target)
+}
+
+func (e *timeoutError) Timeout() bool   { return true }
+func (e *timeoutError) Temporary() bool { return true } // for net.Error, as context.DeadlineExceeded has it
 
 // contextError is the error of an await whose context is done: a timeout if
 // its deadline has passed, a cancellation otherwise, and in both cases the

@@ -49,6 +49,7 @@ type Loop struct {
 	posted     mailbox
 	watches    waitq       // of watch and runWatch
 	watchesDue atomic.Bool // the context of one is done
+	labelled   atomic.Bool // a context of the loop has been asked for profiler labels; see labels.go
 	threads    threads
 	fds        descriptors
 	signals    signals

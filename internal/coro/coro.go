@@ -13,8 +13,10 @@
 package coro
 
 import (
+	"context"
 	"iter"
 	"runtime"
+	"runtime/pprof"
 )
 
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
@@ -48,6 +50,7 @@ type Coro[S any] struct {
 // main is the coroutine's whole life: it runs one work after another.
 func (c *Coro[S]) main(yield func(struct{}) bool) {
 	defer c.exit()
+	pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
 	c.yield = yield
 	for {
 		for c.work != nil {
