@@ -116,8 +116,8 @@ type extent uint8
 
 const (
 	none  extent = iota
-	part         // it is joined to other errors
-	whole        // and there is nothing else
+	part         // a cancellation is joined to other errors
+	whole        // there is nothing else
 )
 
 // isCancelled reports whether err ends a task as cancelled: whether it is a cancellation as
@@ -156,9 +156,9 @@ func cancellationAmong(errs []error) extent {
 	return max(least, part)
 }
 
-// timedOut makes a timeout of the cancellation that err is or holds, for the timeout that
-// has caused it. What is no cancellation it returns as it is, and for a plain one it
-// allocates nothing.
+// timedOut is for a timeout that has cancelled a body, which has ended with err. If err is or
+// holds a cancellation, it returns ErrTimeout with err as its cause, and ErrTimeout itself
+// for a plain one; any other error it returns as it is.
 func timedOut(err error) error {
 	if c, ok := err.(*CancelledError); ok && c.Cause == nil {
 		return ErrTimeout
@@ -169,7 +169,8 @@ func timedOut(err error) error {
 	return &timeoutError{err}
 }
 
-// A timeoutError is ErrTimeout, with the error that the time's end has led to as its cause.
+// A timeoutError is ErrTimeout with a cause: the error of the body that was cut short, or that
+// of the context whose deadline has passed.
 type timeoutError struct{ cause error }
 
 func (e *timeoutError) Error() string {
@@ -179,8 +180,9 @@ func (e *timeoutError) Error() string {
 	return "asyncio: timed out: " + e.cause.Error()
 }
 
-// Is and As look into the cause, like Unwrap, but for the cancellation in it: that was the
-// timeout's own means, and who gets the timeout is not cancelled.
+// Is and As look into the cause, but do not find the cancellation there: the timeout caused
+// it, and a caller that gets the timeout has not been cancelled. That is why there is no
+// Unwrap.
 
 func (e *timeoutError) Is(target error) bool {
 	switch target {
@@ -201,7 +203,7 @@ func (e *timeoutError) As(target any) bool {
 }
 
 func (e *timeoutError) Timeout() bool   { return true }
-func (e *timeoutError) Temporary() bool { return true } // for net.Error, as context.DeadlineExceeded has it
+func (e *timeoutError) Temporary() bool { return true } // makes it a net.Error, as context.DeadlineExceeded is
 
 // contextError is the error of an await whose context is done: a timeout if
 // its deadline has passed, a cancellation otherwise, and in both cases the

@@ -3,10 +3,10 @@ package asyncio
 // This file is about profiler labels, those of package runtime/pprof. They belong to a
 // goroutine, which inherits them from its maker, and tasks take turns on the goroutines of a
 // pool. So that a task has the labels of the context that CreateTask was given, and none that
-// another has left behind, they would have to be set before each first step. That would make
-// up 5% of the cost of a task. It is left out until a loop sees that labels are used: package
-// pprof asks a context for its labels before it adds to them or sets them. That is not seen of
-// labels that a task sets and has made from a context of no loop's, such as Background.
+// another has left behind, they have to be set before each first step. That would make up 5%
+// of the cost of a task. It is left out until a loop sees that labels are used: package pprof
+// asks a context for its labels before it adds to them or sets them. Labels that a task makes
+// from a context that does not descend from its own, and never takes back, are not seen.
 
 import (
 	"context"
@@ -31,9 +31,10 @@ func (r *keyRecorder) Value(key any) any {
 	return nil
 }
 
-// setLabels gives the goroutine of t, which has not begun, the labels of its context.
-func (t *task) setLabels() {
-	if t.loop.labelled.Load() {
-		pprof.SetGoroutineLabels(t.Context)
+// setLabels gives the running goroutine, which is one of the loop's coroutines, the labels of
+// ctx.
+func (l *Loop) setLabels(ctx context.Context) {
+	if l.labelled.Load() {
+		pprof.SetGoroutineLabels(ctx)
 	}
 }

@@ -14,12 +14,17 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// labelsHere gives the profiler labels of the calling goroutine, as the profile of all
-// goroutines shows them. One goroutine at a time may call it.
-func labelsHere() string {
+// goroutineProfile is the profile of all goroutines, with their labels.
+func goroutineProfile() string {
 	var profile bytes.Buffer
 	must(pprof.Lookup("goroutine").WriteTo(&profile, 1))
-	for record := range strings.SplitSeq(profile.String(), "\n\n") {
+	return profile.String()
+}
+
+// labelsHere gives the profiler labels of the calling goroutine. One goroutine at a time may
+// call it.
+func labelsHere() string {
+	for record := range strings.SplitSeq(goroutineProfile(), "\n\n") {
 		if strings.Contains(record, "asyncio_test.labelsHere") {
 			_, labels, _ := strings.Cut(record, "# labels: ")
 			labels, _, _ = strings.Cut(labels, "\n")
@@ -128,6 +133,7 @@ func TestATaskHasNoProfilerLabelsOfAnother(t *testing.T) {
 					}
 				}
 				assert.Empty(t, labelsHere())
+				assert.NotContains(t, goroutineProfile(), `"other"`, "nor do idle goroutines keep them")
 			})
 		})
 	}

@@ -241,7 +241,7 @@ func (t *task) Run() {
 		t.coro.Goroutine = goroutineID()
 		t.loop.goroutine.Store(t.coro.Goroutine)
 	}
-	t.setLabels()
+	t.loop.setLabels(t.Context)
 	returned := false
 	defer func() {
 		if returned {
@@ -257,12 +257,14 @@ func (t *task) Run() {
 			}
 		default:
 			t.end(&PanicError{r, debug.Stack()}, false)
+			t.loop.setLabels(context.Background())
 		}
 	}()
 	err := t.typed().invoke((*taskContext)(t))
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true
 	t.end(err, cancelled)
+	t.loop.setLabels(context.Background())
 }
 
 // exit ends a task that runtime.Goexit ends, unless Loop.kill does.

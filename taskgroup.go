@@ -175,9 +175,9 @@ func (tg *TaskGroup) exit(cancelled bool, err error) error {
 	return &ExceptionGroup{"unhandled errors in a TaskGroup", tg.errs}
 }
 
-// join waits until no member is left. A cancellation that finds the group not aborting
-// aborts it: that is first. Those of a group that aborts are the members' affair for the
-// time being; last may have come from outside all the same.
+// join waits until no member is left. A cancellation of the waiting aborts the group; that one
+// is first. While a group aborts, its members have been cancelled already and the waiting goes
+// on; last is the last cancellation of all, which may be the group's own.
 func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {
@@ -197,9 +197,10 @@ func (tg *TaskGroup) join() (first, last error) {
 	return first, last
 }
 
-// takeBack takes back the group's request to cancel its parent. It returns what is left of
-// the cancellation that ended the body, or else of the last one of the joining: nothing,
-// unless others have asked for one, too, or the context is done.
+// takeBack takes back the group's request to cancel its parent. It returns the cancellation
+// that the group ends with: that of the body or else the last one of the joining if somebody
+// else has cancelled the parent, too, that of the context if it is done, and nil if there was
+// none but the group's own.
 func (tg *TaskGroup) takeBack(ofBody, ofJoin error) error {
 	others := tg.parent.uncancel() > 0
 	left := cmp.Or(ofBody, ofJoin)
