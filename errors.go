@@ -318,7 +318,7 @@ type LivelockError struct {
 }
 
 func (e *LivelockError) Error() string {
-	return fmt.Sprintf("asyncio: livelock: %d turns at %v ran", e.Turns, e.Time) +
+	return fmt.Sprintf("asyncio: livelock: %d turns at %v (see WithMaxTurnsPerInstant) ran", e.Turns, e.Time) +
 		enumerate(e.Ran, ", ", func(name string) string { return name })
 }
 

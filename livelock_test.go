@@ -121,7 +121,7 @@ func TestALivelockEndsTheRunAndNamesWhatRan(t *testing.T) {
 				require.ErrorAs(t, err, &livelock)
 				assert.Equal(t, 1000, livelock.Turns)
 				assert.True(t, slices.ContainsFunc(livelock.Ran, func(ran string) bool { return strings.HasPrefix(ran, c.ran) }), "%q", livelock.Ran)
-				assert.Contains(t, err.Error(), fmt.Sprintf("asyncio: livelock: 1000 turns at %v ran: ", livelock.Time))
+				assert.Contains(t, err.Error(), fmt.Sprintf("asyncio: livelock: 1000 turns at %v (see WithMaxTurnsPerInstant) ran: ", livelock.Time))
 				assert.True(t, unwound)
 			})
 		}

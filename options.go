@@ -60,11 +60,11 @@ func WithMaxThreads(n int) Option {
 	return func(c *config) { c.maxThreads = n }
 }
 
-// defaultMaxTurns takes the fastest programs about a second.
-const defaultMaxTurns = 10_000_000
+// defaultMaxTurns takes a tenth of a second, or a few seconds under the race detector.
+const defaultMaxTurns = 1_000_000
 
 // WithMaxTurnsPerInstant bounds the number of turns that a loop in virtual time makes
-// without its time moving on: ten million if it is not given. A run that makes more, such
+// without its time moving on: a million if it is not given. A run that makes more, such
 // as one with a task that sleeps for no time for ever, ends with a *LivelockError. Turns
 // while time has to stand still, for a function that ToThread started or for a context's
 // deadline, do not count. It panics if n is not positive, and does nothing in real time.
