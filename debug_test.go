@@ -70,3 +70,15 @@ func TestDebugModeLogsWhatBlocksTheLoop(t *testing.T) {
 	assert.Contains(t, log.String(), `by="task hog"`)
 	assert.Contains(t, log.String(), "by=callback")
 }
+
+func TestASlowCallbackDurationOfZeroLogsEverything(t *testing.T) {
+	var log bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		asyncio.CurrentTask(ctx).SetName("quick")
+		return asyncio.Sleep(ctx, 0)
+	}), asyncio.WithDebug(), asyncio.WithSlowCallbackDuration(0))
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), `by="task quick"`)
+}
