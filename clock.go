@@ -195,6 +195,7 @@ func (c *clock) set(d time.Duration) *time.Timer {
 // outstanding, time stands still; where there is none and no timer, the loop is
 // at its end.
 func (l *Loop) idleVirtual() {
+	defer l.failOnPanic() // in the context of a function that waits for the loop
 	if l.threads.busy() || l.posted.any.Load() {
 		l.waitForThreads()
 	} else if when, ok := l.timers.Next(); ok {

@@ -47,6 +47,8 @@ func (l *Loop) checkInstant() {
 		made = 0
 	}
 	switch {
+	case l.failure != nil:
+		l.left = 0
 	case made <= l.unnoted():
 		l.chores = min(l.chores, l.instant.begun+l.unnoted()+1)
 	case made <= l.maxTurns:
@@ -62,6 +64,7 @@ func (l *Loop) checkInstant() {
 // isHeld reports whether something from outside keeps virtual time from moving on, or has
 // done so since it was asked last.
 func (l *Loop) isHeld() bool {
+	defer l.failOnPanic() // in the context of a function that waits for the loop
 	news := l.threads.news()
 	held := news != l.instant.news
 	busy := l.threads.busy()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -386,4 +388,80 @@ func TestAnExceptionHandlerMayEndARunThatStandsStill(t *testing.T) {
 		}))
 		assert.ErrorContains(t, err, standstillMessage)
 	})
+}
+
+// A function may wait for the loop under a context that panics when the loop looks at it.
+func TestAPanicInTheContextOfAFunctionThatWaitsEndsTheRun(t *testing.T) {
+	for name, wait := range map[string]func(ctx context.Context) error{
+		"while nothing else goes on": func(ctx context.Context) error { return asyncio.Sleep(ctx, asyncio.Never) },
+		"while tasks drive": func(ctx context.Context) error {
+			for {
+				if err := asyncio.Sleep(ctx, 0); err != nil {
+					return err
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var innocent *asyncio.Task[asyncio.None]
+			_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+				l := asyncio.RunningLoop(ctx)
+				innocent = spawn(ctx, wait)
+				_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+					hostile := newHostile(ctx)
+					var asked atomic.Int32
+					hostile.err = func() error {
+						switch asked.Add(1) {
+						case 1: // by Result itself
+							return nil
+						case 2:
+							close(hostile.done)
+						}
+						panic(errBoom)
+					}
+					defer func() { _ = recover() }()
+					return asyncio.RunCoroutineThreadsafe(l, answer(asyncio.Never, 1)).Result(hostile)
+				})
+				return err
+			}), asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(100))
+			require.ErrorIs(t, err, errBoom)
+			assert.NotErrorIs(t, innocent.Exception(), errBoom)
+		})
+	}
+}
+
+// A handler that calls runtime.Goexit ends the run, whatever it is told of, and no task
+// hangs or goes on.
+func TestAnExceptionHandlerMayCallGoexitOrPanic(t *testing.T) {
+	for name, handle := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic(errBoom) }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				handled, ended, returned := 0, 0, false
+				over := make(chan struct{})
+				block := make(chan struct{})
+				time.AfterFunc(time.Minute, func() { close(block) })
+				go func() {
+					defer close(over)
+					_, _ = asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+						for range 5 {
+							spawn(ctx, func(ctx context.Context) error {
+								defer func() { ended++ }()
+								return asyncio.Sleep(ctx, time.Hour)
+							})
+						}
+						_, err := asyncio.ToThread(ctx, blockedOne(block))
+						return err
+					}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {
+						handled++
+						handle()
+					}))
+					returned = true
+				}()
+				<-over
+				assert.Equal(t, 1, handled)
+				assert.Equal(t, 5, ended)
+				assert.Equal(t, name == "panic", returned)
+			})
+		})
+	}
 }
