@@ -93,7 +93,7 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...S
 	}
 	fd, err := netfd.Socket(family)
 	if err != nil {
-		return nil, err
+		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
 	}
 	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
 		netfd.Close(fd)
