@@ -9,7 +9,7 @@ import "context"
 // Between two suspension points a task is alone anyway, and needs no lock.
 type Lock struct {
 	locked  bool
-	unowned int32 // releases to come of tasks that hold it beside the one that does; see hold
+	unowned int32 // releases to come from tasks that do not hold it; see hold
 	waiters waitq
 }
 
@@ -45,8 +45,8 @@ func (l *Lock) Release() {
 	}
 }
 
-// hold is for a task that is unwound where it had released l for a time: what it holds l for
-// will release it, be it held by another.
+// hold is for a task that had released l for a time, and is unwound before it could acquire it
+// again: the functions that it has deferred will release l, though another task may hold it.
 func (l *Lock) hold() {
 	if l.locked {
 		l.unowned++
