@@ -122,7 +122,7 @@ func silent(t *testing.T, ctx context.Context) (*asyncio.Server, netip.AddrPort)
 	server := serve(t, ctx, echo, asyncio.WithoutServing(), asyncio.WithBacklog(0))
 	addr := server.Addr().(*net.TCPAddr).AddrPort()
 	for range 10 {
-		err := asyncio.Timeout(ctx, 50*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+		err := asyncio.Timeout(ctx, 300*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
 			_, err := asyncio.DialAny(ctx, []netip.AddrPort{addr})
 			return err
 		})

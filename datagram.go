@@ -26,8 +26,8 @@ type DatagramEndpoint struct {
 	drainers      waitq
 	closers       waitq
 	closing       bool
-	sendErr       error // of a datagram that was kept; for the next RecvFrom
-	received      quota
+	sendErr       error         // of a datagram that was kept; for the next RecvFrom
+	received      quota         // of receives
 	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
 	flushing      bool          // flush is in the ready queue
 }
@@ -93,7 +93,7 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...S
 	}
 	fd, err := netfd.Socket(family)
 	if err != nil {
-		return nil, err
+		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
 	}
 	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
 		netfd.Close(fd)
@@ -143,12 +143,11 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	return nil
 }
 
-// RecvFrom returns the next datagram and its sender. It suspends until there is one, and
-// gives way for a turn if much has been received in this one. An error of one that was sent
-// before, such as that nobody listens there, comes back here or from SendTo; the endpoint goes
-// on. After Close it
-// returns net.ErrClosed. Any number of tasks may wait, and are served in turn. A receive that is
-// cancelled loses nothing. It is asyncio's datagram_received and error_received.
+// RecvFrom returns the next datagram and its sender. It suspends until there is one, and gives
+// way for a turn if several were received in this one. An error of a datagram sent before, such
+// as that nobody listens there, comes back here or from SendTo; the endpoint goes on. After Close
+// it returns net.ErrClosed. Any number of tasks may wait, and are served in turn. A receive that
+// is cancelled loses nothing. It is asyncio's datagram_received and error_received.
 func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, error) {
 	running(ctx) // panics outside of any task, before anything is taken
 	defer e.passOn()
