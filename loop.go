@@ -342,13 +342,13 @@ func (l *Loop) abandon() {
 	l.fds.abandon()
 	l.signals.stop()
 	left := l.processes.kill()
-	l.threads.shutDown()
 	l.timers.Clear()
 	l.ready.Clear()
+	defer l.reportUnseen() // deferred for a handler that calls runtime.Goexit
 	for _, err := range left {
 		l.report(ExceptionContext{Message: "a process goes on after the end of its loop", Err: err})
 	}
-	l.reportUnseen()
+	l.shutDownThreads()
 }
 
 // kill unwinds a task that will not go on. Its future ends as cancelled.

@@ -3,10 +3,13 @@ package asyncio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -16,7 +19,8 @@ import (
 // WithMaxThreads. A panic in fn comes back as a *PanicError.
 //
 // If the await is cancelled it returns at once, and the context that fn got is
-// cancelled; fn goes on until it returns, and Run or Close waits for that. With its
+// cancelled; fn goes on until it returns, and Run or Close waits for that: if it takes more
+// than ten seconds, the exception handler gets fn's name. With its
 // context fn cannot await, but it may call RunCoroutineThreadsafe, to whose Result it
 // should hand its context, and CallSoonThreadsafe. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
@@ -67,7 +71,7 @@ var errGoexit = errors.New("asyncio: function given to ToThread called runtime.G
 // callIn calls fn, which has a slot.
 func callIn[T any](ctx context.Context, call *threadContext, fn func(context.Context) (T, error)) (v T, err error) {
 	defer func() {
-		call.loop.threads.release(call.lane)
+		call.loop.threads.release(call)
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
 		}
@@ -90,6 +94,7 @@ type threadContext struct {
 
 	// Guarded by loop.threads.mu.
 	begun    bool
+	returned bool
 	reported bool // that virtual time stands still for it
 	waits    []*threadWait
 }
@@ -210,12 +215,13 @@ func (th *threads) begin(c *threadContext) {
 	th.changes++
 }
 
-// release gives a slot back.
-func (th *threads) release(ln *lane) {
+// release gives the slot of a function back that has returned.
+func (th *threads) release(c *threadContext) {
 	th.mu.Lock()
-	ln.free++
+	c.returned = true
+	c.lane.free++
 	th.mu.Unlock()
-	ln.slots.Release(1)
+	c.lane.slots.Release(1)
 }
 
 // finished counts out a function whose result the loop has seen.
@@ -250,9 +256,11 @@ type threadWait struct {
 	ctx  context.Context
 }
 
-// shutDown waits for the functions, whose contexts have been cancelled, and fails
-// what other goroutines still wait for.
-func (th *threads) shutDown() {
+// shutDownThreads waits for the functions, whose contexts have been cancelled, and fails
+// what other goroutines still wait for. If the functions take long, it reports them: they
+// may block on something that only the loop could have done.
+func (l *Loop) shutDownThreads() {
+	th := &l.threads
 	th.mu.Lock()
 	foreign := th.foreign
 	th.foreign = nil
@@ -260,5 +268,37 @@ func (th *threads) shutDown() {
 	for f := range foreign {
 		f.fail(ErrLoopClosed)
 	}
-	th.running.Wait()
+	if len(th.unreturned()) == 0 { // they are about to end, or known
+		th.running.Wait()
+		return
+	}
+	ended := make(chan struct{})
+	go func() {
+		th.running.Wait()
+		close(ended)
+	}()
+	defer func() { <-ended }() // deferred for a handler that calls runtime.Goexit
+	select {
+	case <-ended:
+		return
+	case <-time.After(standstill):
+	}
+	if names := th.unreturned(); len(names) > 0 {
+		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions given to ToThread return: %s",
+			standstill, strings.Join(names, ", "))})
+	}
+}
+
+// unreturned returns the names of the functions that have not returned, except for those
+// that were reported.
+func (th *threads) unreturned() (names []string) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if !c.returned && !c.reported {
+			names = append(names, funcName(c.fn))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
