@@ -124,8 +124,9 @@ func funcName(fn any) string {
 	return runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name()
 }
 
-// standstill is for how long virtual time may stand still before that is reported.
-var standstill = 10 * time.Second
+// standstill is for how long a loop waits for functions of ToThread, in virtual time or when
+// it closes, before it reports them.
+const standstill = 10 * time.Second
 
 // waitForThreads waits for functions of ToThread, and reports it if that takes long.
 func (l *Loop) waitForThreads() {
