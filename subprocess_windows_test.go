@@ -37,10 +37,11 @@ func TestTheShellGetsItsCommandAsItIs(t *testing.T) {
 
 func TestTerminateKills(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
-		p, err := asyncio.CreateSubprocessShell(ctx, "pause", asyncio.WithStdin(asyncio.DevNull), asyncio.WithStdout(asyncio.DevNull))
+		p, err := asyncio.CreateSubprocessExec(ctx, "ping", []string{"-n", "1000", "127.0.0.1"}, asyncio.WithStdout(asyncio.DevNull))
 		require.NoError(t, err)
-		_ = p.Terminate() // it may have ended, without a console
-		_, err = p.Wait(ctx)
+		require.NoError(t, p.Terminate())
+		code, err := p.Wait(ctx)
+		require.Equal(t, 1, code)
 		return err
 	}))
 	require.NoError(t, err)
