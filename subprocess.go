@@ -190,6 +190,7 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 		*child = append(*child, r)
 		p.cmd.Stdin = r
 		if p.Stdin, err = ConnectWritePipe(ctx, w); err != nil {
+			w.Close()
 			return err
 		}
 	} else if f := o.stdin.inherited(os.Stdin); f != nil {
@@ -214,6 +215,7 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 			*child = append(*child, w)
 			*out.to = w
 			if *out.stream, err = ConnectReadPipe(ctx, r, WithLimit(o.limit)); err != nil {
+				r.Close()
 				return err
 			}
 		} else if f := out.redirect.inherited(out.own); f != nil {
