@@ -11,7 +11,8 @@ FUZZTIME  ?= 10s
 DURATION  ?= 10m
 BENCHTIME ?= 1s
 OLD       ?= bench/base.txt
-SYSTEMS   ?= darwin windows freebsd
+SYSTEMS   ?= darwin/arm64 windows/amd64 freebsd/amd64 linux/386
+BUILDS    ?= openbsd/amd64 netbsd/amd64 dragonfly/amd64 solaris/amd64 linux/arm plan9/amd64 js/wasm wasip1/wasm
 TESTFLAGS ?=
 BENCHFLAGS ?=
 ECHOFLAGS ?=
@@ -59,11 +60,12 @@ tidy: ## fail if go.mod or go.sum is not go mod tidy's
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 
-cross: ## build and vet for the other systems (SYSTEMS)
-	@for os in $(SYSTEMS); do \
-		echo "GOOS=$$os $(GO) build ./... && $(GO) vet ./..."; \
-		export GOOS=$$os CGO_ENABLED=0; \
-		$(GO) build ./... && $(GO) vet ./... || exit 1; \
+cross: ## build and vet, tests too, for other systems (SYSTEMS), and build alone for more (BUILDS)
+	@for target in $(SYSTEMS) $(BUILDS); do \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		case " $(BUILDS) " in *" $$target "*) check=true;; *) check="$(GO) vet ./...";; esac; \
+		echo "GOOS=$$GOOS GOARCH=$$GOARCH $(GO) build ./... && $$check"; \
+		$(GO) build ./... && $$check || exit 1; \
 	done
 
 examples: ## run the examples' tests

@@ -138,6 +138,7 @@ func TestAConnectionThatIsRefused(t *testing.T) {
 }
 
 func TestBadAddressesAreRefused(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		for _, addr := range []string{"", "localhost", "127.0.0.1:70000", "127.0.0.1:no-such-service", "[::1"} {
 			_, _, err := asyncio.OpenConnection(ctx, addr)

@@ -300,15 +300,26 @@ func talk(t *testing.T, stdin, stdout *os.File, in io.Writer, out io.Reader, end
 	cmd.Env = append(os.Environ(), "ASYNCIO_TEST_CHILD=standard streams")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stdout
 	require.NoError(t, cmd.Start())
+	const over = "the program has ended"
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cmd.Wait()
+		fmt.Fprintln(stdout, over) // or else the test, which has the other end, would read on
+	}()
 	lines := bufio.NewScanner(out)
 	expect := func(want string) {
 		t.Helper()
 		for lines.Scan() {
-			if strings.TrimSuffix(lines.Text(), "\r") == want {
+			switch line := strings.TrimSuffix(lines.Text(), "\r"); line {
+			case want:
 				return
+			case over:
+				t.Fatalf("the program ended without %q", want)
+			default:
+				t.Log(line)
 			}
 		}
-		t.Fatalf("the program's output ended without %q", want)
+		t.Fatalf("the output ended before %q", want)
 	}
 	send := func(text string) {
 		t.Helper()
@@ -328,7 +339,8 @@ func talk(t *testing.T, stdin, stdout *os.File, in io.Writer, out io.Reader, end
 		require.NoError(t, c.Close())
 	}
 	expect("Run: <nil>")
-	require.NoError(t, cmd.Wait())
+	expect(over)
+	require.NoError(t, <-ended)
 }
 
 func TestStandardStreamsStayOpen(t *testing.T) {
