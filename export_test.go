@@ -26,6 +26,9 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 	return s.start(addrs)
 }
 
+// IdleCoroutines returns how many coroutines wait for tasks.
+func IdleCoroutines(l *Loop) int { return l.pool.Len() }
+
 // QueueSizes returns for how many entries the queues of a loop have memory.
 func QueueSizes(l *Loop) (ready, timers, posted int) {
 	return l.ready.Cap(), l.timers.Cap(), cap(l.posted.items)

@@ -83,10 +83,11 @@ func TestTrimmingIsDoneInPortions(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
 		burst(ctx, 15_000)
 		_ = asyncio.Sleep(ctx, 1500*time.Millisecond)
-		for most := runtime.NumGoroutine(); most > 2000; {
+		l := asyncio.RunningLoop(ctx)
+		for most := asyncio.IdleCoroutines(l); most > 2000; {
 			_ = asyncio.Sleep(ctx, 100*time.Microsecond)
-			left := runtime.NumGoroutine()
-			assert.LessOrEqual(t, most-left, 2*256+slack)
+			left := asyncio.IdleCoroutines(l)
+			assert.LessOrEqual(t, most-left, 2*256)
 			most = left
 		}
 		return nil

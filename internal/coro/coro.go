@@ -140,8 +140,11 @@ func (p *Pool[S]) pop() *Coro[S] {
 	return c
 }
 
+// Len returns the number of idle coroutines.
+func (p *Pool[S]) Len() int { return len(p.idle) }
+
 // IsLarge reports whether there are more idle coroutines than a small program has use for.
-func (p *Pool[S]) IsLarge() bool { return len(p.idle) > keepIdle }
+func (p *Pool[S]) IsLarge() bool { return p.Len() > keepIdle }
 
 // BeginPeriod determines how many coroutines Trim is to end, by how many were idle since it
 // was last called.
