@@ -49,7 +49,7 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 			return l.dial(ctx, remote, local)
 		},
 		func(c *dialled) {
-			l.forget(c.fd)
+			l.disown(c.fd)
 			netfd.Close(c.fd)
 		})
 	if err != nil {
@@ -219,7 +219,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err 
 	connected := false
 	defer func() { // the task may be unwound
 		if !connected {
-			l.forget(fd)
+			l.disown(fd)
 			netfd.Close(fd)
 		}
 	}()

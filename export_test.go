@@ -24,3 +24,21 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 	}
 	return s.start(addrs)
 }
+
+// PollNow returns how many events the loop's poller has, which does not give them to anybody.
+func PollNow(l *Loop) int {
+	events, err := l.fds.poller.Poll()
+	if err != nil {
+		panic(err)
+	}
+	return len(events)
+}
+
+// Polled returns how many descriptors the loop counts on.
+func Polled(l *Loop) int { return l.fds.n }
+
+// Turns returns how many turns the loop has made.
+func Turns(l *Loop) uint64 { return l.turns }
+
+// SockShare is how many Sock calls a descriptor has in a turn.
+const SockShare = sockShare

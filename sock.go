@@ -6,32 +6,73 @@ package asyncio
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"os"
+	"syscall"
+	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
+// Of one descriptor, all Sock calls together make so many system calls in one turn that do not
+// wait, each for so many bytes at most. Then the task gives way, so that a peer that keeps up
+// does not keep the loop to itself.
+const (
+	sockShare = 4
+	sockBytes = 256 << 10
+)
+
+// watchSock returns the watch of fd, for one call. It suspends for a turn if there were enough
+// of them in this one.
+func (l *Loop) watchSock(ctx context.Context, fd int) (*fdWatch, error) {
+	running(ctx) // panics outside of any task, before anything is changed
+	for {
+		w, err := l.watchFD(fd)
+		if err != nil {
+			return nil, err
+		}
+		if l.debug {
+			if ok, err := netfd.IsNonblock(fd); err == nil && !ok {
+				return nil, fmt.Errorf("asyncio: descriptor %d must not block: see syscall.SetNonblock", fd)
+			}
+		}
+		if w.share.spend(l, sockShare) {
+			return w, nil
+		}
+		if err := Sleep(ctx, 0); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // attempt makes a call on fd again and again, and suspends until fd is ready in between, until
 // it gives something other than netfd.ErrAgain.
 func (l *Loop) attempt(ctx context.Context, fd int, way poll.Ready, op string, call func() error) error {
 	for {
-		err := call()
-		if err != netfd.ErrAgain {
+		w, err := l.watchSock(ctx, fd)
+		if err != nil {
+			return err
+		}
+		if err := call(); err != netfd.ErrAgain {
 			return os.NewSyscallError(op, err)
 		}
-		if err := l.awaitFD(ctx, fd, way); err != nil {
+		if err := w.await(ctx, way); err != nil {
 			return err
 		}
 	}
 }
 
 // SockRecv receives at most n bytes from a socket, and suspends until there are some. No
-// bytes and no error are the end, as in asyncio. If it is cancelled nothing is lost. It is
-// asyncio's sock_recv.
+// bytes and no error are the end, as in asyncio. If it is cancelled nothing is lost. It panics
+// if n is negative. It is asyncio's sock_recv.
 func (l *Loop) SockRecv(ctx context.Context, fd, n int) ([]byte, error) {
-	p := make([]byte, n)
+	if n < 0 {
+		panic("asyncio: SockRecv of a negative number of bytes")
+	}
+	p := make([]byte, min(n, sockBytes))
 	n, err := l.SockRecvInto(ctx, fd, p)
 	return p[:n], err
 }
@@ -43,7 +84,7 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 		return 0, nil
 	}
 	err = l.attempt(ctx, fd, poll.Read, "recv", func() (err error) {
-		n, err = netfd.Read(fd, p)
+		n, err = netfd.Recv(fd, p[:min(len(p), sockBytes)])
 		return err
 	})
 	return n, err
@@ -54,7 +95,7 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	for len(p) > 0 {
 		err := l.attempt(ctx, fd, poll.Write, "send", func() error {
-			n, err := netfd.Write(fd, p)
+			n, err := netfd.Send(fd, p[:min(len(p), sockBytes)])
 			p = p[n:]
 			return err
 		})
@@ -65,44 +106,81 @@ func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	return nil
 }
 
-// SockConnect connects a socket to addr, and suspends until that is done. If it is cancelled the
-// system goes on connecting: close the socket. It is asyncio's sock_connect.
+// SockConnect connects a socket to addr, and suspends until that is done. A server whose backlog
+// is full is tried again and again. If it is cancelled the system goes on connecting: close the
+// socket. It is asyncio's sock_connect.
 func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
-	err := netfd.Connect(fd, addr)
-	if err != netfd.ErrAgain {
-		return err
+	for delay := time.Millisecond; ; delay = min(2*delay, maxConnectDelay) {
+		if _, err := l.watchSock(ctx, fd); err != nil {
+			return err
+		}
+		switch err := netfd.Connect(fd, addr); err {
+		case netfd.ErrConnecting:
+			return l.awaitConnection(ctx, fd)
+		case netfd.ErrAgain: // a unix socket, for which there is no way to wait
+			if err := Sleep(ctx, delay); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
 	}
-	if err := l.awaitFD(ctx, fd, poll.Write); err != nil {
-		return err
+}
+
+// maxConnectDelay is how long a client waits at most before it tries a full server again.
+const maxConnectDelay = 50 * time.Millisecond
+
+// awaitConnection suspends until the system has connected a socket, or has failed to.
+func (l *Loop) awaitConnection(ctx context.Context, fd int) error {
+	for {
+		w, err := l.watchSock(ctx, fd)
+		if err != nil {
+			return err
+		}
+		if err := w.await(ctx, poll.Write); err != nil {
+			return err
+		}
+		if err := netfd.Connected(fd); err != netfd.ErrConnecting {
+			return os.NewSyscallError("connect", err)
+		}
 	}
-	return os.NewSyscallError("connect", netfd.Error(fd))
 }
 
 // SockAccept accepts a connection on a listening socket, and suspends until there is one. It
 // returns its descriptor, which does not block and is the caller's, and the address of the
 // peer. It is asyncio's sock_accept.
 func (l *Loop) SockAccept(ctx context.Context, fd int) (conn int, peer net.Addr, err error) {
-	err = l.attempt(ctx, fd, poll.Read, "accept", func() (err error) {
-		conn, peer, err = netfd.Accept(fd)
-		return err
-	})
-	return conn, peer, err
+	for {
+		err = l.attempt(ctx, fd, poll.Read, "accept", func() (err error) {
+			conn, peer, err = netfd.Accept(fd)
+			return err
+		})
+		if !errors.Is(err, syscall.ECONNABORTED) {
+			return conn, peer, err
+		}
+	}
 }
 
 // SockRecvFrom receives a datagram, of which it keeps n bytes at most, and suspends until there is
-// one. It returns the sender's address, too. It is asyncio's sock_recvfrom.
+// one. It returns the sender's address, too. It panics if n is negative. It is asyncio's
+// sock_recvfrom.
 func (l *Loop) SockRecvFrom(ctx context.Context, fd, n int) (p []byte, from net.Addr, err error) {
-	network, err := netfd.Network(fd)
-	if err != nil {
-		return nil, nil, err
+	if n < 0 {
+		panic("asyncio: SockRecvFrom of a negative number of bytes")
 	}
-	p = make([]byte, n)
+	p, n = make([]byte, min(n, maxDatagram)), 0
 	err = l.attempt(ctx, fd, poll.Read, "recvfrom", func() (err error) {
-		n, from, err = netfd.RecvFrom(fd, p, network)
+		n, from, err = netfd.RecvFrom(fd, p, "udp") // TCP gives no address
 		return err
 	})
+	if a, ok := from.(*net.UnixAddr); ok {
+		a.Net, _ = netfd.Network(fd)
+	}
 	return p[:n], from, err
 }
+
+// maxDatagram is more than any system sends in one.
+const maxDatagram = 16 << 20
 
 // SockSendTo sends a datagram to addr, and suspends until the system has room for it. It returns
 // how many bytes it has sent: all of p, or none. It is asyncio's sock_sendto.

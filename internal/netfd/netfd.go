@@ -12,5 +12,8 @@ import (
 // ErrAgain says that a call has nothing to read or no room to write, for now.
 const ErrAgain = syscall.EAGAIN
 
+// ErrConnecting says that a socket is being connected.
+const ErrConnecting = syscall.EINPROGRESS
+
 // ErrUnsupported is returned by all calls where there is no implementation.
 var ErrUnsupported = errors.New("no non-blocking descriptors on this system")

@@ -16,11 +16,11 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// until makes a call again until it gives something other than ErrAgain.
+// until makes a call again until it gives something other than ErrAgain and ErrConnecting.
 func until(t *testing.T, call func() error) error {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		if err := call(); err != netfd.ErrAgain {
+		if err := call(); err != netfd.ErrAgain && err != netfd.ErrConnecting {
 			return err
 		}
 	}
@@ -61,7 +61,7 @@ func TestStreamSocketsThereAndBack(t *testing.T) {
 				return err
 			}))
 			defer netfd.Close(server)
-			require.NoError(t, netfd.Error(client))
+			require.NoError(t, netfd.Connected(client))
 			require.Equal(t, local.String(), netfd.RemoteAddr(client, network).String())
 
 			p := make([]byte, 10)

@@ -17,6 +17,9 @@ type Poller struct {
 	events [maxEvents]Event
 }
 
+// writeCall is the system call, which tests have fail.
+var writeCall = unix.Write
+
 // New makes a poller.
 func New() (*Poller, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -45,25 +48,29 @@ func (p *Poller) Add(fd int, gen uint32, again bool) error {
 }
 
 // Watch registers fd for want, level triggered, instead of what it was registered for
-// before. With an empty want it removes it. again is as for Add.
+// before. again is as for Add.
 func (p *Poller) Watch(fd int, gen uint32, want Ready, again bool) error {
-	if want == 0 {
-		p.Remove(fd)
-		return nil
-	}
-	var events uint32
+	return p.set(fd, gen, again, interest(want))
+}
+
+// Await is Watch for one event, after which none comes until it is called again.
+func (p *Poller) Await(fd int, gen uint32, want Ready, again bool) error {
+	return p.set(fd, gen, again, interest(want)|unix.EPOLLONESHOT)
+}
+
+func interest(want Ready) (events uint32) {
 	if want&Read != 0 {
 		events |= unix.EPOLLIN | unix.EPOLLRDHUP
 	}
 	if want&Write != 0 {
 		events |= unix.EPOLLOUT
 	}
-	return p.set(fd, gen, again, events)
+	return events
 }
 
 // set registers fd, whatever it was registered for before. The owner may have closed a
 // descriptor without a word and the number may be in use again: only the kernel knows. So
-// again tells no more than which call to try first.
+// again decides no more than which call to try first.
 func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
 	first, second, refused := unix.EPOLL_CTL_ADD, unix.EPOLL_CTL_MOD, unix.EEXIST
@@ -81,6 +88,10 @@ func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 func (p *Poller) Remove(fd int) {
 	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil)
 }
+
+// Drop is Remove for a descriptor that its owner closes next. Closing it would not take it out
+// while a duplicate is open.
+func (p *Poller) Drop(fd int) { p.Remove(fd) }
 
 // Poll returns what is ready now. The events are valid until the next call.
 func (p *Poller) Poll() ([]Event, error) {
@@ -159,7 +170,11 @@ func (p *Poller) convert(n uintptr, errno unix.Errno) ([]Event, error) {
 // after Close.
 func (p *Poller) Wake() {
 	one := uint64(1)
-	_, _ = unix.Write(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:])
+	for {
+		if _, err := writeCall(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:]); err != unix.EINTR {
+			return
+		}
+	}
 }
 
 // Close closes the poller. The registered descriptors stay open.

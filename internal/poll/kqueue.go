@@ -78,6 +78,14 @@ func (p *Poller) Watch(fd int, gen uint32, want Ready, again bool) error {
 	return nil
 }
 
+// Await is Watch for one event, after which none comes until it is called again.
+func (p *Poller) Await(fd int, gen uint32, want Ready, again bool) error {
+	return p.Watch(fd, gen, want, again)
+}
+
+// Drop is Remove for a descriptor that its owner closes next, which is all that it takes.
+func (p *Poller) Drop(int) {}
+
 // Remove takes fd out. It does nothing if fd is not registered or closed.
 func (p *Poller) Remove(fd int) {
 	_ = p.change(fd, unix.EVFILT_READ, unix.EV_DELETE)

@@ -1,0 +1,535 @@
+//go:build unix
+
+package asyncio_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// tcpListener makes a listening socket that does not block.
+func tcpListener(t *testing.T) (fd int, addr net.Addr) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	fd = dupOf(t, ln.(*net.TCPListener))
+	require.NoError(t, ln.Close())
+	return fd, ln.Addr()
+}
+
+// dupOf makes another descriptor of a socket of package net.
+func dupOf(t *testing.T, c syscall.Conn) (fd int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	require.NoError(t, err)
+	var dupErr error
+	require.NoError(t, raw.Control(func(old uintptr) { fd, dupErr = syscall.Dup(int(old)) }))
+	require.NoError(t, dupErr)
+	require.NoError(t, syscall.SetNonblock(fd, true))
+	return fd
+}
+
+func tcpSocket(t *testing.T) int {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.NoError(t, syscall.SetNonblock(fd, true))
+	return fd
+}
+
+// fillFD writes to a socket until it has no room.
+func fillFD(t *testing.T, fd int) {
+	t.Helper()
+	p := make([]byte, 1<<20)
+	for {
+		if _, err := syscall.Write(fd, p); err == syscall.EAGAIN {
+			return
+		} else {
+			require.NoError(t, err)
+		}
+	}
+}
+
+// emptyFD reads all there is.
+func emptyFD(t *testing.T, fd int) {
+	t.Helper()
+	p := make([]byte, 1<<20)
+	for {
+		if n, err := syscall.Read(fd, p); n <= 0 {
+			require.Equal(t, syscall.EAGAIN, err)
+			return
+		}
+	}
+}
+
+// A duplicate keeps the socket of a descriptor that was closed, as one in a child process
+// does, and something happens to it: the loop does not care.
+func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
+	// Each case leaves a duplicate with the poller's descriptor closed, and makes the duplicate ready.
+	var left []int
+	leave := func(t *testing.T, fd int) {
+		t.Helper()
+		dup, err := syscall.Dup(fd)
+		require.NoError(t, err)
+		left = append(left, dup)
+	}
+	cases := map[string]func(t *testing.T, ctx context.Context, l *asyncio.Loop){
+		"SockRecv": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			a, b := socketpair(t)
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+			giveWay(ctx, 1)
+			writeFD(t, b, "xyz")
+			_, err := recv.Await(ctx)
+			require.NoError(t, err)
+			leave(t, a)
+			closeFD(t, a, b)
+		},
+		"SockRecv that is cancelled": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			a, b := socketpair(t)
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+			giveWay(ctx, 1)
+			recv.Cancel()
+			_, err := recv.Await(ctx)
+			require.ErrorIs(t, err, asyncio.ErrCancelled)
+			leave(t, a)
+			writeFD(t, b, "x")
+			closeFD(t, a, b)
+		},
+		"SockSendAll": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			a, b := socketpair(t)
+			fillFD(t, a)
+			send := spawn(ctx, func(ctx context.Context) error { return l.SockSendAll(ctx, a, []byte("x")) })
+			giveWay(ctx, 1)
+			emptyFD(t, b)
+			require.NoError(t, errOf(ctx, send))
+			leave(t, a)
+			closeFD(t, a, b)
+		},
+		"SockRecv and SockSendAll": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			a, b := socketpair(t)
+			fillFD(t, a)
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+			send := spawn(ctx, func(ctx context.Context) error { return l.SockSendAll(ctx, a, []byte("x")) })
+			giveWay(ctx, 1)
+			emptyFD(t, b)
+			require.NoError(t, errOf(ctx, send))
+			giveWay(ctx, 3)
+			require.False(t, recv.Done())
+			writeFD(t, b, "xyz")
+			require.NoError(t, errOf(ctx, recv))
+			leave(t, a)
+			closeFD(t, a, b)
+		},
+		"SockConnect and SockAccept": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			ln, addr := tcpListener(t)
+			accept := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+				conn, _, err := l.SockAccept(ctx, ln)
+				return conn, err
+			})
+			giveWay(ctx, 1)
+			client := tcpSocket(t)
+			require.NoError(t, l.SockConnect(ctx, client, addr))
+			server, err := accept.Await(ctx)
+			require.NoError(t, err)
+			leave(t, ln)
+			leave(t, client)
+			closeFD(t, client, server, ln)
+		},
+		"AddReader and AddWriter": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			a, b := socketpair(t)
+			require.NoError(t, l.AddReader(a, func() {}))
+			require.NoError(t, l.AddWriter(a, func() {}))
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+			giveWay(ctx, 1)
+			writeFD(t, b, "xyz")
+			require.NoError(t, errOf(ctx, recv))
+			require.True(t, l.RemoveReader(a))
+			require.True(t, l.RemoveWriter(a))
+			leave(t, a)
+			closeFD(t, a, b)
+		},
+		"a stream": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			ln, addr := tcpListener(t)
+			_, w, err := asyncio.OpenConnection(ctx, addr.String())
+			require.NoError(t, err)
+			conn, _, err := l.SockAccept(ctx, ln)
+			require.NoError(t, err)
+			leave(t, w.GetExtraInfo("socket").(int))
+			require.NoError(t, w.Close())
+			writeFD(t, conn, "x")
+			closeFD(t, conn, ln)
+		},
+		"a pipe": func(t *testing.T, ctx context.Context, _ *asyncio.Loop) {
+			in, out, err := os.Pipe()
+			require.NoError(t, err)
+			r, err := asyncio.ConnectReadPipe(ctx, in)
+			require.NoError(t, err)
+			w, err := asyncio.ConnectWritePipe(ctx, out)
+			require.NoError(t, err)
+			leave(t, w.GetExtraInfo("pipe").(int))
+			require.NoError(t, w.Close())
+			require.NoError(t, r.Close())
+		},
+		"a server": func(t *testing.T, ctx context.Context, _ *asyncio.Loop) {
+			s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
+			require.NoError(t, err)
+			leave(t, int(s.Sockets()[0].Fd()))
+			addr := s.Addr()
+			s.Close()
+			conn, err := net.Dial("tcp", addr.String())
+			require.NoError(t, err)
+			require.NoError(t, conn.Close())
+		},
+		"a datagram endpoint": func(t *testing.T, ctx context.Context, _ *asyncio.Loop) {
+			e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "")
+			require.NoError(t, err)
+			leave(t, e.GetExtraInfo("socket").(int))
+			require.NoError(t, e.Close())
+			conn, err := net.Dial("udp", e.LocalAddr().String())
+			require.NoError(t, err)
+			_, err = conn.Write([]byte("x"))
+			require.NoError(t, err)
+			require.NoError(t, conn.Close())
+		},
+	}
+	for name, leaveSomething := range cases {
+		t.Run(name, func(t *testing.T) {
+			runReal(t, func(ctx context.Context) error {
+				l := asyncio.RunningLoop(ctx)
+				leaveSomething(t, ctx, l)
+				giveWay(ctx, 3)
+				if name == "SockRecv that is cancelled" { // the event that was asked for comes once
+					require.Equal(t, 1, asyncio.PollNow(l))
+				}
+				require.Zero(t, asyncio.PollNow(l), "events of a descriptor that is closed")
+				require.Zero(t, asyncio.Polled(l), "descriptors that the loop still counts")
+				closeFD(t, left...)
+				left = nil
+				return nil
+			})
+		})
+	}
+}
+
+// The number of a closed descriptor, whose socket a duplicate keeps, is in use again.
+func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+		giveWay(ctx, 1)
+		recv.Cancel()
+		require.ErrorIs(t, errOf(ctx, recv), asyncio.ErrCancelled)
+		dup, err := syscall.Dup(a)
+		require.NoError(t, err)
+		c, d := socketpair(t)
+		require.NoError(t, syscall.Dup2(c, a)) // which closes it
+		calls := 0
+		require.NoError(t, l.AddReader(a, func() { calls++ }))
+		writeFD(t, b, "for the earlier one")
+		giveWay(ctx, 5)
+		require.Zero(t, calls)
+		require.True(t, l.RemoveReader(a))
+		closeFD(t, a, b, c, d, dup)
+		return nil
+	})
+}
+
+func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		defer closeFD(t, a, b)
+		fillFD(t, a)
+		var r trace
+		recv := spawn(ctx, func(ctx context.Context) error {
+			_, err := l.SockRecv(ctx, a, 1)
+			r.end("recv", err)
+			return err
+		})
+		for range 3 { // each leaves the other one waiting
+			send := spawn(ctx, func(ctx context.Context) error { return l.SockSendAll(ctx, a, []byte("x")) })
+			giveWay(ctx, 1)
+			emptyFD(t, b)
+			require.NoError(t, errOf(ctx, send))
+			fillFD(t, a)
+		}
+		r.expect(t)
+		require.Equal(t, 1, asyncio.Polled(l))
+		writeFD(t, b, "x")
+		require.NoError(t, errOf(ctx, recv))
+		require.Zero(t, asyncio.Polled(l))
+		return nil
+	})
+}
+
+func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
+	for name, call := range map[string]func(l *asyncio.Loop, ctx context.Context, fd int, addr net.Addr) error{
+		"SockRecv": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
+			_, err := l.SockRecv(ctx, fd, 1)
+			return err
+		},
+		"SockRecvFrom": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
+			_, _, err := l.SockRecvFrom(ctx, fd, 1)
+			return err
+		},
+		"SockSendAll": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
+			return l.SockSendAll(ctx, fd, []byte("x"))
+		},
+		"SockSendTo": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
+			_, err := l.SockSendTo(ctx, fd, []byte("x"), nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runReal(t, func(ctx context.Context) error {
+				l := asyncio.RunningLoop(ctx)
+				a, b := socketpair(t)
+				defer closeFD(t, a, b)
+				const calls = 20 * asyncio.SockShare
+				for range calls {
+					writeFD(t, b, "x")
+				}
+				before := asyncio.Turns(l)
+				for range calls {
+					require.NoError(t, call(l, ctx, a, nil))
+				}
+				require.GreaterOrEqual(t, asyncio.Turns(l)-before, uint64(calls/asyncio.SockShare-1))
+				return nil
+			})
+		})
+	}
+
+	t.Run("SockAccept", func(t *testing.T) {
+		runReal(t, func(ctx context.Context) error {
+			l := asyncio.RunningLoop(ctx)
+			ln, addr := tcpListener(t)
+			defer closeFD(t, ln)
+			const calls = 10 * asyncio.SockShare
+			for range calls {
+				conn, err := net.Dial("tcp", addr.String())
+				require.NoError(t, err)
+				defer conn.Close()
+			}
+			before := asyncio.Turns(l)
+			for range calls {
+				conn, _, err := l.SockAccept(ctx, ln)
+				require.NoError(t, err)
+				closeFD(t, conn)
+			}
+			require.GreaterOrEqual(t, asyncio.Turns(l)-before, uint64(calls/asyncio.SockShare-1))
+			return nil
+		})
+	})
+
+	t.Run("much in one call", func(t *testing.T) {
+		runReal(t, func(ctx context.Context) error {
+			l := asyncio.RunningLoop(ctx)
+			a, b := socketpair(t)
+			require.NoError(t, syscall.SetNonblock(b, false))
+			go func() { // reads as fast as it can
+				defer syscall.Close(b)
+				p := make([]byte, 1<<20)
+				for {
+					if n, _ := syscall.Read(b, p); n <= 0 {
+						return
+					}
+				}
+			}()
+			const size = 64 << 20
+			before := asyncio.Turns(l)
+			require.NoError(t, l.SockSendAll(ctx, a, make([]byte, size)))
+			require.GreaterOrEqual(t, asyncio.Turns(l)-before, uint64(size/(asyncio.SockShare*256<<10)-1))
+			closeFD(t, a)
+			return nil
+		})
+	})
+}
+
+func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		defer closeFD(t, a, b)
+		const sent = asyncio.SockShare + 2
+		writeFD(t, b, "0123456789"[:sent])
+		got := ""
+		recv := spawn(ctx, func(ctx context.Context) error {
+			for {
+				p, err := l.SockRecv(ctx, a, 1)
+				if err != nil {
+					return err
+				}
+				got += string(p)
+			}
+		})
+		giveWay(ctx, 1)
+		recv.Cancel() // while it gives way
+		require.ErrorIs(t, errOf(ctx, recv), asyncio.ErrCancelled)
+		require.Len(t, got, asyncio.SockShare)
+		rest, err := l.SockRecv(ctx, a, 10)
+		require.NoError(t, err)
+		require.Equal(t, "0123456789"[:sent], got+string(rest))
+		return nil
+	})
+}
+
+func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "")
+		require.NoError(t, err)
+		defer e.Abort()
+		file, err := os.Open("go.mod")
+		require.NoError(t, err)
+		defer file.Close()
+		dir, err := os.Open(".")
+		require.NoError(t, err)
+		defer dir.Close()
+		a, b := socketpair(t)
+		closeFD(t, a, b)
+		beyond := a + 1<<40 // the system would look at the lower half
+		if beyond < a {
+			beyond = -a
+		}
+		for name, c := range map[string]struct {
+			fd   int
+			want any
+		}{
+			"negative": {-1, syscall.EBADF},
+			"least":    {-1 << 31, syscall.EBADF},
+			"huge":     {100_000_000, syscall.EBADF},
+			"greatest": {int(^uint(0) >> 1), syscall.EBADF},
+			"beyond":   {beyond, syscall.EBADF},
+			"closed":   {a, syscall.EBADF},
+			"file":     {int(file.Fd()), ""},
+			"dir":      {int(dir.Fd()), ""},
+			"stream":   {e.GetExtraInfo("socket").(int), "belongs to a stream"},
+		} {
+			errs := make(map[string]error)
+			errs["AddReader"] = l.AddReader(c.fd, func() {})
+			errs["AddWriter"] = l.AddWriter(c.fd, func() {})
+			_, errs["SockRecv"] = l.SockRecv(ctx, c.fd, 1)
+			_, errs["SockRecvInto"] = l.SockRecvInto(ctx, c.fd, make([]byte, 1))
+			_, _, errs["SockRecvFrom"] = l.SockRecvFrom(ctx, c.fd, 1)
+			errs["SockSendAll"] = l.SockSendAll(ctx, c.fd, []byte("x"))
+			_, errs["SockSendTo"] = l.SockSendTo(ctx, c.fd, []byte("x"), nil)
+			errs["SockConnect"] = l.SockConnect(ctx, c.fd, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+			_, _, errs["SockAccept"] = l.SockAccept(ctx, c.fd)
+			for call, err := range errs {
+				switch want := c.want.(type) {
+				case error:
+					require.ErrorIs(t, err, want, "%s of %s", call, name)
+				case string:
+					require.ErrorContains(t, err, want, "%s of %s", call, name)
+				}
+			}
+			require.False(t, l.RemoveReader(c.fd), name)
+			require.False(t, l.RemoveWriter(c.fd), name)
+		}
+		require.Equal(t, 1, asyncio.Polled(l), "the endpoint alone")
+		return nil
+	})
+	for _, call := range []func(ctx context.Context, l *asyncio.Loop){
+		func(ctx context.Context, l *asyncio.Loop) { _, _ = l.SockRecv(ctx, 0, -1) },
+		func(ctx context.Context, l *asyncio.Loop) { _, _, _ = l.SockRecvFrom(ctx, 0, -1) },
+	} {
+		inTurn(t, func(ctx context.Context) {
+			require.Panics(t, func() { call(ctx, asyncio.RunningLoop(ctx)) })
+		})
+	}
+}
+
+func TestADescriptorThatBlocksIsAnErrorInDebugMode(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		defer closeFD(t, a, b)
+		require.NoError(t, syscall.SetNonblock(a, false))
+		_, err := l.SockRecv(ctx, a, 1)
+		require.ErrorContains(t, err, "must not block")
+		require.ErrorContains(t, l.SockSendAll(ctx, a, []byte("x")), "must not block")
+		require.NoError(t, syscall.SetNonblock(a, true))
+		require.NoError(t, l.SockSendAll(ctx, a, []byte("x")))
+		return nil
+	}), asyncio.WithDebug())
+	require.NoError(t, err)
+}
+
+func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"}
+		ln, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.SetNonblock(ln, true))
+		require.NoError(t, syscall.Bind(ln, &syscall.SockaddrUnix{Name: addr.Name}))
+		require.NoError(t, syscall.Listen(ln, 1))
+		connect := func(ctx context.Context) (int, error) {
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			require.NoError(t, err)
+			require.NoError(t, syscall.SetNonblock(fd, true))
+			err = l.SockConnect(ctx, fd, addr)
+			if err != nil {
+				closeFD(t, fd)
+			}
+			return fd, err
+		}
+		const clients = 10
+		var tasks []*asyncio.Task[int]
+		for range clients {
+			tasks = append(tasks, asyncio.CreateTask(ctx, connect))
+		}
+		given := asyncio.CreateTask(ctx, connect)
+		giveWay(ctx, 3)
+		require.False(t, given.Done())
+		given.Cancel()
+		require.ErrorIs(t, errOf(ctx, given), asyncio.ErrCancelled)
+		for range clients {
+			conn, _, err := l.SockAccept(ctx, ln)
+			require.NoError(t, err)
+			defer closeFD(t, conn)
+		}
+		for _, task := range tasks {
+			fd, err := task.Await(ctx)
+			require.NoError(t, err)
+			closeFD(t, fd)
+		}
+		closeFD(t, ln)
+		return nil
+	})
+}
+
+func TestSockCallsThatWaitWhenTheLoopCloses(t *testing.T) {
+	a, b := socketpair(t)
+	defer closeFD(t, a, b)
+	fillFD(t, a)
+	var r trace
+	l := asyncio.NewLoop(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+	_, err := asyncio.RunUntilComplete(t.Context(), l, asyncio.Do(func(ctx context.Context) error {
+		for name, call := range map[string]func(ctx context.Context) error{
+			"recv": func(ctx context.Context) error { _, err := l.SockRecv(ctx, a, 1); return err },
+			"send": func(ctx context.Context) error { return l.SockSendAll(ctx, a, []byte("x")) },
+		} {
+			spawn(ctx, func(ctx context.Context) error {
+				defer r.add("unwound")
+				err := call(ctx)
+				r.end(name, err)
+				return err
+			})
+		}
+		giveWay(ctx, 1)
+		return l.AddReader(b, func() {})
+	}))
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	r.expect(t, "unwound", "unwound")
+}
