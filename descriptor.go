@@ -84,7 +84,7 @@ func (d *descriptor) read(p []byte) (int, error) {
 	}
 	switch {
 	case n > 0:
-		if n < len(p) && d.whole && !d.hangup {
+		if n < len(p) && d.whole && poll.SeesUrgentData && !d.hangup {
 			d.readable = false
 		}
 		return n, nil

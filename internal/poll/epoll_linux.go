@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// SeesUrgentData says that TCP's urgent data come with Hangup.
+const SeesUrgentData = true
+
 // A Poller is an epoll instance, and an eventfd that wakes it.
 type Poller struct {
 	epfd   int
@@ -16,9 +19,6 @@ type Poller struct {
 	raw    [maxEvents]unix.EpollEvent
 	events [maxEvents]Event
 }
-
-// writeCall is the system call, which tests have fail.
-var writeCall = unix.Write
 
 // New makes a poller.
 func New() (*Poller, error) {
@@ -168,10 +168,12 @@ func (p *Poller) convert(n uintptr, errno unix.Errno) ([]Event, error) {
 
 // Wake ends a Wait, or the next one if there is none. Any goroutine may call it, but not
 // after Close.
-func (p *Poller) Wake() {
+func (p *Poller) Wake() { p.wake(unix.Write) }
+
+func (p *Poller) wake(write func(int, []byte) (int, error)) {
 	one := uint64(1)
 	for {
-		if _, err := writeCall(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:]); err != unix.EINTR {
+		if _, err := write(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:]); err != unix.EINTR {
 			return
 		}
 	}

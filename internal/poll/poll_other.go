@@ -4,6 +4,9 @@ package poll
 
 import "time"
 
+// SeesUrgentData says that TCP's urgent data come with Hangup.
+const SeesUrgentData = false
+
 // A Poller cannot be made here.
 type Poller struct{}
 
