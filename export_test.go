@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // What the black box tests cannot reach otherwise.
@@ -40,5 +42,18 @@ func Polled(l *Loop) int { return l.fds.n }
 // Turns returns how many turns the loop has made.
 func Turns(l *Loop) uint64 { return l.turns }
 
-// SockShare is how many Sock calls a descriptor has in a turn.
-const SockShare = sockShare
+// The limits of a turn and of a call.
+const (
+	SockShare   = sockShare
+	MaxTransfer = maxTransfer
+	MaxStrays   = maxStrays
+)
+
+// AwaitReadable suspends until fd can be read from.
+func AwaitReadable(ctx context.Context, l *Loop, fd int) error {
+	w, err := l.watchFD(fd)
+	if err != nil {
+		return err
+	}
+	return w.await(ctx, poll.Read)
+}

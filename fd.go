@@ -18,12 +18,13 @@ type descriptors struct {
 	poller *poll.Poller // the loop's; other goroutines reach it through the mailbox
 	table  []registration
 	n      int // descriptors that something may happen to: streams and the like, and watches that are armed
+	strays int // events for nobody since renew
 }
 
 // A registration says whose the descriptor of a number is.
 type registration struct {
 	owner fdOwner
-	gen   uint32 // counts the owners and the times that a watch was armed, so that late news of an earlier one is recognised
+	gen   uint32 // counts the owners, and how often a watch was armed, so that an event of an earlier one is recognised
 }
 
 // An fdOwner is notified when its descriptor is ready.
@@ -117,6 +118,36 @@ func (l *Loop) poll(d time.Duration) {
 	for _, e := range events {
 		if r := &l.fds.table[e.FD]; r.gen == e.Gen && r.owner != nil {
 			r.owner.notify(e.Ready)
+		} else {
+			l.fds.strays++
+		}
+	}
+	if l.fds.strays > maxStrays {
+		l.fds.renew()
+	}
+}
+
+// maxStrays is how many events for nobody are taken for chance.
+const maxStrays = 100
+
+// renew has the poller forget all that it has and registers it anew. Otherwise a descriptor that
+// was closed without RemoveReader, though a duplicate of it is open, would be reported for ever:
+// epoll takes nothing out that has no number any more.
+func (f *descriptors) renew() {
+	f.strays = 0
+	if f.poller.Renew() != nil {
+		return // try again after as many
+	}
+	for fd := range f.table {
+		switch owner := f.table[fd].owner.(type) {
+		case nil:
+		case *fdWatch:
+			owner.known = false
+			if owner.armed != 0 {
+				_ = owner.arm(0)
+			}
+		default:
+			_ = f.poller.Add(fd, f.table[fd].gen, false)
 		}
 	}
 }
@@ -276,9 +307,7 @@ func (w *fdWatch) await(ctx context.Context, way poll.Ready) error {
 func (w *fdWatch) arm(more poll.Ready) error {
 	f := &w.loop.fds
 	r := &f.table[w.fd]
-	if w.armed == 0 {
-		r.gen++
-	}
+	r.gen++
 	want := w.wants() | more
 	var err error
 	switch {

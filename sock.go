@@ -17,13 +17,10 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// Of one descriptor, all Sock calls together make so many system calls in one turn that do not
-// wait, each for so many bytes at most. Then the task gives way, so that a peer that keeps up
-// does not keep the loop to itself.
-const (
-	sockShare = 4
-	sockBytes = 256 << 10
-)
+// sockShare is how many system calls the Sock calls make on one descriptor in one turn, each for
+// maxTransfer bytes at most. Then the task gives way, so that a peer that keeps up does not keep
+// the loop to itself.
+const sockShare = 4
 
 // watchSock returns the watch of fd, for one call. It suspends for a turn if there were enough
 // of them in this one.
@@ -72,7 +69,7 @@ func (l *Loop) SockRecv(ctx context.Context, fd, n int) ([]byte, error) {
 	if n < 0 {
 		panic("asyncio: SockRecv of a negative number of bytes")
 	}
-	p := make([]byte, min(n, sockBytes))
+	p := make([]byte, min(n, maxTransfer))
 	n, err := l.SockRecvInto(ctx, fd, p)
 	return p[:n], err
 }
@@ -84,7 +81,7 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 		return 0, nil
 	}
 	err = l.attempt(ctx, fd, poll.Read, "recv", func() (err error) {
-		n, err = netfd.Recv(fd, p[:min(len(p), sockBytes)])
+		n, err = netfd.Recv(fd, p[:min(len(p), maxTransfer)])
 		return err
 	})
 	return n, err
@@ -95,7 +92,7 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	for len(p) > 0 {
 		err := l.attempt(ctx, fd, poll.Write, "send", func() error {
-			n, err := netfd.Send(fd, p[:min(len(p), sockBytes)])
+			n, err := netfd.Send(fd, p[:min(len(p), maxTransfer)])
 			p = p[n:]
 			return err
 		})

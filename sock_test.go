@@ -243,6 +243,46 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 	})
 }
 
+// A caller who closes a descriptor before RemoveReader leaves what epoll reports for ever.
+func TestALoopGetsRidOfDescriptorsThatWereClosedTooEarly(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		r, w, peer := accepted(t, ctx)
+		a, b := socketpair(t)
+		c, d := socketpair(t)
+		heard := 0
+		require.NoError(t, l.AddReader(c, func() { heard++ }))
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, d, 1) })
+		require.NoError(t, l.AddReader(a, func() {}))
+		dup, err := syscall.Dup(a)
+		require.NoError(t, err)
+		closeFD(t, a)
+		require.True(t, l.RemoveReader(a))
+		writeFD(t, b, "x")
+		giveWay(ctx, 2) // the stream learns that it can be written to
+		require.Equal(t, 1, asyncio.PollNow(l))
+		giveWay(ctx, 2*asyncio.MaxStrays)
+		require.Zero(t, asyncio.PollNow(l))
+
+		// All others are still there.
+		writeFD(t, c, "x")
+		require.NoError(t, errOf(ctx, recv))
+		writeFD(t, d, "x")
+		giveWay(ctx, 5)
+		require.Positive(t, heard)
+		require.True(t, l.RemoveReader(c))
+		read := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return r.Read(ctx, 1) })
+		giveWay(ctx, 1)
+		_, err = peer.Write([]byte("x"))
+		require.NoError(t, err)
+		require.NoError(t, errOf(ctx, read))
+		require.NoError(t, w.Close())
+		require.NoError(t, peer.Close())
+		closeFD(t, b, c, d, dup)
+		return nil
+	})
+}
+
 func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
@@ -347,7 +387,7 @@ func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
 			const size = 64 << 20
 			before := asyncio.Turns(l)
 			require.NoError(t, l.SockSendAll(ctx, a, make([]byte, size)))
-			require.GreaterOrEqual(t, asyncio.Turns(l)-before, uint64(size/(asyncio.SockShare*256<<10)-1))
+			require.GreaterOrEqual(t, asyncio.Turns(l)-before, uint64(size/(asyncio.SockShare*asyncio.MaxTransfer)-1))
 			closeFD(t, a)
 			return nil
 		})
@@ -504,6 +544,26 @@ func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
 			closeFD(t, fd)
 		}
 		closeFD(t, ln)
+		return nil
+	})
+}
+
+func TestADescriptorThatCannotBePolledAnyMoreWakesItsTasks(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		file, err := os.Open("go.mod")
+		require.NoError(t, err)
+		defer file.Close()
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+		giveWay(ctx, 1)
+		require.NoError(t, syscall.Dup2(int(file.Fd()), a))
+		require.ErrorIs(t, asyncio.AwaitReadable(ctx, l, a), syscall.EPERM)
+		require.ErrorIs(t, errOf(ctx, recv), syscall.ENOTSOCK)
+		require.ErrorIs(t, l.AddReader(a, func() {}), syscall.EPERM)
+		require.False(t, l.RemoveReader(a))
+		require.Zero(t, asyncio.Polled(l))
+		closeFD(t, a, b)
 		return nil
 	})
 }

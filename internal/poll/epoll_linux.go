@@ -22,23 +22,41 @@ type Poller struct {
 
 // New makes a poller.
 func New() (*Poller, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
 	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		unix.Close(epfd)
 		return nil, err
 	}
-	p := &Poller{epfd: epfd, wakefd: wakefd}
+	epfd, err := newEpoll(wakefd)
+	if err != nil {
+		unix.Close(wakefd)
+		return nil, err
+	}
+	return &Poller{epfd: epfd, wakefd: wakefd}, nil
+}
+
+func newEpoll(wakefd int) (int, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
 	// Edge triggered, the eventfd never has to be read.
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(wakefd)}
 	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &ev); err != nil {
-		p.Close()
-		return nil, err
+		unix.Close(epfd)
+		return -1, err
 	}
-	return p, nil
+	return epfd, nil
+}
+
+// Renew takes everything out, also what was closed before it was taken out, while a duplicate of
+// it was open: there is no other way to be rid of that.
+func (p *Poller) Renew() error {
+	epfd, err := newEpoll(p.wakefd)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(epfd)
+	return unix.Dup3(epfd, p.epfd, unix.O_CLOEXEC)
 }
 
 // Add registers fd for both directions, edge triggered, until it is closed or removed. again

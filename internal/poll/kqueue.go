@@ -125,6 +125,9 @@ func (q *kqueue) Drop(fd int) {
 	}
 }
 
+// Renew does nothing: nothing is left of what is closed.
+func (q *kqueue) Renew() error { return nil }
+
 func (q *kqueue) has(fd int) bool { return fd >= 0 && fd < len(q.table) }
 
 func modes(want Ready, m mode) (ms [2]mode) {

@@ -16,6 +16,7 @@ func New() (*Poller, error) { return nil, ErrUnsupported }
 func (*Poller) Add(fd int, gen uint32, again bool) error               { return ErrUnsupported }
 func (*Poller) Watch(fd int, gen uint32, want Ready, again bool) error { return ErrUnsupported }
 func (*Poller) Await(fd int, gen uint32, want Ready, again bool) error { return ErrUnsupported }
+func (*Poller) Renew() error                                           { return ErrUnsupported }
 func (*Poller) Drop(fd int)                                            {}
 func (*Poller) Remove(fd int)                                          {}
 func (*Poller) Poll() ([]Event, error)                                 { return nil, ErrUnsupported }
