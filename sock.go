@@ -81,7 +81,7 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 		return 0, nil
 	}
 	err = l.attempt(ctx, fd, poll.Read, "recv", func() (err error) {
-		n, err = netfd.Recv(fd, p[:min(len(p), maxTransfer)])
+		n, err = netfd.RecvAny(fd, p[:min(len(p), maxTransfer)])
 		return err
 	})
 	return n, err
@@ -92,7 +92,7 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	for len(p) > 0 {
 		err := l.attempt(ctx, fd, poll.Write, "send", func() error {
-			n, err := netfd.Send(fd, p[:min(len(p), maxTransfer)])
+			n, err := netfd.SendAny(fd, p[:min(len(p), maxTransfer)])
 			p = p[n:]
 			return err
 		})

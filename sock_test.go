@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/go-asyncio/asyncio"
 )
@@ -206,8 +208,8 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 				l := asyncio.RunningLoop(ctx)
 				leaveSomething(t, ctx, l)
 				giveWay(ctx, 3)
-				if name == "SockRecv that is cancelled" { // the event that was asked for comes once
-					require.Equal(t, 1, asyncio.PollNow(l))
+				if name == "SockRecv that is cancelled" { // epoll tells once what was asked for
+					require.LessOrEqual(t, asyncio.PollNow(l), 1)
 				}
 				require.Zero(t, asyncio.PollNow(l), "events of a descriptor that is closed")
 				require.Zero(t, asyncio.Polled(l), "descriptors that the loop still counts")
@@ -231,7 +233,7 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 		dup, err := syscall.Dup(a)
 		require.NoError(t, err)
 		c, d := socketpair(t)
-		require.NoError(t, syscall.Dup2(c, a)) // which closes it
+		require.NoError(t, unix.Dup2(c, a)) // which closes it
 		calls := 0
 		require.NoError(t, l.AddReader(a, func() { calls++ }))
 		writeFD(t, b, "for the earlier one")
@@ -260,7 +262,9 @@ func TestALoopGetsRidOfDescriptorsThatWereClosedTooEarly(t *testing.T) {
 		require.True(t, l.RemoveReader(a))
 		writeFD(t, b, "x")
 		giveWay(ctx, 2) // the stream learns that it can be written to
-		require.Equal(t, 1, asyncio.PollNow(l))
+		if runtime.GOOS == "linux" {
+			require.Equal(t, 1, asyncio.PollNow(l))
+		}
 		giveWay(ctx, 2*asyncio.MaxStrays)
 		require.Zero(t, asyncio.PollNow(l))
 
@@ -488,6 +492,34 @@ func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
 	}
 }
 
+func TestSockCallsOnAPipe(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		fds := make([]int, 2)
+		require.NoError(t, syscall.Pipe(fds))
+		for _, fd := range fds {
+			require.NoError(t, syscall.SetNonblock(fd, true))
+		}
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, fds[0], 10) })
+		giveWay(ctx, 1)
+		require.NoError(t, l.SockSendAll(ctx, fds[1], []byte("hello")))
+		got, err := recv.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+		// It may become a stream afterwards.
+		r, err := asyncio.ConnectReadPipe(ctx, os.NewFile(uintptr(fds[0]), "pipe"))
+		require.NoError(t, err)
+		writeFD(t, fds[1], "x")
+		giveWay(ctx, 3)
+		require.Zero(t, asyncio.PollNow(l))
+		closeFD(t, fds[1])
+		got, err = r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Equal(t, "x", string(got))
+		return nil
+	})
+}
+
 func TestADescriptorThatBlocksIsAnErrorInDebugMode(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
@@ -557,7 +589,7 @@ func TestADescriptorThatCannotBePolledAnyMoreWakesItsTasks(t *testing.T) {
 		defer file.Close()
 		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
 		giveWay(ctx, 1)
-		require.NoError(t, syscall.Dup2(int(file.Fd()), a))
+		require.NoError(t, unix.Dup2(int(file.Fd()), a))
 		require.ErrorIs(t, asyncio.AwaitReadable(ctx, l, a), syscall.EPERM)
 		require.ErrorIs(t, errOf(ctx, recv), syscall.ENOTSOCK)
 		require.ErrorIs(t, l.AddReader(a, func() {}), syscall.EPERM)

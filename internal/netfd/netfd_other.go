@@ -33,5 +33,7 @@ func Write(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
 }
-func Recv(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
-func Send(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func Recv(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
+func Send(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
+func RecvAny(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func SendAny(fd int, p []byte) (int, error) { return 0, ErrUnsupported }

@@ -130,6 +130,32 @@ func Accept(fd int) (conn int, peer net.Addr, err error) {
 	}
 }
 
+// RecvAny and SendAny are Recv and Send, or Read and Write of a pipe or a terminal. What is none
+// of these is an error.
+func RecvAny(fd int, p []byte) (int, error) {
+	n, err := Recv(fd, p)
+	if err == unix.ENOTSOCK && waits(fd) {
+		return Read(fd, p)
+	}
+	return n, err
+}
+
+func SendAny(fd int, p []byte) (int, error) {
+	n, err := Send(fd, p)
+	if err == unix.ENOTSOCK && waits(fd) {
+		return Write(fd, p)
+	}
+	return n, err
+}
+
+// waits reports whether fd is of a kind that one can wait for.
+func waits(fd int) bool {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	kind := uint32(st.Mode) & unix.S_IFMT
+	return err == nil && (kind == unix.S_IFIFO || kind == unix.S_IFCHR)
+}
+
 // IsNonblock reports whether calls on fd return at once. Its error is that fd is not open.
 func IsNonblock(fd int) (bool, error) {
 	if int(int32(fd)) != fd { // the system would look at its lower half
