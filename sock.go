@@ -1,8 +1,9 @@
 package asyncio
 
 // This file is asyncio's sock_… calls, on descriptors that are the caller's. These must not
-// block (see syscall.SetNonblock), and the caller closes them, not while a call waits for
-// one. A call that waits costs the poller one system call; streams cost none.
+// block (see syscall.SetNonblock), which debug mode checks, and the caller closes them, but not
+// while a call waits for one. SockRecv, SockRecvInto and SockSendAll take pipes and terminals,
+// too. A call that waits costs the poller one system call; streams cost none.
 
 import (
 	"context"
@@ -10,7 +11,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
@@ -103,29 +103,34 @@ func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	return nil
 }
 
-// SockConnect connects a socket to addr, and suspends until that is done. A server whose backlog
-// is full is tried again and again. If it is cancelled the system goes on connecting: close the
-// socket. It is asyncio's sock_connect.
-func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
-	for delay := time.Millisecond; ; delay = min(2*delay, maxConnectDelay) {
+// insist is attempt for a call whose peer on this machine has no room, of which the poller knows
+// nothing: it tries again after a while.
+func (l *Loop) insist(ctx context.Context, fd int, op string, call func() error) error {
+	for delay := time.Millisecond; ; delay = min(2*delay, maxRetryDelay) {
 		if _, err := l.watchSock(ctx, fd); err != nil {
 			return err
 		}
-		switch err := netfd.Connect(fd, addr); err {
-		case netfd.ErrConnecting:
-			return l.awaitConnection(ctx, fd)
-		case netfd.ErrAgain: // a unix socket, for which there is no way to wait
-			if err := Sleep(ctx, delay); err != nil {
-				return err
-			}
-		default:
+		if err := call(); err != netfd.ErrAgain {
+			return os.NewSyscallError(op, err)
+		}
+		if err := Sleep(ctx, delay); err != nil {
 			return err
 		}
 	}
 }
 
-// maxConnectDelay is how long a client waits at most before it tries a full server again.
-const maxConnectDelay = 50 * time.Millisecond
+const maxRetryDelay = 50 * time.Millisecond
+
+// SockConnect connects a socket to addr, and suspends until that is done. A unix server whose
+// backlog is full is tried again and again. If it is cancelled the system goes on connecting:
+// close the socket. It is asyncio's sock_connect.
+func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
+	err := l.insist(ctx, fd, "connect", func() error { return netfd.Connect(fd, addr) })
+	if errors.Is(err, netfd.ErrConnecting) {
+		return l.awaitConnection(ctx, fd)
+	}
+	return err
+}
 
 // awaitConnection suspends until the system has connected a socket, or has failed to.
 func (l *Loop) awaitConnection(ctx context.Context, fd int) error {
@@ -148,11 +153,12 @@ func (l *Loop) awaitConnection(ctx context.Context, fd int) error {
 // peer. It is asyncio's sock_accept.
 func (l *Loop) SockAccept(ctx context.Context, fd int) (conn int, peer net.Addr, err error) {
 	for {
+		conn = -1
 		err = l.attempt(ctx, fd, poll.Read, "accept", func() (err error) {
 			conn, peer, err = netfd.Accept(fd)
 			return err
 		})
-		if !errors.Is(err, syscall.ECONNABORTED) {
+		if !errors.Is(err, netfd.ErrAborted) {
 			return conn, peer, err
 		}
 	}
@@ -182,7 +188,13 @@ const maxDatagram = 16 << 20
 // SockSendTo sends a datagram to addr, and suspends until the system has room for it. It returns
 // how many bytes it has sent: all of p, or none. It is asyncio's sock_sendto.
 func (l *Loop) SockSendTo(ctx context.Context, fd int, p []byte, addr net.Addr) (int, error) {
-	err := l.attempt(ctx, fd, poll.Write, "sendto", func() error { return netfd.SendTo(fd, p, addr) })
+	send := func() error { return netfd.SendTo(fd, p, addr) }
+	var err error
+	if _, unix := addr.(*net.UnixAddr); unix {
+		err = l.insist(ctx, fd, "sendto", send)
+	} else {
+		err = l.attempt(ctx, fd, poll.Write, "sendto", send)
+	}
 	if err != nil {
 		return 0, err
 	}

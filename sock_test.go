@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -440,10 +441,7 @@ func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
 		defer dir.Close()
 		a, b := socketpair(t)
 		closeFD(t, a, b)
-		beyond := a + 1<<40 // the system would look at the lower half
-		if beyond < a {
-			beyond = -a
-		}
+		beyond := int(int64(a) + 1<<40) // the system would look at the lower half
 		for name, c := range map[string]struct {
 			fd   int
 			want any
@@ -596,6 +594,43 @@ func TestADescriptorThatCannotBePolledAnyMoreWakesItsTasks(t *testing.T) {
 		require.False(t, l.RemoveReader(a))
 		require.Zero(t, asyncio.Polled(l))
 		closeFD(t, a, b)
+		return nil
+	})
+}
+
+// The sender's socket has room, so the poller would say at once that it is ready.
+func TestAUnixReceiverThatIsFullIsTriedAgain(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixgram"}
+		var fds [2]int
+		for i := range fds {
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+			require.NoError(t, err)
+			require.NoError(t, syscall.SetNonblock(fd, true))
+			fds[i] = fd
+		}
+		require.NoError(t, syscall.Bind(fds[0], &syscall.SockaddrUnix{Name: addr.Name}))
+		sent := 0
+		for syscall.Sendto(fds[1], []byte("x"), 0, &syscall.SockaddrUnix{Name: addr.Name}) == nil {
+			sent++
+		}
+		send := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) { return l.SockSendTo(ctx, fds[1], []byte("last"), addr) })
+		before := asyncio.Turns(l)
+		require.NoError(t, asyncio.Sleep(ctx, 30*time.Millisecond))
+		require.Less(t, asyncio.Turns(l)-before, uint64(50), "turns in which nothing could be done")
+		require.False(t, send.Done())
+		for range sent {
+			_, _, err := l.SockRecvFrom(ctx, fds[0], 10)
+			require.NoError(t, err)
+		}
+		n, err := send.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		got, _, err := l.SockRecvFrom(ctx, fds[0], 10)
+		require.NoError(t, err)
+		require.Equal(t, "last", string(got))
+		closeFD(t, fds[0], fds[1])
 		return nil
 	})
 }

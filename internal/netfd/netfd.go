@@ -15,5 +15,8 @@ const ErrAgain = syscall.EAGAIN
 // ErrConnecting says that a socket is being connected.
 const ErrConnecting = syscall.EINPROGRESS
 
+// ErrAborted says that connections were given up by their peers before they were accepted.
+const ErrAborted = syscall.ECONNABORTED
+
 // ErrUnsupported is returned by all calls where there is no implementation.
 var ErrUnsupported = errors.New("no non-blocking descriptors on this system")

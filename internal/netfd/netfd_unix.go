@@ -78,9 +78,9 @@ func Connect(fd int, addr net.Addr) error {
 		if _, ok := sa.(*syscall.SockaddrUnix); ok {
 			return ErrAgain
 		}
-		fallthrough // no local port is free
+		return unix.EADDRNOTAVAIL // no local port is free
 	default:
-		return &os.SyscallError{Syscall: "connect", Err: err}
+		return err
 	}
 }
 
@@ -111,8 +111,8 @@ func Connected(fd int) error {
 // passes over.
 const maxAborted = 16
 
-// Accept takes a connection, whose descriptor is non-blocking. ECONNABORTED means that there
-// may be others behind those that were given up by their peers.
+// Accept takes a connection, whose descriptor is non-blocking. ErrAborted means that there may be
+// others behind those that were given up.
 func Accept(fd int) (conn int, peer net.Addr, err error) {
 	for aborted := 0; ; {
 		conn, sa, err := acceptCall(fd)
