@@ -135,7 +135,9 @@ func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
 			l := asyncio.RunningLoop(ctx)
 			a, b := socketpair(t)
 			require.NoError(t, syscall.SetNonblock(b, false))
+			ended := make(chan struct{})
 			go func() { // reads as fast as it can
+				defer close(ended)
 				defer syscall.Close(b)
 				p := make([]byte, 1<<20)
 				for {
@@ -149,6 +151,7 @@ func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
 			require.NoError(t, l.SockSendAll(ctx, a, make([]byte, size)))
 			require.GreaterOrEqual(t, asyncio.Turns(l)-before, uint64(size/(asyncio.SockShare*asyncio.MaxTransfer)-1))
 			closeFD(t, a)
+			<-ended
 			return nil
 		})
 	})
