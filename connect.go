@@ -278,7 +278,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 	connected := false
 	defer func() { // the task may be unwound
 		if !connected {
-			l.forget(fd)
+			l.disown(fd)
 			netfd.Close(fd)
 		}
 	}()
@@ -287,7 +287,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 			return nil, dialError(local, err)
 		}
 	}
-	if err := l.connectSocket(ctx, fd, addr); err != nil {
+	if err := l.SockConnect(ctx, fd, addr); err != nil {
 		if isCancelled(err) || errors.Is(err, ErrTimeout) {
 			return nil, err
 		}
@@ -302,20 +302,6 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 		return nil, dialError(addr, err)
 	}
 	return s, nil
-}
-
-// connectSocket is SockConnect that outwaits a unix server whose backlog is full: such a
-// socket never becomes writable, so nothing but another try can tell.
-func (l *Loop) connectSocket(ctx context.Context, fd int, addr net.Addr) error {
-	const shortest, longest = time.Millisecond, 50 * time.Millisecond
-	err := l.SockConnect(ctx, fd, addr)
-	for delay := shortest; addr.Network() == "unix" && errors.Is(err, errTryAgain); delay = min(2*delay, longest) {
-		if err := Sleep(ctx, delay); err != nil {
-			return err
-		}
-		err = l.SockConnect(ctx, fd, addr)
-	}
-	return err
 }
 
 // isToItself reports whether a socket is connected to itself: that comes of connecting to a port

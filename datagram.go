@@ -137,7 +137,7 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	}
 	if remote != nil {
 		if err := netfd.Connect(fd, remote); err != nil {
-			return dialError(remote, err)
+			return dialError(remote, os.NewSyscallError("connect", err))
 		}
 	}
 	return nil

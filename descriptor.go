@@ -70,11 +70,16 @@ func (d *descriptor) close() {
 	}
 }
 
-// read reads what there is into p, or returns errAgain; io.EOF at the end.
+// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
+// as long as the peer keeps up.
+const maxTransfer = 256 << 10
+
+// read reads what there is into p, or maxTransfer bytes of it, or returns errAgain; io.EOF at the end.
 func (d *descriptor) read(p []byte) (int, error) {
 	if !d.readable {
 		return 0, errAgain
 	}
+	p = p[:min(len(p), maxTransfer)]
 	var n int
 	var err error
 	if d.socket {
@@ -84,7 +89,7 @@ func (d *descriptor) read(p []byte) (int, error) {
 	}
 	switch {
 	case n > 0:
-		if n < len(p) && d.whole && !d.hangup {
+		if n < len(p) && d.whole && poll.SeesUrgentData && !d.hangup {
 			d.readable = false
 		}
 		return n, nil

@@ -10,5 +10,4 @@ const (
 	errConnRefused  = syscall.ECONNREFUSED
 	errAddrNotAvail = syscall.EADDRNOTAVAIL
 	errAddrInUse    = syscall.EADDRINUSE
-	errTryAgain     = syscall.EAGAIN
 )

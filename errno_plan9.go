@@ -9,5 +9,4 @@ const (
 	errConnRefused  = syscall.ErrorString("connection refused")
 	errAddrNotAvail = syscall.ErrorString("cannot assign requested address")
 	errAddrInUse    = syscall.ErrorString("address already in use")
-	errTryAgain     = syscall.ErrorString("resource temporarily unavailable")
 )

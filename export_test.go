@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // What the black box tests cannot reach otherwise.
@@ -43,4 +45,35 @@ func DenyKill(fn func(*os.Process) error, patience time.Duration) (undo func()) 
 	oldKill, oldPatience := kill, killPatience
 	kill, killPatience = fn, patience
 	return func() { kill, killPatience = oldKill, oldPatience }
+}
+
+// PollNow returns how many events the loop's poller has, which does not give them to anybody.
+func PollNow(l *Loop) int {
+	events, err := l.fds.poller.Poll()
+	if err != nil {
+		panic(err)
+	}
+	return len(events)
+}
+
+// Polled returns how many descriptors the loop counts on.
+func Polled(l *Loop) int { return l.fds.n }
+
+// Turns returns how many turns the loop has made.
+func Turns(l *Loop) uint64 { return l.turns }
+
+// The limits of a turn and of a call.
+const (
+	SockShare   = sockShare
+	MaxTransfer = maxTransfer
+	MaxStrays   = maxStrays
+)
+
+// AwaitReadable suspends until fd can be read from.
+func AwaitReadable(ctx context.Context, l *Loop, fd int) error {
+	w, err := l.watchFD(fd)
+	if err != nil {
+		return err
+	}
+	return w.await(ctx, poll.Read)
 }

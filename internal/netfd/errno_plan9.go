@@ -2,5 +2,9 @@ package netfd
 
 import "syscall"
 
-// ErrAgain says that a call has nothing to read or no room to write, for now.
-const ErrAgain = syscall.ErrorString("resource temporarily unavailable")
+// Plan 9 has words where other systems have numbers, and none for these.
+const (
+	ErrAgain      = syscall.ErrorString("resource temporarily unavailable")
+	ErrConnecting = syscall.ErrorString("operation now in progress")
+	ErrAborted    = syscall.ErrorString("software caused connection abort")
+)

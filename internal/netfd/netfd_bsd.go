@@ -19,10 +19,10 @@ func newSocket(family, kind int) (int, error) {
 	return prepare(fd, err)
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
+func accept(fd int) (int, syscall.Sockaddr, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	conn, sa, err := unix.Accept(fd)
+	conn, sa, err := syscall.Accept(fd)
 	conn, err = prepare(conn, err)
 	return conn, sa, err
 }
