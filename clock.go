@@ -116,6 +116,7 @@ func (l *Loop) collect() {
 // idle waits until something is ready or due. The ready queue is empty.
 func (l *Loop) idle() error {
 	l.pool.Trim(time.Now)
+	l.buffers.trim(time.Now)
 	if l.virtual {
 		return l.idleVirtual()
 	}

@@ -141,10 +141,10 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			return nil, nil, net.ErrClosed
 		}
 		if e.readable {
-			buf := t.loop.lend()
+			buf := t.loop.buffers.get()
 			n, from, err := netfd.RecvFrom(e.fd, buf, e.network)
 			p := append([]byte(nil), buf[:n]...)
-			t.loop.spare = append(t.loop.spare, buf)
+			t.loop.buffers.put(buf)
 			if err == nil {
 				e.readers.wakeNext() // there may be another one
 				return p, from, nil

@@ -267,7 +267,7 @@ func TestCloseClientsAndAbortClients(t *testing.T) {
 			want error
 		}{
 			"close": {s.CloseClients, io.EOF},
-			"abort": {s.AbortClients, syscall.ECONNRESET},
+			"abort": {s.AbortClients, io.EOF},
 		} {
 			r, w := connect(t, ctx, s)
 			require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))

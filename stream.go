@@ -37,10 +37,12 @@ type transport interface {
 	read(p []byte) (int, error)  // errAgain if there is nothing yet, io.EOF at the end
 	write(p []byte) (int, error) // takes less than all only if it is full
 	buffered() int               // what write took and has not sent
+	stopReceiving()              // read is to give no more than what has come
 	canCloseWrite() bool
 	closeWrite() error
 	close()               // calls onClosed, now or when what is buffered has gone
 	abort()               // calls onClosed, now
+	reset()               // abort that the peer sees as a reset, where that is possible
 	info(name string) any // for GetExtraInfo
 }
 
@@ -48,7 +50,7 @@ type transport interface {
 type streamEvents interface {
 	onReadable()        // there may be something to read, or the end
 	onWritable()        // there may be room to write
-	onBroken(err error) // nothing more can be sent; only what carries another stream calls it
+	onBroken(err error) // nothing more can be sent; what has come can still be read
 	onClosed()          // once, after close, abort or the end of the loop
 }
 

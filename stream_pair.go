@@ -28,20 +28,21 @@ const memoryRoom = 64 << 10
 
 // memory is one end of a connection in memory.
 type memory struct {
-	name  string
-	peer  *memory
-	above streamEvents // the stream
-	inbox []byte       // from the peer
-	ended bool         // the peer writes no more
-	reset bool         // the peer has gone without reading all, or was aborted
-	gone  bool         // this end is closed
-	full  bool         // the peer has to tell when there is room
+	name   string
+	peer   *memory
+	above  streamEvents // the stream
+	inbox  []byte       // from the peer
+	ended  bool         // the peer writes no more
+	broken bool         // the peer has gone without reading all, or was reset
+	gone   bool         // this end is closed
+	full   bool         // the peer has to tell when there is room
+	deaf   bool         // this end will read no more than inbox
 }
 
 func (m *memory) read(p []byte) (int, error) {
 	if len(m.inbox) == 0 {
 		switch {
-		case m.reset:
+		case m.broken:
 			return 0, syscall.ECONNRESET
 		case m.ended:
 			return 0, io.EOF
@@ -53,7 +54,7 @@ func (m *memory) read(p []byte) (int, error) {
 	if m.inbox = m.inbox[n:]; len(m.inbox) == 0 {
 		m.inbox = nil
 	}
-	if m.peer.full {
+	if m.peer.full && !m.deaf {
 		m.peer.full = false
 		m.peer.above.onWritable()
 	}
@@ -62,7 +63,7 @@ func (m *memory) read(p []byte) (int, error) {
 
 func (m *memory) write(p []byte) (int, error) {
 	switch {
-	case m.reset:
+	case m.broken:
 		return 0, syscall.ECONNRESET
 	case m.peer.gone:
 		return 0, syscall.EPIPE
@@ -79,6 +80,7 @@ func (m *memory) write(p []byte) (int, error) {
 func (m *memory) attach(above streamEvents) { m.above = above }
 
 func (m *memory) buffered() int       { return 0 }
+func (m *memory) stopReceiving()      { m.deaf = true }
 func (m *memory) canCloseWrite() bool { return true }
 
 func (m *memory) closeWrite() error {
@@ -88,7 +90,8 @@ func (m *memory) closeWrite() error {
 }
 
 func (m *memory) close() { m.leave(len(m.inbox) > 0) }
-func (m *memory) abort() { m.leave(true) }
+func (m *memory) abort() { m.close() }
+func (m *memory) reset() { m.leave(true) }
 
 // leave closes this end. With reset the peer reads what it has, and sees then what it sees
 // of a socket that is closed before all was read.
@@ -98,9 +101,13 @@ func (m *memory) leave(reset bool) {
 	}
 	m.gone, m.inbox = true, nil
 	if !m.peer.gone {
-		m.peer.ended, m.peer.reset = true, m.peer.reset || reset
+		m.peer.ended, m.peer.broken = true, m.peer.broken || reset
 		m.peer.above.onReadable()
-		m.peer.above.onWritable()
+		if m.peer.broken {
+			m.peer.above.onBroken(syscall.ECONNRESET)
+		} else {
+			m.peer.above.onWritable()
+		}
 	}
 	m.above.onClosed()
 }

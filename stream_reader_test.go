@@ -307,7 +307,7 @@ func TestAResetComesAfterTheData(t *testing.T) {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.WriteString("last words")
 		require.NoError(t, err)
-		client.Writer.Abort()
+		client.Writer.Reset()
 		got, err := server.Reader.ReadExactly(ctx, 10)
 		require.NoError(t, err)
 		require.Equal(t, "last words", string(got))
@@ -326,7 +326,7 @@ func TestAReadThatWaitsLearnsOfAReset(t *testing.T) {
 		client, server := asyncio.StreamPair(ctx)
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.Read(ctx, -1) })
 		require.NoError(t, asyncio.Sleep(ctx, 0))
-		client.Writer.Abort()
+		client.Writer.Reset()
 		_, err := task.Await(ctx)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		return nil

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
@@ -47,15 +48,41 @@ func (s *socket) begin(l *Loop, fd int, o *streamOptions) (*stream, error) {
 
 func (s *socket) attach(above streamEvents) { s.above = above }
 
-func (s *socket) onReadable()   { s.above.onReadable() }
+// onReadable also looks for what broke the connection, which a stream that nobody reads from
+// or writes to would not learn otherwise.
+func (s *socket) onReadable() {
+	s.above.onReadable()
+	if s.hangup && s.fd >= 0 {
+		if err := s.failure(); err != nil {
+			s.above.onBroken(s.failed("read", err))
+		}
+	}
+}
+
+// failure returns why nothing more can be sent, or nil. That the peer has ended its side is no
+// reason. The kernel reports a reset only once; when a read finds the end instead, that is
+// made good by StreamReader.ended.
+func (s *socket) failure() error {
+	if s.network != "pipe" {
+		return netfd.Error(s.fd)
+	}
+	if netfd.PipeBroken(s.fd) {
+		return syscall.EPIPE
+	}
+	return nil
+}
+
 func (s *socket) onWritable()   { s.above.onWritable() }
 func (s *socket) onLoopClosed() { s.above.onClosed() }
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.descriptor.read(p)
 	switch {
-	case err == io.EOF && s.network == "pipe": // nobody can write to it any more
+	case s.network == "pipe" && (err == io.EOF || err == syscall.EIO):
+		// Nobody can write to it any more. EIO is the end of a terminal: of the master of a pty
+		// whose slaves are closed, or of one that was hung up.
 		s.close()
+		err = io.EOF
 	case err != nil && err != errAgain && err != io.EOF:
 		err = s.failed("read", err)
 	}
@@ -75,6 +102,7 @@ func (s *socket) failed(op string, err error) error {
 }
 
 func (s *socket) buffered() int       { return 0 }
+func (s *socket) stopReceiving()      {} // what the system has it goes on to have
 func (s *socket) canCloseWrite() bool { return true }
 
 func (s *socket) closeWrite() error {
@@ -92,20 +120,22 @@ func (s *socket) close() {
 	s.drop()
 }
 
-// discard receives what has come and nobody will read. A socket that is closed before that
-// resets the connection, and the peer may lose what it was sent last. asyncio, which receives
-// without being asked, has it in its buffer.
+// discard receives what has come since the reader has gathered what the loop knew of. A socket
+// that is closed before that resets the connection, and the peer may lose what it was sent
+// last.
 func (s *socket) discard() {
-	buf := s.loop.lend()
+	buf := s.loop.buffers.get()
 	for range maxReceives {
 		if n, err := netfd.Recv(s.fd, buf); n < len(buf) || err != nil {
 			break
 		}
 	}
-	s.loop.spare = append(s.loop.spare, buf)
+	s.loop.buffers.put(buf)
 }
 
-func (s *socket) abort() {
+func (s *socket) abort() { s.close() }
+
+func (s *socket) reset() {
 	if s.fd >= 0 && s.network == "tcp" {
 		_ = netfd.SetReset(s.fd)
 	}

@@ -4,6 +4,7 @@ package asyncio_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -198,4 +199,87 @@ func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.NoError(t, peer.Close())
 	require.LessOrEqual(t, openDescriptors(t), before)
+}
+// most is the most that a stream sends in one turn, with what TLS keeps on the way.
+const most = 1<<20 + 256*kib
+
+// swallow accepts a connection and reads it as fast as it can.
+func swallow(t *testing.T, serverConfig *tls.Config) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() {
+		defer ln.Close()
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if serverConfig != nil {
+			c = tls.Server(c, serverConfig)
+		}
+		_, _ = io.Copy(io.Discard, struct{ io.Reader }{c})
+	}()
+	return ln.Addr().String()
+}
+
+func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
+	serverConfig, clientConfig := certificates()
+	const size = 32 << 20
+	for name, test := range map[string]struct {
+		config *tls.Config
+		opts   []asyncio.StreamOption
+	}{
+		"TCP": {nil, nil},
+		"TLS": {serverConfig, []asyncio.StreamOption{asyncio.WithTLS(clientConfig)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runReal(t, func(ctx context.Context) error {
+				_, w, err := asyncio.OpenConnection(ctx, swallow(t, test.config), test.opts...)
+				require.NoError(t, err)
+				_, err = w.Write(make([]byte, size))
+				require.NoError(t, err)
+				before := size
+				check := func() {
+					now := w.WriteBufferSize()
+					require.LessOrEqual(t, before-now, most, "bytes sent in a turn")
+					before = now
+				}
+				check()
+				require.NoError(t, w.Close()) // sends the rest, just as patiently
+				closed := asyncio.CreateTask(ctx, asyncio.Do(w.WaitClosed))
+				for !closed.Done() {
+					check()
+					giveWay(ctx, 1)
+				}
+				return closed.Exception()
+			})
+		})
+	}
+}
+
+// A peer that keeps up must not keep a task that only writes from waiting in Drain.
+func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		for _, size := range []int{1, 64 * kib} {
+			_, w, err := asyncio.OpenConnection(ctx, swallow(t, nil))
+			require.NoError(t, err)
+			writer := spawn(ctx, func(ctx context.Context) error {
+				for {
+					if _, err := w.Write(make([]byte, size)); err != nil {
+						return err
+					}
+					if err := w.Drain(ctx); err != nil {
+						return err
+					}
+				}
+			})
+			giveWay(ctx, 100)
+			writer.Cancel()
+			join(ctx, writer)
+			require.NoError(t, w.Close())
+			require.NoError(t, w.WaitClosed(ctx))
+		}
+		return nil
+	})
 }

@@ -50,10 +50,10 @@ func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
 	lower := newStream(s.loop, &streamOptions{limit: s.reader.limit})
 	lower.under, lower.above = s.under, s
 	lower.under.attach(lower)
+	s.reader.buf.park(&s.loop.buffers)
 	lower.reader.buf, s.reader.buf = s.reader.buf, readBuffer{}
 	lower.reader.err, s.reader.err = s.reader.err, nil
-	lower.writer.kept, lower.writer.sent = s.writer.kept, s.writer.sent
-	s.writer.kept, s.writer.sent = nil, 0
+	lower.writer.kept, s.writer.kept = s.writer.kept, writeBuffer{}
 	t := &tlsTransport{lower: lower, wire: &wire{lower: lower}}
 	if serverSide {
 		t.conn = tls.Server(t.wire, config)
@@ -88,14 +88,22 @@ func (t *tlsTransport) read(p []byte) (int, error) {
 	return 0, err
 }
 
-func (t *tlsTransport) write(p []byte) (int, error) {
-	if !t.ready {
-		return 0, nil
+// write encrypts a record at a time, for as long as the lower stream keeps little. What it does
+// not take is asked for again when the lower stream has sent.
+func (t *tlsTransport) write(p []byte) (n int, err error) {
+	const record = 16 << 10
+	for t.ready && n < len(p) && t.lower.writer.kept.size < defaultHighWater {
+		m, err := t.conn.Write(p[n:min(len(p), n+record)])
+		n += m
+		if err != nil {
+			return n, err
+		}
 	}
-	return t.conn.Write(p)
+	return n, nil
 }
 
 func (t *tlsTransport) buffered() int       { return t.lower.writer.WriteBufferSize() }
+func (t *tlsTransport) stopReceiving()      { t.lower.under.stopReceiving() }
 func (t *tlsTransport) canCloseWrite() bool { return false }
 func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
 
@@ -111,6 +119,7 @@ func (t *tlsTransport) close() {
 }
 
 func (t *tlsTransport) abort() { t.lower.writer.Abort() }
+func (t *tlsTransport) reset() { t.lower.writer.Reset() }
 
 func (t *tlsTransport) info(name string) any {
 	switch name {

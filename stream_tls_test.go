@@ -215,7 +215,7 @@ func TestATLSWriterLearnsOfAReset(t *testing.T) {
 		require.NoError(t, err)
 		drain := spawn(ctx, client.Writer.Drain)
 		settled(ctx)
-		server.Writer.Abort()
+		server.Writer.Reset()
 		require.ErrorIs(t, errOf(ctx, drain), syscall.ECONNRESET)
 		require.True(t, client.Writer.IsClosing())
 		require.NoError(t, client.Writer.Close())
@@ -226,7 +226,7 @@ func TestATLSWriterLearnsOfAReset(t *testing.T) {
 		_, err = client.Writer.Write(make([]byte, 1<<20))
 		require.NoError(t, err)
 		require.NoError(t, client.Writer.Close())
-		server.Writer.Abort()
+		server.Writer.Reset()
 		require.ErrorIs(t, client.Writer.WaitClosed(ctx), syscall.ECONNRESET)
 		return nil
 	})

@@ -138,8 +138,9 @@ func TestAbortDropsWhatIsKept(t *testing.T) {
 		_, err = drain.Await(ctx)
 		require.ErrorIs(t, err, net.ErrClosed)
 		require.NoError(t, client.Writer.WaitClosed(ctx))
-		_, err = server.Reader.Read(ctx, -1)
-		require.ErrorIs(t, err, syscall.ECONNRESET)
+		got, err := server.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 64*kib, "bytes that were under way")
 		return nil
 	})
 }
@@ -163,7 +164,7 @@ func TestAWriteToAPeerThatHasGoneFails(t *testing.T) {
 func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
-		server.Writer.Abort()
+		server.Writer.Reset()
 		_, err := client.Writer.WriteString("x")
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		require.True(t, client.Writer.IsClosing())
@@ -179,7 +180,7 @@ func TestADrainThatWaitsLearnsOfAReset(t *testing.T) {
 		require.NoError(t, err)
 		drain := asyncio.CreateTask(ctx, asyncio.Do(client.Writer.Drain))
 		require.NoError(t, asyncio.Sleep(ctx, 0))
-		server.Writer.Abort()
+		server.Writer.Reset()
 		_, err = drain.Await(ctx)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		return nil

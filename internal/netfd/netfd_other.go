@@ -24,6 +24,7 @@ func SetV6Only(int) error                 { return ErrUnsupported }
 func SetBroadcast(int) error              { return ErrUnsupported }
 func SetReset(int) error                  { return ErrUnsupported }
 func CloseWrite(int) error                { return ErrUnsupported }
+func PipeBroken(int) bool                 { return false }
 func Close(int) error                     { return ErrUnsupported }
 func Dup(*os.File) (int, error)           { return -1, ErrUnsupported }
 func SendTo(int, []byte, net.Addr) error  { return ErrUnsupported }

@@ -171,6 +171,14 @@ func CloseWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
+// PipeBroken reports whether nobody can read any more from the pipe whose write end fd is. Of
+// other descriptors it may report anything, but changes nothing.
+func PipeBroken(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := unix.Poll(fds, 0)
+	return err == nil && fds[0].Revents&pipeBroken != 0
+}
+
 // Close closes fd.
 func Close(fd int) error { return os.NewSyscallError("close", unix.Close(fd)) }
 
