@@ -22,6 +22,9 @@ import (
 func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
+	if err := o.check(false); err != nil {
+		return nil, nil, err
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("asyncio: %w", err)
@@ -63,6 +66,9 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
+	if err := o.check(false); err != nil {
+		return nil, nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, nil, err
 	}
@@ -86,6 +92,7 @@ func (l *Loop) openClient(ctx context.Context, c *dialled, network, host string,
 			config.ServerName = host
 		}
 		if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
+			_ = s.writer.Close() // unless the handshake has
 			return nil, nil, err
 		}
 	}

@@ -40,8 +40,15 @@ type datagram struct {
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...StreamOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
-	if o.network == "tcp" {
+	if err := o.checkPlain(); err != nil {
+		return nil, err
+	}
+	switch o.network {
+	case "tcp":
 		o.network = "udp"
+	case "udp", "udp4", "udp6":
+	default:
+		return nil, net.UnknownNetworkError(o.network)
 	}
 	if err := l.openPoller(); err != nil {
 		return nil, err

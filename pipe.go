@@ -35,6 +35,9 @@ func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*S
 // openPipe makes a stream of f, which it closes.
 func openPipe(l *Loop, f *os.File, o *streamOptions) (*stream, error) {
 	l.check()
+	if err := o.checkPlain(); err != nil {
+		return nil, err
+	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {

@@ -98,10 +98,14 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	}
 	l := RunningLoop(ctx)
 	l.check()
+	o := newStreamOptions(opts)
+	if err := o.check(true); err != nil {
+		return nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: newStreamOptions(opts)}, nil
+	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
 }
 
 // listenAddrs gives the addresses to listen on.

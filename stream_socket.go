@@ -38,7 +38,9 @@ func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptio
 // begin registers the descriptor, which it takes over.
 func (s *socket) begin(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	st := newStream(l, o)
-	st.under, s.above = s, st
+	st.under = s
+	st.drop = watchDrop(st)
+	s.above = st.drop
 	s.writable = true // what it is not, the first write finds out
 	if err := s.open(l, fd, s); err != nil {
 		return nil, err

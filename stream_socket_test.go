@@ -200,6 +200,7 @@ func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
 	require.NoError(t, peer.Close())
 	require.LessOrEqual(t, openDescriptors(t), before)
 }
+
 // most is the most that a stream sends in one turn, with what TLS keeps on the way.
 const most = 1<<20 + 256*kib
 

@@ -53,6 +53,7 @@ func (w *StreamWriter) Write(p []byte) (int, error) {
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
 	}
+	w.hold()
 	return len(p), nil
 }
 
@@ -162,6 +163,9 @@ func (w *StreamWriter) close() {
 		w.stream.reader.gather()
 		w.closing = true
 		w.stream.reader.end(io.EOF)
+		if d := w.stream.drop; d != nil {
+			d.cleanup.Stop()
+		}
 	}
 }
 
@@ -213,6 +217,7 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 	}
 	w.high, w.low = high, low
 	w.paused = w.paused && w.WriteBufferSize() > low || w.WriteBufferSize() > high
+	w.hold()
 	if !w.paused {
 		w.drainers.wakeAll()
 	}
@@ -260,6 +265,14 @@ func (w *StreamWriter) flush() {
 	w.resume()
 }
 
+// hold keeps the stream alive while something is kept. The transport has something to tell
+// only then, or while Drain may wait.
+func (w *StreamWriter) hold() {
+	if d := w.stream.drop; d != nil {
+		d.hold(w.stream, w.kept.size == 0 && !w.paused)
+	}
+}
+
 // finish closes what was to be closed once all was sent.
 func (w *StreamWriter) finish() {
 	switch {
@@ -278,6 +291,7 @@ func (w *StreamWriter) resume() {
 		w.paused = false
 		w.drainers.wakeAll()
 	}
+	w.hold()
 }
 
 // fail notes that nothing more can be sent. What has come from the peer can still be read.
@@ -286,7 +300,8 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
-	w.kept = writeBuffer{}
+	w.kept, w.paused = writeBuffer{}, false
+	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll() // see WaitClosed
 	if w.stream.above != nil {
@@ -300,7 +315,8 @@ func (w *StreamWriter) fail(err error) {
 // closed notes that the transport is closed.
 func (w *StreamWriter) closed() {
 	w.closing, w.gone = true, true
-	w.kept = writeBuffer{}
+	w.kept, w.paused = writeBuffer{}, false
+	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll()
 }
