@@ -207,7 +207,7 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // broke is not at its end: to read gives the error. It does not suspend. It is asyncio's
 // at_eof.
 func (r *StreamReader) AtEOF() bool {
-	if r.task == nil && r.buf.len() == 0 {
+	if r.task == nil && r.buf.len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
 		_ = r.fillNow() // an end is kept in r.err
 	}
 	return r.err == io.EOF && r.buf.len() == 0

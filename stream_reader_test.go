@@ -375,6 +375,55 @@ func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
+// A turn takes a bounded part of what a peer sends, in whatever way it is read.
+func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
+	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
+		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
+			return asyncio.StreamPair(ctx)
+		},
+		"TLS": tlsPair,
+	} {
+		for how, read := range map[string]func(context.Context, *asyncio.StreamReader) error{
+			"all": func(ctx context.Context, r *asyncio.StreamReader) error { _, err := r.Read(ctx, -1); return err },
+			"ReadExactly": func(ctx context.Context, r *asyncio.StreamReader) error {
+				_, err := r.ReadExactly(ctx, 8<<20)
+				return err
+			},
+			"ReadInto": func(ctx context.Context, r *asyncio.StreamReader) error {
+				p := make([]byte, 64*kib)
+				for {
+					if _, err := r.ReadInto(ctx, p); err != nil {
+						return nil
+					}
+				}
+			},
+			"AtEOF and Read": func(ctx context.Context, r *asyncio.StreamReader) error {
+				for !r.AtEOF() {
+					if _, err := r.Read(ctx, 64*kib); err != nil && err != io.EOF {
+						return err
+					}
+				}
+				return nil
+			},
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				run(t, func(ctx context.Context) error {
+					client, server := pair(t, ctx)
+					_, err := client.Writer.Write(make([]byte, 8<<20))
+					require.NoError(t, err)
+					require.NoError(t, client.Writer.Close())
+					turns := 0
+					for reading := spawn(ctx, func(ctx context.Context) error { return read(ctx, server.Reader) }); !reading.Done(); turns++ {
+						giveWay(ctx, 1)
+					}
+					require.GreaterOrEqual(t, turns, 8<<20/(256*kib), "turns")
+					return nil
+				})
+			})
+		}
+	}
+}
+
 func TestWhatIsReadBelongsToTheCaller(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, strings.Repeat("a", 1000)+"\n"+strings.Repeat("b", 1000)+"\n")
