@@ -69,6 +69,26 @@ func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
 	})
 }
 
+// The connection is made by then, and must not stay.
+func TestAConnectionWhoseTLSCannotBeginIsClosed(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		ended := asyncio.NewFuture[asyncio.None](asyncio.RunningLoop(ctx))
+		path := filepath.Join(t.TempDir(), "socket")
+		s, err := asyncio.StartUnixServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, _ *asyncio.StreamWriter) error {
+			_, err := r.Read(ctx, -1)
+			require.NoError(t, err)
+			return ended.SetResult(asyncio.None{})
+		}, path)
+		require.NoError(t, err)
+		_, _, err = asyncio.OpenUnixConnection(ctx, path, asyncio.WithTLS(&tls.Config{}))
+		require.ErrorContains(t, err, "ServerName")
+		_, err = ended.Await(ctx)
+		require.NoError(t, err)
+		s.Close()
+		return s.WaitClosed(ctx)
+	})
+}
+
 func TestANetworkThatThereIsNotIsAnError(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, network := range []string{"", "tpc", "udp", "unix", "tcp5"} {

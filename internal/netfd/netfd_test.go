@@ -152,3 +152,16 @@ func TestDupDoesNotBlock(t *testing.T) {
 	require.Equal(t, netfd.ErrAgain, err)
 	require.NoError(t, netfd.Close(fd))
 }
+
+func TestAPipeIsBrokenWhenItsReaderHasGone(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	fd, err := netfd.Dup(w)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.False(t, netfd.PipeBroken(fd))
+	require.NoError(t, r.Close())
+	require.True(t, netfd.PipeBroken(fd))
+	require.NoError(t, netfd.Close(fd))
+	require.False(t, netfd.PipeBroken(fd))
+}
