@@ -12,10 +12,11 @@ type bufferPool struct {
 }
 
 const (
-	lentSize   = 64 << 10
-	maxSpare   = 64 // more are left to the garbage collector
-	keepSpare  = 4
-	trimPeriod = time.Second
+	lentSize = 64 << 10
+	maxSpare = 64 // more are left to the garbage collector
+
+	keepSpare   = 4
+	sparePeriod = time.Second
 )
 
 // get returns a buffer that nobody uses.
@@ -65,7 +66,7 @@ func (p *bufferPool) trim(now func() time.Time) {
 		return
 	}
 	t := now()
-	if t.Sub(p.trimmed) < trimPeriod {
+	if t.Sub(p.trimmed) < sparePeriod {
 		return
 	}
 	if !p.trimmed.IsZero() {

@@ -346,7 +346,7 @@ func (s *Server) serve(fd int, peer net.Addr) {
 		return
 	}
 	c := &connection{server: s, stream: st}
-	st.serverSide, st.ended = true, c.onClosed
+	st.serverSide, st.drop.ended = true, c.onClosed
 	c.place = s.conns.PushBack(c)
 	c.task = CreateTask(s.ctx, Do(c.run))
 	c.task.AddDoneCallback(func(*Task[None]) { c.leave() })

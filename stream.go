@@ -29,8 +29,7 @@ type stream struct {
 	writer     StreamWriter
 	serverSide bool
 	above      streamEvents // the encrypted stream that this one carries, or nil
-	drop       *dropWatch   // nil if the transport keeps the stream alive
-	ended      func()       // for the server that counts it
+	drop       *dropWatch   // nil for a stream in memory, which nobody but its users keeps alive
 }
 
 // A transport moves the bytes of a stream. No call of it suspends. It tells the stream
@@ -97,9 +96,6 @@ func (s *stream) onClosed() {
 	s.writer.closed()
 	if s.above != nil {
 		s.above.onClosed()
-	}
-	if s.ended != nil {
-		s.ended()
 	}
 }
 

@@ -17,6 +17,7 @@ type dropWatch struct {
 	under   transport // the stream's
 	cleanup runtime.Cleanup
 	opened  string // where, in debug mode
+	ended   func() // called when the transport is closed, for the server that counts it
 }
 
 // watchDrop has s, which is new, closed when it becomes garbage.
@@ -69,6 +70,9 @@ func (d *dropWatch) onClosed() {
 	d.cleanup.Stop()
 	if s := d.stream.Value(); s != nil {
 		s.onClosed()
+	}
+	if d.ended != nil {
+		d.ended()
 	}
 }
 

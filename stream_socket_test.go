@@ -439,6 +439,22 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
 	})
 }
 
+// The same for a socket that serves as a pipe.
+func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, os.NewFile(uintptr(fds[0]), "socket"))
+		require.NoError(t, err)
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+		require.False(t, w.IsClosing())
+		closeFD(t, fds[1])
+		eventually(t, ctx, w.IsClosing, "the end of the reader")
+		require.ErrorIs(t, w.WaitClosed(ctx), syscall.EPIPE)
+		return nil
+	})
+}
+
 func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var begun, closed asyncio.Event

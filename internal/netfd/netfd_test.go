@@ -164,4 +164,11 @@ func TestAPipeIsBrokenWhenItsReaderHasGone(t *testing.T) {
 	require.True(t, netfd.PipeBroken(fd))
 	require.NoError(t, netfd.Close(fd))
 	require.False(t, netfd.PipeBroken(fd))
+
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.False(t, netfd.PipeBroken(fds[0]))
+	require.NoError(t, netfd.Close(fds[1]))
+	require.True(t, netfd.PipeBroken(fds[0]))
+	require.NoError(t, netfd.Close(fds[0]))
 }

@@ -171,12 +171,18 @@ func CloseWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
-// PipeBroken reports whether nobody can read any more from the pipe whose write end fd is. Of
-// other descriptors it may report anything, but changes nothing.
+// PipeBroken reports whether nobody can read any more from the pipe whose write end fd is, or
+// from the socket that serves as one. It changes nothing.
 func PipeBroken(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd)}}
-	_, err := unix.Poll(fds, 0)
-	return err == nil && fds[0].Revents&pipeBroken != 0
+	if _, err := unix.Poll(fds, 0); err != nil {
+		return false
+	}
+	if fds[0].Revents&pipeBroken != 0 {
+		return true
+	}
+	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && fds[0].Revents&unix.POLLHUP != 0 // a terminal that hangs up may come back
 }
 
 // Close closes fd.
