@@ -85,6 +85,7 @@ func (l *Loop) openClient(ctx context.Context, c *dialled, network, host string,
 	if err != nil {
 		return nil, nil, err
 	}
+	s.watchDrop()
 	if o.tls != nil {
 		config := o.tls
 		if config.ServerName == "" && host != "" {

@@ -58,5 +58,6 @@ func openPipe(l *Loop, f *os.File, o *streamOptions) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asyncio: cannot poll %s: %w", f.Name(), err)
 	}
+	stream.watchDrop()
 	return stream, nil
 }

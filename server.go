@@ -346,7 +346,8 @@ func (s *Server) serve(fd int, peer net.Addr) {
 		return
 	}
 	c := &connection{server: s, stream: st}
-	st.serverSide, st.drop.ended = true, c.onClosed
+	st.serverSide = true
+	st.under.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	c.task = CreateTask(s.ctx, Do(c.run))
 	c.task.AddDoneCallback(func(*Task[None]) { c.leave() })

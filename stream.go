@@ -29,7 +29,7 @@ type stream struct {
 	writer     StreamWriter
 	serverSide bool
 	above      streamEvents // the encrypted stream that this one carries, or nil
-	drop       *dropWatch   // nil for a stream in memory, which nobody but its users keeps alive
+	drop       *dropWatch   // nil if it is not watched
 }
 
 // A transport moves the bytes of a stream. No call of it suspends. It tells the stream

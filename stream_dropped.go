@@ -10,25 +10,26 @@ import (
 // A dropWatch stands between a stream and the transport that the loop's table of descriptors
 // holds. It does not keep the stream alive, except while that has something to send. So a stream
 // that the program drops without closing it becomes garbage, as in asyncio and in package net, and
-// its connection is closed then; debug mode reports it.
+// its connection is closed then; debug mode reports it. The streams that a server has accepted need
+// none: the server has them, and closes them.
 type dropWatch struct {
+	loop    *Loop
 	stream  weak.Pointer[stream]
 	busy    *stream   // the stream, while it has something to send
 	under   transport // the stream's
 	cleanup runtime.Cleanup
 	opened  string // where, in debug mode
-	ended   func() // called when the transport is closed, for the server that counts it
 }
 
 // watchDrop has s, which is new, closed when it becomes garbage.
-func watchDrop(s *stream) *dropWatch {
-	d := &dropWatch{stream: weak.Make(s), under: s.under}
+func (s *stream) watchDrop() {
+	d := &dropWatch{loop: s.loop, stream: weak.Make(s), under: s.under}
 	if s.loop.debug {
 		d.opened = callerOutside()
 	}
-	l := s.loop
-	d.cleanup = runtime.AddCleanup(s, func(d *dropWatch) { _ = l.post(d) }, d)
-	return d
+	d.cleanup = runtime.AddCleanup(s, func(d *dropWatch) { _ = d.loop.post(d) }, d)
+	s.drop = d
+	s.under.attach(d)
 }
 
 // run is called on the loop when the stream is garbage.
@@ -70,9 +71,6 @@ func (d *dropWatch) onClosed() {
 	d.cleanup.Stop()
 	if s := d.stream.Value(); s != nil {
 		s.onClosed()
-	}
-	if d.ended != nil {
-		d.ended()
 	}
 }
 

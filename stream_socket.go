@@ -15,6 +15,7 @@ type socket struct {
 	above         streamEvents // the stream
 	network       string       // tcp or unix; pipe
 	local, remote net.Addr
+	ended         func() // called when it is closed, or nil
 }
 
 // openSocket makes a stream of a connected socket, which it takes over. remote may be nil.
@@ -38,9 +39,7 @@ func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptio
 // begin registers the descriptor, which it takes over.
 func (s *socket) begin(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	st := newStream(l, o)
-	st.under = s
-	st.drop = watchDrop(st)
-	s.above = st.drop
+	st.under, s.above = s, st
 	s.writable = true // what it is not, the first write finds out
 	if err := s.open(l, fd, s); err != nil {
 		return nil, err
@@ -75,7 +74,14 @@ func (s *socket) failure() error {
 }
 
 func (s *socket) onWritable()   { s.above.onWritable() }
-func (s *socket) onLoopClosed() { s.above.onClosed() }
+func (s *socket) onLoopClosed() { s.onClosed() }
+
+func (s *socket) onClosed() {
+	s.above.onClosed()
+	if s.ended != nil {
+		s.ended()
+	}
+}
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.descriptor.read(p)
@@ -148,7 +154,7 @@ func (s *socket) reset() {
 func (s *socket) drop() {
 	if s.fd >= 0 {
 		s.descriptor.close()
-		s.above.onClosed()
+		s.onClosed()
 	}
 }
 
