@@ -55,7 +55,7 @@ func (s *socket) onReadable() {
 	s.above.onReadable()
 	if s.hangup && s.fd >= 0 {
 		if err := s.failure(); err != nil {
-			s.above.onBroken(s.failed("read", err))
+			s.above.onBroken(err)
 		}
 	}
 }
@@ -64,11 +64,12 @@ func (s *socket) onReadable() {
 // reason. The kernel reports a reset only once; when a read finds the end instead, that is
 // made good by StreamReader.ended.
 func (s *socket) failure() error {
-	if s.network != "pipe" {
-		return netfd.Error(s.fd)
-	}
-	if netfd.PipeBroken(s.fd) {
-		return syscall.EPIPE
+	if s.network == "pipe" {
+		if netfd.PipeBroken(s.fd) {
+			return s.failed("write", syscall.EPIPE)
+		}
+	} else if err := netfd.Error(s.fd); err != nil {
+		return s.failed("read", err)
 	}
 	return nil
 }
