@@ -92,6 +92,8 @@ func (s *socket) read(p []byte) (int, error) {
 		// whose slaves are closed, or of one that was hung up.
 		s.close()
 		err = io.EOF
+	case s.network == "pipe" && err == syscall.EBADF: // it is the write end
+		s.readable, err = false, errAgain
 	case err != nil && err != errAgain && err != io.EOF:
 		err = s.failed("read", err)
 	}
@@ -111,8 +113,10 @@ func (s *socket) failed(op string, err error) error {
 }
 
 func (s *socket) buffered() int       { return 0 }
-func (s *socket) stopReceiving()      {} // what the system has it goes on to have
 func (s *socket) canCloseWrite() bool { return true }
+
+// stopReceiving has the last reads, and discard, look for what the loop does not know of yet.
+func (s *socket) stopReceiving() { s.readable = s.readable || s.network != "pipe" }
 
 func (s *socket) closeWrite() error {
 	if s.network == "pipe" { // it has one direction
@@ -123,15 +127,14 @@ func (s *socket) closeWrite() error {
 }
 
 func (s *socket) close() {
-	if s.socket && s.fd >= 0 {
+	if s.readable && s.network != "pipe" && s.fd >= 0 {
 		s.discard()
 	}
 	s.drop()
 }
 
-// discard receives what has come since the reader has gathered what the loop knew of. A socket
-// that is closed before that resets the connection, and the peer may lose what it was sent
-// last.
+// discard receives what the reader has not gathered. A socket that is closed before that
+// resets the connection, and the peer may lose what it was sent last.
 func (s *socket) discard() {
 	buf := s.loop.buffers.get()
 	for range maxReceives {

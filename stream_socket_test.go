@@ -455,6 +455,26 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
 	})
 }
 
+// The loop has not yet been told of it.
+func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := w.WriteString("answer")
+		require.NoError(t, err)
+		giveWay(ctx, 2)
+		_, err = peer.Write([]byte("just now"))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		got, err := r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Equal(t, "just now", string(got))
+		got, err = asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
+		require.NoError(t, err)
+		require.Equal(t, "answer", string(got))
+		return peer.Close()
+	})
+}
+
 func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var begun, closed asyncio.Event

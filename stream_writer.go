@@ -277,6 +277,7 @@ func (w *StreamWriter) hold() {
 func (w *StreamWriter) finish() {
 	switch {
 	case w.closing:
+		w.stream.under.stopReceiving()
 		w.stream.under.close()
 	case w.eof:
 		if err := w.stream.under.closeWrite(); err != nil {
