@@ -13,10 +13,10 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// pty opens a pseudo terminal.
-func pty(t *testing.T) (master, slave *os.File) {
+// pty opens a pseudo terminal, whose master is for reading, writing or both.
+func pty(t *testing.T, flag int) (master, slave *os.File) {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	master, err := os.OpenFile("/dev/ptmx", flag|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("no pseudo terminals here: %v", err)
 	}
@@ -39,7 +39,7 @@ func pty(t *testing.T) (master, slave *os.File) {
 func TestAPseudoTerminalEndsWhenItsProgramHasGone(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		runReal(t, func(ctx context.Context) error {
-			master, slave := pty(t)
+			master, slave := pty(t, os.O_RDWR)
 			_, err := slave.WriteString("last words")
 			require.NoError(t, err)
 			r, err := asyncio.ConnectReadPipe(ctx, master)
@@ -56,4 +56,17 @@ func TestAPseudoTerminalEndsWhenItsProgramHasGone(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// A descriptor that is only for writing may be told that there is something to read.
+func TestAWriterWhosePseudoTerminalHangsUpIsClosedWithoutAnError(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		master, slave := pty(t, os.O_WRONLY)
+		w, err := asyncio.ConnectWritePipe(ctx, master)
+		require.NoError(t, err)
+		require.NoError(t, slave.Close())
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+		require.NoError(t, w.Close())
+		return w.WaitClosed(ctx)
+	})
 }
