@@ -22,7 +22,7 @@ import (
 func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
-	if err := o.checkNetwork("tcp"); err != nil {
+	if err := o.check(false); err != nil {
 		return nil, nil, err
 	}
 	host, _, err := net.SplitHostPort(address)
@@ -55,6 +55,9 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
+	if err := o.check(false); err != nil {
+		return nil, nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, nil, err
 	}
@@ -68,6 +71,7 @@ func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) 
 // openClient makes the halves of a connected stream ready for use. It closes a stream with
 // which that fails.
 func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
+	s.watchDrop()
 	if o.tls == nil {
 		return &s.reader, &s.writer, nil
 	}
@@ -87,15 +91,6 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 	}
 	encrypted = true
 	return &s.reader, &s.writer, nil
-}
-
-// checkNetwork returns an error unless WithNetwork has given the protocol, or one family of it.
-func (o *streamOptions) checkNetwork(protocol string) error {
-	switch o.network {
-	case protocol, protocol + "4", protocol + "6":
-		return nil
-	}
-	return net.UnknownNetworkError(o.network)
 }
 
 // localAddrs is GetAddrInfo for an address to listen on or to connect from. Without a host it

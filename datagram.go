@@ -58,14 +58,15 @@ type datagram struct {
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...StreamOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
-	if o.network == "tcp" {
-		o.network = "udp"
-	}
-	if err := o.checkNetwork("udp"); err != nil {
+	if err := o.checkPlain(); err != nil {
 		return nil, err
 	}
-	if o.tls != nil {
-		return nil, errors.New("asyncio: datagrams cannot be encrypted")
+	switch o.network {
+	case "tcp":
+		o.network = "udp"
+	case "udp", "udp4", "udp6":
+	default:
+		return nil, net.UnknownNetworkError(o.network)
 	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
@@ -198,10 +199,10 @@ func (e *DatagramEndpoint) mayReceive() bool {
 
 // receive receives a datagram, or returns errAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
-	buf := e.loop.lend()
+	buf := e.loop.buffers.get()
 	n, from, err := netfd.RecvFrom(e.fd, buf, e.network)
 	p := append([]byte(nil), buf[:n]...)
-	e.loop.spare = append(e.loop.spare, buf)
+	e.loop.buffers.put(buf)
 	switch err {
 	case nil:
 		return p, from, nil

@@ -10,4 +10,6 @@ const (
 	errConnRefused  = syscall.ECONNREFUSED
 	errAddrNotAvail = syscall.EADDRNOTAVAIL
 	errAddrInUse    = syscall.EADDRINUSE
+	errIO           = syscall.EIO
+	errBadFD        = syscall.EBADF
 )

@@ -9,4 +9,6 @@ const (
 	errConnRefused  = syscall.ErrorString("connection refused")
 	errAddrNotAvail = syscall.ErrorString("cannot assign requested address")
 	errAddrInUse    = syscall.ErrorString("address already in use")
+	errIO           = syscall.ErrorString("input/output error")
+	errBadFD        = syscall.ErrorString("bad file descriptor")
 )

@@ -54,8 +54,8 @@ type Loop struct {
 	fds        descriptors
 	signals    signals
 	processes  processes
-	spare      [][]byte // that readBuffers are lent
-	unseen     waitq    // of unseen
+	buffers    bufferPool
+	unseen     waitq // of unseen
 
 	goroutine atomic.Uint64 // that runs at the moment, in debug mode
 }

@@ -42,6 +42,9 @@ func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*S
 // openPipe makes a stream of f, which it takes over.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
+	if err := o.checkPlain(); err != nil {
+		return nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
@@ -57,7 +60,7 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{network: "pipe"}
+	s := &socket{network: "pipe", writeOnly: write, standard: isStandard(f)}
 	s.socket = info.Mode()&fs.ModeSocket != 0
 	s.readable = !write // an end that was there before the poller is none of its news
 	stream, err := s.begin(l, fd, o)
@@ -65,10 +68,11 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 		restore()
 		return nil, fmt.Errorf("asyncio: cannot poll %s: %w", f.Name(), err)
 	}
-	stream.ended = restore
-	if !isStandard(f) {
+	s.ended = restore
+	if !s.standard {
 		f.Close()
 	}
+	stream.watchDrop()
 	return stream, nil
 }
 

@@ -95,7 +95,7 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	l := RunningLoop(ctx)
 	l.check()
 	o := newStreamOptions(opts)
-	if err := o.checkNetwork("tcp"); err != nil {
+	if err := o.check(true); err != nil {
 		return nil, err
 	}
 	if err := l.openPoller(); err != nil {
@@ -278,7 +278,8 @@ func (s *Server) serve(fd int, peer net.Addr) {
 		return
 	}
 	c := &connection{server: s, stream: st}
-	st.serverSide, st.ended = true, c.onClosed
+	st.serverSide = true
+	st.under.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
 	c.task = CreateTask(s.ctx, Do(c.run))

@@ -292,6 +292,17 @@ func TestStdinBreaksWhenNobodyIsLeftToReadIt(t *testing.T) {
 	})
 }
 
+func TestStdinIsClosedWhenNobodyIsLeftToReadIt(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStdin(asyncio.Pipe))
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Stdin.WaitClosed(ctx), syscall.EPIPE)
+		require.Equal(t, -1, p.Stdin.GetExtraInfo("pipe"), "the descriptor")
+		_, err = p.Wait(ctx)
+		return err
+	})
+}
+
 func TestFiveHundredProcesses(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		slots := asyncio.NewSemaphore(16)

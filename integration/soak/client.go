@@ -143,7 +143,7 @@ func (c *client) reset(ctx context.Context) error {
 		return err
 	}
 	_, err = w.Write(message())
-	w.Abort()
+	w.Reset()
 	return err
 }
 

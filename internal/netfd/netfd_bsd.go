@@ -8,7 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const reusePort = unix.SO_REUSEPORT
+const (
+	reusePort  = unix.SO_REUSEPORT
+	pipeBroken = unix.POLLERR | unix.POLLHUP
+)
 
 // newSocket and accept hold the lock that keeps a child process from being started
 // between the two calls.

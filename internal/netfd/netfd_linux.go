@@ -8,7 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const reusePort = unix.SO_REUSEPORT
+const (
+	reusePort  = unix.SO_REUSEPORT
+	pipeBroken = unix.POLLERR
+)
 
 func newSocket(family, kind int) (int, error) {
 	return unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

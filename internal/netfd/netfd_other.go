@@ -12,6 +12,7 @@ func Bind(int, net.Addr) error            { return ErrUnsupported }
 func Listen(fd, backlog int) error        { return ErrUnsupported }
 func Connect(int, net.Addr) error         { return ErrUnsupported }
 func Connected(int) error                 { return ErrUnsupported }
+func Error(int) error                     { return ErrUnsupported }
 func IsNonblock(int) (bool, error)        { return false, ErrUnsupported }
 func Accept(int) (int, net.Addr, error)   { return -1, nil, ErrUnsupported }
 func LocalAddr(int, string) net.Addr      { return nil }
@@ -25,6 +26,7 @@ func SetV6Only(int) error                 { return ErrUnsupported }
 func SetBroadcast(int) error              { return ErrUnsupported }
 func SetReset(int) error                  { return ErrUnsupported }
 func CloseWrite(int) error                { return ErrUnsupported }
+func PipeBroken(int) bool                 { return false }
 func Close(int) error                     { return ErrUnsupported }
 func SendTo(int, []byte, net.Addr) error  { return ErrUnsupported }
 func Read(fd int, p []byte) (int, error)  { return 0, ErrUnsupported }

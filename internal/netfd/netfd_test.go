@@ -240,3 +240,20 @@ func TestOnlyWhatIsOpenIsADescriptor(t *testing.T) {
 		require.Equal(t, syscall.EBADF, err)
 	}
 }
+
+func TestAPipeIsBrokenWhenItsReaderHasGone(t *testing.T) {
+	var pipe [2]int
+	require.NoError(t, syscall.Pipe(pipe[:]))
+	require.False(t, netfd.PipeBroken(pipe[1]))
+	require.NoError(t, netfd.Close(pipe[0]))
+	require.True(t, netfd.PipeBroken(pipe[1]))
+	require.NoError(t, netfd.Close(pipe[1]))
+	require.False(t, netfd.PipeBroken(pipe[1]))
+
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.False(t, netfd.PipeBroken(fds[0]))
+	require.NoError(t, netfd.Close(fds[1]))
+	require.True(t, netfd.PipeBroken(fds[0]))
+	require.NoError(t, netfd.Close(fds[0]))
+}

@@ -87,12 +87,8 @@ func Connect(fd int, addr net.Addr) error {
 // Connected returns nil if fd is connected, ErrConnecting if that is still going on, and
 // otherwise the reason why it will not be. It clears the pending error of the socket.
 func Connected(fd int) error {
-	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		return err
-	}
-	switch err := unix.Errno(errno); err {
-	case 0:
+	switch err := Error(fd); err {
+	case nil:
 		// It may be ready without being connected: see golang.org/issue/14548.
 		if _, err := syscall.Getpeername(fd); err == unix.ENOTCONN {
 			return ErrConnecting
@@ -105,6 +101,18 @@ func Connected(fd int) error {
 	default:
 		return err
 	}
+}
+
+// Error returns and clears the pending error of a socket.
+func Error(fd int) error {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	if errno != 0 {
+		return unix.Errno(errno)
+	}
+	return nil
 }
 
 // maxAborted is how many connections in a row, given up by their peers meanwhile, Accept
@@ -236,6 +244,20 @@ func SetReset(fd int) error {
 // CloseWrite ends the sending side of a socket.
 func CloseWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
+}
+
+// PipeBroken reports whether nobody can read any more from the pipe whose write end fd is, or
+// from the socket that serves as one. It changes nothing.
+func PipeBroken(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	if _, err := unix.Poll(fds, 0); err != nil {
+		return false
+	}
+	if fds[0].Revents&pipeBroken != 0 {
+		return true
+	}
+	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && fds[0].Revents&unix.POLLHUP != 0 // a terminal that hangs up may come back
 }
 
 // Close closes fd.
