@@ -24,3 +24,10 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 	}
 	return s.start(addrs)
 }
+
+// SetLoopPatience shortens how long a goroutine waits for a loop that is blocked.
+func SetLoopPatience(d time.Duration) (restore func()) {
+	old := loopPatience
+	loopPatience = d
+	return func() { loopPatience = old }
+}

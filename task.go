@@ -211,11 +211,7 @@ func (t *task) run(l *Loop) {
 	}
 	outer := l.current // a task, if this is an eager start
 	l.current = t
-	if l.debug {
-		t.resumeTracked()
-	} else {
-		t.coro.Resume()
-	}
+	t.coro.Resume()
 	l.current = outer
 }
 
@@ -233,10 +229,6 @@ func (t *task) enter() bool {
 
 // Run runs the coroutine in the pool's coroutine. It is for package coro.
 func (t *task) Run() {
-	if t.loop.debug {
-		t.coro.Goroutine = goroutineID()
-		t.loop.goroutine.Store(t.coro.Goroutine)
-	}
 	returned := false
 	defer func() {
 		if returned {

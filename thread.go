@@ -7,8 +7,11 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // ToThread runs fn on a goroutine of its own, while the loop goes on, and
@@ -47,6 +50,8 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 			err = errGoexit
 			th.begin(call)
 		}
+		call.goroutine.Store(gid.G())
+		defer call.goroutine.Store(0)
 		v, err = callIn(fnCtx, th, fn)
 	})
 	v, err := done.Await(ctx)
@@ -80,6 +85,8 @@ func callIn[T any](ctx context.Context, th *threads, fn func(context.Context) (T
 type threadContext struct {
 	context.Context
 	loop *Loop
+
+	goroutine atomic.Uintptr // that runs the function, as gid.G has it; 0 when that does not run
 
 	// Guarded by loop.threads.mu.
 	begun bool
@@ -187,7 +194,20 @@ func (th *threads) resume(w *threadWait) {
 	w.call.waits = slices.Delete(w.call.waits, i, i+1)
 }
 
-// A threadWait is a call of Result in which a function of ToThread waits for the loop.
+// calling returns the call whose function runs on the goroutine g, or nil.
+func (th *threads) calling(g uintptr) *threadContext {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if c.goroutine.Load() == g {
+			return c
+		}
+	}
+	return nil
+}
+
+// A threadWait is a call, such as ConcurrentFuture.Result, in which a function of ToThread waits
+// for the loop.
 type threadWait struct {
 	call *threadContext
 	ctx  context.Context
