@@ -24,7 +24,9 @@ import (
 //
 // Errors are a *net.OpError, as those of package net, apart from io.EOF: with net.ErrClosed after Close,
 // os.ErrDeadlineExceeded after a deadline, and the task's or context's own error, which is
-// temporary in the sense of net.Error, after a cancellation. As in package net reads that
+// temporary in the sense of net.Error, after a cancellation. One by Task.Cancel lasts for a library that
+// might hide it: until it is taken back, as by Timeout, the task's other Conns, Dialers and Listeners
+// report it, too, so to clean up with these takes a task of its own. As in package net reads that
 // come together take turns, and each Write is sent as a whole.
 type Conn struct {
 	ctx           context.Context
@@ -62,6 +64,17 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 }
 
 func (c *Conn) readHere(p []byte) (int, error) {
+	if err := c.loop.swallowed(c); err != nil {
+		return 0, err
+	}
+	n, err := c.readNext(p)
+	if err != nil {
+		c.loop.reported(c, err)
+	}
+	return n, err
+}
+
+func (c *Conn) readNext(p []byte) (int, error) {
 	if err := c.beginRead(c.ctx); err != nil {
 		return 0, err
 	}
@@ -125,13 +138,25 @@ func (c *Conn) endRead() {
 // should the connection go on.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	if c.loop.here() {
-		if n, err = c.writeNow(p); err == nil {
-			err = c.drain(c.ctx)
-		}
+		n, err = c.writeHere(p)
 	} else {
 		n, err = c.writeElsewhere(p)
 	}
 	return n, c.opError("write", err)
+}
+
+func (c *Conn) writeHere(p []byte) (int, error) {
+	if err := c.loop.swallowed(c); err != nil {
+		return 0, err
+	}
+	n, err := c.writeNow(p)
+	if err == nil {
+		err = c.drain(c.ctx)
+	}
+	if err != nil {
+		c.loop.reported(c, err)
+	}
+	return n, err
 }
 
 // writeElsewhere has p written in one call and, if need be, waits for the peer in another, which the
@@ -224,6 +249,31 @@ func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall)
 		return net.ErrClosed
 	}
 	return err
+}
+
+// A library takes a cancellation for an error like any other. It may hide it, and, as database/sql
+// does, try again with another connection, so that the task never ends. So for libraries a
+// cancellation of the task lasts, unlike elsewhere: once a Conn, a Dialer or a Listener has reported it, all
+// others report it, too, until it is taken back, as Timeout does. The Conn itself can be used
+// to say goodbye. swallowed returns the cancellation if the running task has one that user, which
+// is nil for a Dialer, has not reported.
+func (l *Loop) swallowed(user any) error {
+	t := l.current
+	if t == nil || t.coro.State.library == nil || t.coro.State.library == user {
+		return nil
+	}
+	if t.cancels == 0 {
+		t.coro.State.library = nil
+		return nil
+	}
+	return newCancelled(t.cause)
+}
+
+// reported notes that user reports err to the running task.
+func (l *Loop) reported(user any, err error) {
+	if t := l.current; t != nil && t.cancels > 0 && isCancelled(err) {
+		t.coro.State.library = user
+	}
 }
 
 // opError makes what package net would return of an error.

@@ -556,3 +556,37 @@ func TestAWriteThatTheDeadlineHasEndedIsNotFinishedByClose(t *testing.T) {
 		return nil
 	})
 }
+
+func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		first, peer := socketPair(t, ctx)
+		second, _ := socketPair(t, ctx)
+		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		stubborn := func() error { // as database/sql, which tries again with another connection
+			_, err := first.Read(make([]byte, 1))
+			opError(t, err, "read", asyncio.ErrCancelled)
+			_, err = second.Read(make([]byte, 1))
+			opError(t, err, "read", asyncio.ErrCancelled)
+			_, err = second.Write([]byte("again"))
+			opError(t, err, "write", asyncio.ErrCancelled)
+			_, err = ln.Accept()
+			opError(t, err, "accept", asyncio.ErrCancelled)
+			_, err = asyncio.NewDialer(ctx).Dial("tcp", ln.Addr().String())
+			opError(t, err, "dial", asyncio.ErrCancelled)
+			_, err2 := first.Write([]byte("goodbye"))
+			assert.NoError(t, err2)
+			return err
+		}
+		err = asyncio.Timeout(ctx, time.Millisecond, func(context.Context, *asyncio.TimeoutScope) error { return stubborn() })
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		// Timeout has taken it back.
+		_, err = second.Write([]byte("again"))
+		require.NoError(t, err)
+		p := make([]byte, 7)
+		_, err = io.ReadFull(peer, p)
+		require.NoError(t, err)
+		require.Equal(t, "goodbye", string(p))
+		return errors.Join(first.Close(), second.Close(), ln.Close())
+	})
+}

@@ -54,7 +54,7 @@ func (ln *Listener) Accept() (net.Conn, error) {
 	case ln.closed.Load():
 		err = net.ErrClosed
 	case ln.server.loop.here():
-		c, err = ln.conns.Get(ln.ctx)
+		c, err = ln.acceptHere()
 	default:
 		c, err = ln.acceptElsewhere()
 	}
@@ -65,6 +65,16 @@ func (ln *Listener) Accept() (net.Conn, error) {
 		return nil, opError("accept", nil, ln.addr, err)
 	}
 	return c, nil
+}
+
+func (ln *Listener) acceptHere() (*Conn, error) {
+	l := ln.server.loop
+	if err := l.swallowed(ln); err != nil {
+		return nil, err
+	}
+	c, err := ln.conns.Get(ln.ctx)
+	l.reported(ln, err)
+	return c, err
 }
 
 func (ln *Listener) acceptElsewhere() (c *Conn, err error) {

@@ -34,10 +34,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	case err != nil:
 		err = contextError(ctx)
 	case d.loop.here():
-		if loopOf(ctx) != d.loop {
-			ctx = d.loop.Context(ctx)
-		}
-		c, err = d.dial(ctx, network, address)
+		c, err = d.dialHere(ctx, network, address)
 	default:
 		c, err = d.dialElsewhere(ctx, network, address)
 	}
@@ -48,6 +45,18 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	return c, nil
+}
+
+func (d *Dialer) dialHere(ctx context.Context, network, address string) (*Conn, error) {
+	if err := d.loop.swallowed(nil); err != nil {
+		return nil, err
+	}
+	if loopOf(ctx) != d.loop {
+		ctx = d.loop.Context(ctx)
+	}
+	c, err := d.dial(ctx, network, address)
+	d.loop.reported(d, err)
+	return c, err
 }
 
 func (d *Dialer) dialElsewhere(ctx context.Context, network, address string) (c *Conn, err error) {

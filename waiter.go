@@ -38,6 +38,7 @@ type suspension struct {
 	waitingFor string // for the private waiting
 	sleep      timerq.Timer[runnable]
 	watch      *watch // of the context of this waiting, if it has to be watched
+	library    any    // the *Conn, *Dialer or *Listener that reported a cancellation last; see swallowed
 }
 
 // waitState tells how a task's private waiting goes, or how its last one ended.
