@@ -79,7 +79,8 @@ func (c *Conn) readNext(p []byte) (int, error) {
 		return 0, err
 	}
 	defer c.endRead()
-	return c.reader.ReadInto(c.ctx, p)
+	n, err := c.reader.ReadInto(c.ctx, p)
+	return n, c.ended(err)
 }
 
 // readElsewhere reads into the stream's buffer first: what has come is not lost if the caller has
@@ -95,7 +96,7 @@ func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 		defer c.endRead()
 		if c.reader.buf.len() == 0 && len(p) > 0 {
 			if err := c.reader.fill(ctx); err != nil {
-				return err
+				return c.ended(err)
 			}
 		}
 		if call.commit() {
@@ -126,6 +127,14 @@ func (c *Conn) beginRead(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// ended tells the end of the stream from its own Close.
+func (c *Conn) ended(err error) error {
+	if err == io.EOF && c.writer.closing {
+		return net.ErrClosed
+	}
+	return err
 }
 
 func (c *Conn) endRead() {
@@ -278,14 +287,8 @@ func (l *Loop) reported(user any, err error) {
 
 // opError makes what package net would return of an error.
 func (c *Conn) opError(op string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case err == io.EOF && op == "read":
-		if !c.closed.Load() && !c.writer.closing {
-			return err
-		}
-		err = net.ErrClosed
+	if err == nil || err == io.EOF {
+		return err
 	}
 	return opError(op, c.local, c.remote, err)
 }

@@ -590,3 +590,25 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 		return errors.Join(first.Close(), second.Close(), ln.Close())
 	})
 }
+
+func TestCloseInATaskDoesNotRaceWithTheEndOfAReadElsewhere(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			done <- err
+		}()
+		reads := func() bool { return len(asyncio.RunningLoop(ctx).AllTasks()) == 2 }
+		for !reads() {
+			giveWay(ctx, 1)
+		}
+		require.NoError(t, peer.CloseWrite())
+		for reads() {
+			giveWay(ctx, 1)
+		}
+		require.NoError(t, c.Close())
+		require.Equal(t, io.EOF, <-done)
+		return nil
+	})
+}
