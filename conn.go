@@ -45,12 +45,16 @@ type Conn struct {
 	posted        postedDeadlines
 }
 
-// NewConn makes a net.Conn of a stream's halves. The context finds the loop; when one that
+// NewConn makes a net.Conn of a stream's halves, or of two pipes. When a context that
 // was derived with a cancellation or a deadline is done, so is what waits in Read or Write.
 // So it should not be one that bounds the dialling alone; see Dialer. Only the loop's goroutine may
 // call NewConn, which does not suspend. It has no counterpart in asyncio.
 func NewConn(ctx context.Context, r *StreamReader, w *StreamWriter) *Conn {
-	return &Conn{ctx: ctx, loop: r.stream.loop, reader: r, writer: w, local: w.LocalAddr(), remote: w.RemoteAddr()}
+	l := r.stream.loop
+	if loopOf(ctx) != l {
+		ctx = l.Context(ctx)
+	}
+	return &Conn{ctx: ctx, loop: l, reader: r, writer: w, local: w.LocalAddr(), remote: w.RemoteAddr()}
 }
 
 // Read suspends, or blocks, until there is something to read. It implements io.Reader.
@@ -131,7 +135,7 @@ func (c *Conn) beginRead(ctx context.Context) error {
 
 // ended tells the end of the stream from its own Close.
 func (c *Conn) ended(err error) error {
-	if err == io.EOF && c.writer.closing {
+	if err == io.EOF && (c.closed.Load() || c.writer.closing) {
 		return net.ErrClosed
 	}
 	return err
@@ -242,6 +246,7 @@ func (c *Conn) closeNow() {
 	} else {
 		_ = c.writer.Close()
 	}
+	_ = c.reader.Close() // of another stream, if they are pipes
 	c.readers.wakeAll()
 }
 

@@ -611,3 +611,48 @@ func TestCloseInATaskDoesNotRaceWithTheEndOfAReadElsewhere(t *testing.T) {
 		return nil
 	})
 }
+
+func TestAConnOfTwoPipesClosesBoth(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		out, in, err := os.Pipe()
+		require.NoError(t, err)
+		r, err := asyncio.ConnectReadPipe(ctx, out)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, in)
+		require.NoError(t, err)
+		c := asyncio.NewConn(context.Background(), r, w) // the streams know their loop
+		p := make([]byte, 10)
+		_, err = c.Write([]byte("hello"))
+		require.NoError(t, err)
+		n, err := c.Read(p)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(p[:n]))
+		read := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Read(p) })
+		elsewhere(ctx, func() { assert.NoError(t, c.Close()) })
+		_, err = read.Await(ctx)
+		opError(t, err, "read", net.ErrClosed)
+		return nil
+	})
+}
+
+func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		client, server := connPair(ctx)
+		spawn(ctx, func(context.Context) error {
+			_, err := io.Copy(server, server)
+			return err
+		})
+		elsewhere(ctx, func() {
+			p := make([]byte, 5)
+			_, err := client.Write([]byte("hello"))
+			assert.NoError(t, err)
+			_, err = io.ReadFull(client, p)
+			assert.NoError(t, err)
+			assert.Equal(t, "hello", string(p))
+			assert.NoError(t, client.SetDeadline(time.Now().Add(time.Hour)))
+			assert.NoError(t, client.Close())
+		})
+		return nil
+	}), asyncio.WithDebug())
+	require.NoError(t, err)
+}
