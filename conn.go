@@ -34,6 +34,7 @@ type Conn struct {
 	reader        *StreamReader
 	writer        *StreamWriter
 	local, remote net.Addr
+	reporter      reporter
 
 	closed  atomic.Bool
 	reading bool  // a task reads
@@ -68,12 +69,12 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 }
 
 func (c *Conn) readHere(p []byte) (int, error) {
-	if err := c.loop.swallowed(c); err != nil {
+	if err := c.loop.swallowed(&c.reporter); err != nil {
 		return 0, err
 	}
 	n, err := c.readNext(p)
 	if err != nil {
-		c.loop.reported(c, err)
+		c.loop.reported(&c.reporter, err)
 	}
 	return n, err
 }
@@ -159,7 +160,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 }
 
 func (c *Conn) writeHere(p []byte) (int, error) {
-	if err := c.loop.swallowed(c); err != nil {
+	if err := c.loop.swallowed(&c.reporter); err != nil {
 		return 0, err
 	}
 	n, err := c.writeNow(p)
@@ -167,7 +168,7 @@ func (c *Conn) writeHere(p []byte) (int, error) {
 		err = c.drain(c.ctx)
 	}
 	if err != nil {
-		c.loop.reported(c, err)
+		c.loop.reported(&c.reporter, err)
 	}
 	return n, err
 }
@@ -269,26 +270,29 @@ func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall)
 // does, try again with another connection, so that the task never ends. So for libraries a
 // cancellation of the task lasts, unlike elsewhere: once a Conn, a Dialer or a Listener has reported it, all
 // others report it, too, until it is taken back, as Timeout does. The Conn itself can be used
-// to say goodbye. swallowed returns the cancellation if the running task has one that user, which
+// to say goodbye. swallowed returns the cancellation if the running task has one that r, which
 // is nil for a Dialer, has not reported.
-func (l *Loop) swallowed(user any) error {
+func (l *Loop) swallowed(r *reporter) error {
 	t := l.current
-	if t == nil || t.coro.State.library == nil || t.coro.State.library == user {
+	if t == nil || t.coro.State.reporter == nil || t.coro.State.reporter == r {
 		return nil
 	}
 	if t.cancels == 0 {
-		t.coro.State.library = nil
+		t.coro.State.reporter = nil
 		return nil
 	}
 	return newCancelled(t.cause)
 }
 
-// reported notes that user reports err to the running task.
-func (l *Loop) reported(user any, err error) {
+// reported notes that r reports err to the running task.
+func (l *Loop) reported(r *reporter, err error) {
 	if t := l.current; t != nil && t.cancels > 0 && isCancelled(err) {
-		t.coro.State.library = user
+		t.coro.State.reporter = r
 	}
 }
+
+// A reporter is a Conn, a Dialer or a Listener, by the address of a part of it.
+type reporter struct{ _ byte }
 
 // opError makes what package net would return of an error.
 func (c *Conn) opError(op string, err error) error {

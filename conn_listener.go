@@ -16,6 +16,8 @@ type Listener struct {
 	addr   net.Addr
 	conns  *Queue[*Conn]
 	closed atomic.Bool
+
+	reporter reporter
 }
 
 // Listen makes a Listener on the address of a "tcp" or "unix" network, for a task. It suspends
@@ -69,11 +71,11 @@ func (ln *Listener) Accept() (net.Conn, error) {
 
 func (ln *Listener) acceptHere() (*Conn, error) {
 	l := ln.server.loop
-	if err := l.swallowed(ln); err != nil {
+	if err := l.swallowed(&ln.reporter); err != nil {
 		return nil, err
 	}
 	c, err := ln.conns.Get(ln.ctx)
-	l.reported(ln, err)
+	l.reported(&ln.reporter, err)
 	return c, err
 }
 

@@ -11,6 +11,8 @@ type Dialer struct {
 	ctx  context.Context
 	loop *Loop
 	opts []StreamOption
+
+	reporter reporter
 }
 
 // NewDialer makes a Dialer. The connections belong to the loop of ctx and end with ctx, as NewConn
@@ -55,7 +57,7 @@ func (d *Dialer) dialHere(ctx context.Context, network, address string) (*Conn, 
 		ctx = d.loop.Context(ctx)
 	}
 	c, err := d.dial(ctx, network, address)
-	d.loop.reported(d, err)
+	d.loop.reported(&d.reporter, err)
 	return c, err
 }
 
