@@ -89,22 +89,6 @@ func TestAConnIsForAnyGoroutine(t *testing.T) {
 	})
 }
 
-func TestADeadlineSetElsewhereEndsAReadThatWaits(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		c, _ := socketPair(t, ctx)
-		dialCtx, cancel := context.WithCancel(context.Background())
-		stop := context.AfterFunc(dialCtx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-		defer stop()
-		asyncio.RunningLoop(ctx).CallLater(time.Millisecond, cancel)
-		_, err := c.Read(make([]byte, 1))
-		opError(t, err, "read", os.ErrDeadlineExceeded)
-		require.True(t, err.(net.Error).Timeout())
-		_, err = c.Write([]byte{1})
-		opError(t, err, "write", os.ErrDeadlineExceeded)
-		return c.Close()
-	})
-}
-
 func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, _ := socketPair(t, ctx)
@@ -117,64 +101,6 @@ func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
 		_, err = write.Await(ctx)
 		opError(t, err, "write", net.ErrClosed)
 		return nil
-	})
-}
-
-func TestADeadlineSetElsewhereHoldsForTheNextCallWhoeverMakesIt(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		c, peer := socketPair(t, ctx)
-		_, err := peer.Write([]byte("there is something to read"))
-		require.NoError(t, err)
-		done := make(chan error)
-		go func() { done <- c.SetReadDeadline(time.Unix(1, 0)) }()
-		require.NoError(t, <-done) // the loop has had no turn since
-		_, err = c.Read(make([]byte, 1))
-		opError(t, err, "read", os.ErrDeadlineExceeded)
-		elsewhere(ctx, func() {
-			for range 100 {
-				assert.NoError(t, c.SetReadDeadline(time.Time{}))
-				_, err := c.Read(make([]byte, 0))
-				assert.NoError(t, err)
-				assert.NoError(t, c.SetReadDeadline(time.Unix(1, 0)))
-				_, err = c.Read(make([]byte, 1))
-				opError(t, err, "read", os.ErrDeadlineExceeded)
-			}
-		})
-		return c.Close()
-	})
-}
-
-func TestAfterTheDeadlineNothingIsReadEvenIfItIsThere(t *testing.T) {
-	run(t, func(ctx context.Context) error {
-		client, server := connPair(ctx)
-		_, err := server.Write([]byte("hello"))
-		require.NoError(t, err)
-		p := make([]byte, 2)
-		_, err = client.Read(p)
-		require.NoError(t, err)
-		require.NoError(t, client.SetReadDeadline(time.Unix(1, 0)))
-		_, err = client.Read(p)
-		opError(t, err, "read", os.ErrDeadlineExceeded)
-		require.NoError(t, client.SetReadDeadline(time.Now().Add(time.Second)))
-		n, err := client.Read(p)
-		require.NoError(t, err)
-		require.Equal(t, "ll", string(p[:n]))
-		return nil
-	})
-}
-
-func TestADeadlineHasPassedAlthoughTheLoopHadNoTurn(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		c, peer := socketPair(t, ctx)
-		_, err := peer.Write([]byte("hello"))
-		require.NoError(t, err)
-		when := time.Now().Add(time.Millisecond)
-		require.NoError(t, c.SetReadDeadline(when))
-		for time.Now().Before(when.Add(time.Millisecond)) { // the task computes
-		}
-		_, err = c.Read(make([]byte, 5))
-		opError(t, err, "read", os.ErrDeadlineExceeded)
-		return c.Close()
 	})
 }
 
@@ -407,83 +333,6 @@ func TestALoopThatDoesNotRunEndsTheCallsOfOtherGoroutines(t *testing.T) {
 	require.NoError(t, runner.Close())
 }
 
-func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
-	for _, network := range []string{"tcp", "unix"} {
-		t.Run(network, func(t *testing.T) {
-			runReal(t, func(ctx context.Context) error {
-				address := "127.0.0.1:0"
-				if network == "unix" {
-					dir, err := os.MkdirTemp("", "")
-					require.NoError(t, err)
-					defer os.RemoveAll(dir)
-					address = dir + "/socket"
-				}
-				ln, err := asyncio.Listen(ctx, network, address)
-				require.NoError(t, err)
-				dialer := asyncio.NewDialer(ctx)
-				elsewhere(ctx, func() {
-					served := make(chan error)
-					go func() {
-						c, err := ln.Accept()
-						if err == nil {
-							_, err = io.Copy(c, c)
-							err = errors.Join(err, c.Close())
-						}
-						served <- err
-					}()
-					bound, cancel := context.WithCancel(context.Background())
-					defer cancel()
-					c, err := dialer.DialContext(bound, network, ln.Addr().String())
-					if !assert.NoError(t, err) {
-						return
-					}
-					cancel() // it bounds the dial alone
-					_, err = c.Write([]byte("hello"))
-					assert.NoError(t, err)
-					assert.NoError(t, c.(*asyncio.Conn).CloseWrite())
-					got, err := io.ReadAll(c)
-					assert.NoError(t, err)
-					assert.Equal(t, "hello", string(got))
-					assert.NoError(t, c.Close())
-					assert.NoError(t, <-served)
-					go ln.Close()
-					_, err = ln.Accept()
-					opError(t, err, "accept", net.ErrClosed)
-				})
-				return nil
-			})
-		})
-	}
-}
-
-func TestTheContextOfADialBoundsTheDialAlone(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer ln.Close()
-		// Of a context that is not a task's, too.
-		for _, parent := range []context.Context{ctx, context.Background()} {
-			bound, cancel := context.WithTimeout(parent, time.Hour)
-			c, err := asyncio.NewDialer(ctx).DialContext(bound, "tcp", ln.Addr().String())
-			require.NoError(t, err)
-			peer, err := ln.Accept()
-			require.NoError(t, err)
-			cancel()
-			_, err = peer.Write([]byte("x"))
-			require.NoError(t, err)
-			_, err = c.Read(make([]byte, 1))
-			require.NoError(t, err)
-			require.NoError(t, c.Close())
-			require.NoError(t, peer.Close())
-			_, err = asyncio.NewDialer(ctx).DialContext(bound, "tcp", ln.Addr().String())
-			opError(t, err, "dial", context.Canceled)
-		}
-		_, err = asyncio.NewDialer(ctx).Dial("udp", "127.0.0.1:1")
-		opError(t, err, "dial", net.UnknownNetworkError("udp"))
-		return nil
-	})
-}
-
 func TestCryptoTLSOverAConnWorksOnAnyGoroutine(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		serverConfig, clientConfig := certificates()
@@ -538,20 +387,6 @@ func TestACancelledReadIsAnErrorOfPackageNetAndACancellation(t *testing.T) {
 		read.Cancel()
 		join(ctx, read)
 		require.True(t, read.Cancelled())
-		return nil
-	})
-}
-
-func TestAWriteThatTheDeadlineHasEndedIsNotFinishedByClose(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		c, _ := socketPair(t, ctx) // whose peer does not read
-		require.NoError(t, c.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
-		_, err := c.Write(make([]byte, 64<<20))
-		opError(t, err, "write", os.ErrDeadlineExceeded)
-		raw, err := c.SyscallConn()
-		require.NoError(t, err)
-		require.NoError(t, c.Close())
-		require.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed) // runReal sees whether the descriptor is
 		return nil
 	})
 }
