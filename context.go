@@ -115,7 +115,9 @@ func findRunning(ctx context.Context) *task {
 	if l == nil {
 		panic("asyncio: await with a context that does not come from a task")
 	}
-	l.check()
+	if l.running.Load() && !l.here() {
+		panic(wrongGoroutine)
+	}
 	if l.current == nil {
 		panic("asyncio: await outside of any task")
 	}

@@ -528,3 +528,17 @@ func TestATasksContextPrintsAsItsTask(t *testing.T) {
 		assert.Equal(t, "asyncio.task main.WithValue(asyncio_test.valueKey, int)", fmt.Sprint(context.WithValue(ctx, valueKey{}, 1)))
 	})
 }
+
+func TestAnAwaitOnAWrongGoroutinePanicsIfItsContextIsNotTheRunningTasks(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		derived, cancel := context.WithCancel(ctx)
+		defer cancel()
+		done := make(chan any)
+		go func() {
+			defer func() { done <- recover() }()
+			_ = asyncio.Sleep(derived, time.Second)
+		}()
+		require.Contains(t, <-done, "asyncio: call from a goroutine that is not the event loop's")
+		require.NoError(t, asyncio.Sleep(derived, time.Second)) // nothing has happened to the task
+	})
+}

@@ -14,7 +14,8 @@ import (
 )
 
 func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
-	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe"
+	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
+		"or ToThread for a library that starts goroutines"
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)

@@ -32,9 +32,13 @@
 // The loop's goroutine is the one that called [Run], and each task's while the task
 // runs. A loop, its tasks and futures and the primitives belong to it. Only calls whose
 // documentation says so may be made from any goroutine; other code reaches the loop
-// through [Loop.CallSoonThreadsafe] and [RunCoroutineThreadsafe]. A program that breaks
-// this rule has a data race, which the race detector finds, and in most calls debug mode
-// ([WithDebug]), too. In particular a goroutine started with go must not await.
+// through [Loop.CallSoonThreadsafe] and [RunCoroutineThreadsafe], and libraries through a
+// [Conn], a [Listener] or a [Dialer]. In particular a goroutine started with go must not await.
+//
+// A program that breaks this rule has a data race, and what it does then is undefined: the race
+// detector finds it, and debug mode ([WithDebug]) panics in most calls. Otherwise an await from a
+// wrong goroutine panics if it is given a context other than that of the running task. Given
+// that, it may suspend the running task in the place of the goroutine, with whatever follows.
 //
 // # Order
 //

@@ -95,3 +95,10 @@ func SpareBuffers(n, seconds int) int {
 	}
 	return len(p.spare)
 }
+
+// SetLoopPatience shortens how long a goroutine waits for a loop that is blocked.
+func SetLoopPatience(d time.Duration) (restore func()) {
+	old := loopPatience
+	loopPatience = d
+	return func() { loopPatience = old }
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-asyncio/asyncio/internal/coro"
 	"github.com/go-asyncio/asyncio/internal/deque"
+	"github.com/go-asyncio/asyncio/internal/gid"
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
@@ -57,7 +58,8 @@ type Loop struct {
 	buffers    bufferPool
 	unseen     waitq // of unseen
 
-	goroutine atomic.Uint64 // that runs at the moment, in debug mode
+	goroutine uintptr // that makes the run, for here; 0 while there is none
+	foreign   foreignCalls
 }
 
 // NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
@@ -201,9 +203,9 @@ func (l *Loop) enter(ctx context.Context) error {
 	}
 	l.failure, l.stuck, l.left, l.undriven = nil, false, 0, 0
 	if l.debug {
-		l.goroutine.Store(goroutineID())
 		l.undriven = 1
 	}
+	l.goroutine = gid.G()
 	l.posted.open()
 	return nil
 }
@@ -211,7 +213,7 @@ func (l *Loop) enter(ctx context.Context) error {
 // leave ends the run, in whatever way it ended. The idle coroutines go with it,
 // since the next run may be made in another thread-lock state.
 func (l *Loop) leave() {
-	l.current = nil
+	l.current, l.goroutine = nil, 0
 	l.pool.Release()
 	l.running.Store(false) // the last: who sees it may run the loop again
 }
@@ -340,6 +342,7 @@ func (l *Loop) abandon() {
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.fds.abandon()
+	l.foreign.close()
 	l.signals.stop()
 	left := l.processes.kill()
 	l.timers.Clear()

@@ -215,11 +215,7 @@ func (t *task) run(l *Loop) {
 	}
 	outer := l.current // a task, if this is an eager start
 	l.current = t
-	if l.debug {
-		t.resumeTracked()
-	} else {
-		t.coro.Resume()
-	}
+	t.coro.Resume()
 	l.current = outer
 }
 
@@ -237,10 +233,6 @@ func (t *task) enter() bool {
 
 // Run runs the coroutine in the pool's coroutine. It is for package coro.
 func (t *task) Run() {
-	if t.loop.debug {
-		t.coro.Goroutine = goroutineID()
-		t.loop.goroutine.Store(t.coro.Goroutine)
-	}
 	t.loop.setLabels(t.Context)
 	returned := false
 	defer func() {

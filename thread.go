@@ -9,9 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // ToThread runs fn on a goroutine of its own, while the loop goes on, and
@@ -56,6 +59,8 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 			err = errGoexit
 			th.begin(call)
 		}
+		call.goroutine.Store(gid.G())
+		defer call.goroutine.Store(0)
 		v, err = callIn(fnCtx, call, fn)
 	})
 	v, err := done.Await(ctx)
@@ -91,6 +96,8 @@ type threadContext struct {
 	loop *Loop
 	fn   any // the function
 	lane *lane
+
+	goroutine atomic.Uintptr // that runs the function, as gid.G has it; 0 when that does not run
 
 	// Guarded by loop.threads.mu.
 	begun    bool
@@ -250,7 +257,20 @@ func (th *threads) resume(w *threadWait) {
 	th.changes++
 }
 
-// A threadWait is a call of Result in which a function of ToThread waits for the loop.
+// calling returns the call whose function runs on the goroutine g, or nil.
+func (th *threads) calling(g uintptr) *threadContext {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if c.goroutine.Load() == g {
+			return c
+		}
+	}
+	return nil
+}
+
+// A threadWait is a call, such as ConcurrentFuture.Result, in which a function of ToThread waits
+// for the loop.
 type threadWait struct {
 	call *threadContext
 	ctx  context.Context

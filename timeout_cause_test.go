@@ -34,27 +34,27 @@ var waysToTimeOut = map[string]func(ctx context.Context, f func(ctx context.Cont
 	},
 }
 
-// opError is an error that tells what was cut short.
-type opError struct {
+// bodyError is an error that tells what was cut short.
+type bodyError struct {
 	op  string
 	err error
 }
 
-func (e *opError) Error() string { return e.op + ": " + e.err.Error() }
-func (e *opError) Unwrap() error { return e.err }
+func (e *bodyError) Error() string { return e.op + ": " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
 
 func TestATimeoutKeepsTheErrorOfItsBodyAsItsCause(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(err error) error // of the body, whose await was cancelled with err
 		text string
 		disk bool // errBoom is in it
-		op   bool // an *opError is
+		op   bool // an *bodyError is
 	}{
-		"wrapped": {func(err error) error { return &opError{"reading the header", err} },
+		"wrapped": {func(err error) error { return &bodyError{"reading the header", err} },
 			"asyncio: timed out: reading the header: asyncio: cancelled", false, true},
 		"joined to another": {func(err error) error { return errors.Join(err, errBoom) },
 			"asyncio: timed out: asyncio: cancelled\nboom", true, false},
-		"wrapped with another": {func(err error) error { return fmt.Errorf("%w, and then: %w", &opError{"reading", err}, errBoom) },
+		"wrapped with another": {func(err error) error { return fmt.Errorf("%w, and then: %w", &bodyError{"reading", err}, errBoom) },
 			"asyncio: timed out: reading: asyncio: cancelled, and then: boom", true, true},
 		"a cancellation with a cause": {func(error) error { return &asyncio.CancelledError{Cause: errBoom} },
 			"asyncio: timed out: asyncio: cancelled: boom", true, false},
@@ -67,7 +67,7 @@ func TestATimeoutKeepsTheErrorOfItsBodyAsItsCause(t *testing.T) {
 					assert.ErrorIs(t, err, asyncio.ErrTimeout)
 					assert.ErrorIs(t, err, context.DeadlineExceeded)
 					assert.Equal(t, c.disk, errors.Is(err, errBoom))
-					var op *opError
+					var op *bodyError
 					assert.Equal(t, c.op, errors.As(err, &op))
 					uncancelled(t, ctx)
 

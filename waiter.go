@@ -37,7 +37,8 @@ type suspension struct {
 	cause      error  // of the cancellation of the private waiting
 	waitingFor string // for the private waiting
 	sleep      timerq.Timer[runnable]
-	watch      *watch // of the context of this waiting, if it has to be watched
+	watch      *watch    // of the context of this waiting, if it has to be watched
+	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
 }
 
 // waitState tells how a task's private waiting goes, or how its last one ended.

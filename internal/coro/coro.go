@@ -17,6 +17,8 @@ import (
 	"iter"
 	"runtime"
 	"runtime/pprof"
+
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
@@ -44,14 +46,14 @@ type Coro[S any] struct {
 	killed   bool // Kill was called
 	returned bool // main has returned
 
-	Goroutine uint64 // its number, for the use of those who want to know it
+	g uintptr // identifies its goroutine; 0 before that begins and from when it ends
 }
 
 // main is the coroutine's whole life: it runs one work after another.
 func (c *Coro[S]) main(yield func(struct{}) bool) {
 	defer c.exit()
 	pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
-	c.yield = yield
+	c.yield, c.g = yield, gid.G()
 	for {
 		for c.work != nil {
 			c.work.Run()
@@ -71,10 +73,19 @@ type unwound struct{}
 // exit puts a panic in the place of the runtime.Goexit that unwinds a killed coroutine.
 // iter.Pull would pass the Goexit on to the caller of Kill; a panic Kill can recover.
 func (c *Coro[S]) exit() {
+	c.g = 0 // from here on another goroutine may get the same
 	if c.killed && !c.returned {
 		panic(unwound{})
 	}
 }
+
+// Is reports whether g, which gid.G has returned to the caller, is the coroutine's goroutine. Any
+// goroutine may ask, and needs no synchronization with the coroutine: one that is not its own
+// sees either another's number here or none, since a number is given to a new goroutine only
+// after the coroutine has cleared it.
+//
+//go:norace
+func (c *Coro[S]) Is(g uintptr) bool { return c.g == g }
 
 // Resume runs the work until it suspends itself or returns.
 func (c *Coro[S]) Resume() { c.next() }
