@@ -17,6 +17,9 @@ func (l *Loop) check() {
 	}
 }
 
+// checkGoroutine is kept out of check, which is inlined everywhere.
+//
+//go:noinline
 func (l *Loop) checkGoroutine() {
 	if l.running.Load() && !l.here() {
 		panic(wrongGoroutine)
