@@ -57,10 +57,10 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 				return
 			}
 			err = errGoexit
+			th.mu.Lock()
 			th.begin(call)
+			th.mu.Unlock()
 		}
-		call.goroutine.Store(gid.G())
-		defer call.goroutine.Store(0)
 		v, err = callIn(fnCtx, call, fn)
 	})
 	v, err := done.Await(ctx)
@@ -75,7 +75,9 @@ var errGoexit = errors.New("asyncio: function given to ToThread called runtime.G
 
 // callIn calls fn, which has a slot.
 func callIn[T any](ctx context.Context, call *threadContext, fn func(context.Context) (T, error)) (v T, err error) {
+	call.goroutine.Store(gid.G())
 	defer func() {
+		call.goroutine.Store(0)
 		call.loop.threads.release(call)
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
@@ -204,17 +206,15 @@ func (th *threads) unreported() (names []string) {
 // enqueue counts a function that has a slot or is going to wait for one.
 func (th *threads) enqueue(c *threadContext, slot bool) {
 	th.mu.Lock()
+	defer th.mu.Unlock()
 	c.lane.queued++
-	th.mu.Unlock()
 	if slot {
 		th.begin(c)
 	}
 }
 
-// begin counts a function that got its slot.
+// begin counts a function that got its slot. The caller holds the mutex.
 func (th *threads) begin(c *threadContext) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
 	c.lane.queued--
 	c.lane.free--
 	c.begun = true
