@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"unsafe"
 )
 
 // defaultHighWater is asyncio's.
@@ -33,10 +34,14 @@ type StreamWriter struct {
 }
 
 // Write sends p as far as that goes at once, and keeps a copy of the rest. Of much it sends a
-// part in each turn, so that others get theirs. It returns len(p), or an error
-// if the writer is closed (net.ErrClosed), if WriteEOF was called, or if the connection is
-// broken. It is asyncio's write.
-func (w *StreamWriter) Write(p []byte) (int, error) {
+// part in each turn, so that others get theirs; to copy 100 MB takes a while, too, which
+// WriteString spares. It returns len(p), or an error if the writer is closed (net.ErrClosed), if
+// WriteEOF was called, or if the connection is broken. It is asyncio's write.
+func (w *StreamWriter) Write(p []byte) (int, error) { return w.write(p, false) }
+
+// write sends p as far as that goes at once, and keeps the rest: p itself if nobody is going to
+// change it, and otherwise a copy.
+func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 	w.stream.loop.check()
 	if err := w.refuse(); err != nil {
 		return 0, err
@@ -49,7 +54,11 @@ func (w *StreamWriter) Write(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	w.kept.add(p[n:])
+	if constant {
+		w.kept.own(p[n:])
+	} else {
+		w.kept.add(p[n:])
+	}
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
 	}
@@ -57,12 +66,15 @@ func (w *StreamWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WriteString is Write of the bytes of s.
-func (w *StreamWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+// WriteString is Write of the bytes of s, which it keeps without a copy. It implements
+// io.StringWriter.
+func (w *StreamWriter) WriteString(s string) (int, error) {
+	return w.write(unsafe.Slice(unsafe.StringData(s), len(s)), true)
+}
 
 // Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
 func (w *StreamWriter) Writelines(lines [][]byte) error {
-	_, err := w.Write(bytes.Join(lines, nil))
+	_, err := w.write(bytes.Join(lines, nil), true)
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -523,5 +525,26 @@ func TestWhatIsKeptIsSentInOrder(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want, got))
 		return client.Writer.WaitClosed(ctx)
+	})
+}
+
+func TestAStringIsKeptWithoutACopy(t *testing.T) {
+	text := strings.Repeat("0123456789abcdef", 1<<20)
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := client.Writer.WriteString(text)
+		require.NoError(t, err)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(len(text)/2))
+		_, err = client.Writer.WriteString("a little more")
+		require.NoError(t, err)
+		_, err = client.Writer.Write([]byte(", and more"))
+		require.NoError(t, err)
+		require.NoError(t, client.Writer.Close())
+		got, err := server.Reader.Read(ctx, -1)
+		require.Equal(t, text+"a little more, and more", string(got))
+		return err
 	})
 }

@@ -32,6 +32,18 @@ func (b *writeBuffer) add(p []byte) {
 	}
 }
 
+// own appends p itself, which nobody changes any more, unless it is so short that a copy is
+// cheaper than a piece.
+func (b *writeBuffer) own(p []byte) {
+	const short = 4 << 10
+	if len(p) <= short {
+		b.add(p)
+		return
+	}
+	b.pieces = append(b.pieces, p[:len(p):len(p)]) // nothing is to be added behind it
+	b.size += len(p)
+}
+
 // first returns bytes that are to be sent next.
 func (b *writeBuffer) first() []byte { return b.pieces[0][b.sent:] }
 
