@@ -11,7 +11,8 @@ FUZZTIME  ?= 10s
 DURATION  ?= 10m
 BENCHTIME ?= 1s
 OLD       ?= bench/base.txt
-SYSTEMS   ?= darwin windows freebsd
+SYSTEMS   ?= darwin/arm64 windows/amd64 freebsd/amd64 linux/386
+BUILDS    ?= openbsd/amd64 netbsd/amd64 dragonfly/amd64 solaris/amd64 linux/arm plan9/amd64 js/wasm wasip1/wasm
 TESTFLAGS ?=
 BENCHFLAGS ?=
 ECHOFLAGS ?=
@@ -31,9 +32,10 @@ help: ## list the targets
 
 test: lint race bench-test cross ## everything that must pass before a change goes in
 
-integration: ## run against redis, nginx, curl, openssl, socat, CPython; installs them if it may
+integration: ## run against redis, PostgreSQL, nginx, CPython and others, and with libraries; installs them if it may
 	./integration/install.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./integration
+	cd integration/libraries && CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./...
 
 soak: ## mixed traffic for DURATION, then compare what is left with the start
 	$(GO) run ./integration/soak -duration $(DURATION)
@@ -46,10 +48,12 @@ lint: fmt tidy vet staticcheck ## gofmt, go mod tidy, go vet and staticcheck
 vet: ## go vet
 	$(GO) vet -tags integration ./...
 	cd bench && $(GO) vet ./...
+	cd integration/libraries && $(GO) vet -tags integration ./...
 
 staticcheck: ## staticcheck, of the version pinned here
 	$(GO) run $(STATICCHECK) -tags integration ./...
 	cd bench && $(GO) run $(STATICCHECK) ./...
+	cd integration/libraries && $(GO) run $(STATICCHECK) -tags integration ./...
 
 fmt: ## fail if a file is not gofmt's
 	@files=$$(gofmt -l .) || exit 1; \
@@ -58,12 +62,14 @@ fmt: ## fail if a file is not gofmt's
 tidy: ## fail if go.mod or go.sum is not go mod tidy's
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
+	cd integration/libraries && $(GO) mod tidy -diff
 
-cross: ## build and vet for the other systems (SYSTEMS)
-	@for os in $(SYSTEMS); do \
-		echo "GOOS=$$os $(GO) build ./... && $(GO) vet ./..."; \
-		export GOOS=$$os CGO_ENABLED=0; \
-		$(GO) build ./... && $(GO) vet ./... || exit 1; \
+cross: ## build and vet, tests too, for other systems (SYSTEMS), and build alone for more (BUILDS)
+	@for target in $(SYSTEMS) $(BUILDS); do \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		case " $(BUILDS) " in *" $$target "*) check=true;; *) check="$(GO) vet ./...";; esac; \
+		echo "GOOS=$$GOOS GOARCH=$$GOARCH $(GO) build ./... && $$check"; \
+		$(GO) build ./... && $$check || exit 1; \
 	done
 
 examples: ## run the examples' tests

@@ -109,22 +109,32 @@ func (l *Loop) collect() {
 		l.ready.PushBack(r)
 		m.items[i] = nil
 	}
+	if c := cap(m.items); c > maxItems && len(m.items) <= c/4 {
+		m.items = make([]runnable, 0, c/2) // a burst is over
+	}
 	m.items = m.items[:0]
 	m.any.Store(false)
 }
 
+// maxItems is the capacity up to which the mailbox is not too large, however little is in it.
+const maxItems = 1024
+
 // idle waits until something is ready or due. The ready queue is empty.
-func (l *Loop) idle() error {
-	l.pool.Trim(time.Now)
+func (l *Loop) idle() {
+	l.buffers.trim(time.Now)
+	patience := l.trim()
 	if l.virtual {
-		return l.idleVirtual()
+		l.idleVirtual()
+		return
 	}
-	if when, ok := l.timers.Next(); !ok {
-		l.wait(Never)
-	} else if d := when - l.Time(); d > 0 {
-		l.wait(d)
+	if when, ok := l.timers.Next(); ok {
+		now := l.Time()
+		if when <= now { // the difference of the two might be too large for a Duration
+			return
+		}
+		patience = min(patience, when-now)
 	}
-	return nil
+	l.wait(patience)
 }
 
 // wait sleeps for d at most, until something is posted or the loop is to stop.
@@ -185,32 +195,40 @@ func (c *clock) set(d time.Duration) *time.Timer {
 // idleVirtual jumps to the next timer. While work on other goroutines is
 // outstanding, time stands still; where there is none and no timer, the loop is
 // at its end.
-func (l *Loop) idleVirtual() error {
+func (l *Loop) idleVirtual() {
+	defer l.failOnPanic() // in the context of a function that waits for the loop
 	if l.threads.busy() || l.posted.any.Load() {
-		l.wait(Never)
-		return nil
-	}
-	if when, ok := l.timers.Next(); ok {
-		l.clock.now = max(l.clock.now, when)
-		return nil
-	}
-	for w := l.watches.head; w != nil; w = w.next {
-		if w, ok := w.run.(*watch); ok && w.mayExpire() { // in real time
-			l.wait(Never)
-			return nil
+		l.waitForThreads()
+	} else if when, ok := l.timers.Next(); ok {
+		if when > l.clock.now {
+			l.clock.now = when
+			l.beginInstant()
 		}
+	} else if l.awaitsDeadline() {
+		if l.ready.Len() == 0 { // no context has panicked
+			l.wait(Never)
+		}
+	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil { // none has expired while we looked
+		l.deadlock()
 	}
-	if l.fireWatches(); l.ready.Len() > 0 { // one expired while we looked
-		return nil
-	}
-	return l.deadlock()
 }
 
-func (l *Loop) deadlock() error {
-	l.deadlocked = true
+// awaitsDeadline reports whether a wait will end at the deadline of its context, which is in
+// real time.
+func (l *Loop) awaitsDeadline() bool {
+	for w := l.watches.head; w != nil; w = w.next {
+		if w, ok := w.run.(*watch); ok && w.mayExpire() {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Loop) deadlock() {
+	l.stuck = true
 	e := &DeadlockError{}
 	for t := l.tasks.head; t != nil; t = t.next {
 		e.Waiting = append(e.Waiting, WaitingTask{t.Name(), t.waitsFor()})
 	}
-	return e
+	l.fail(e)
 }

@@ -2,7 +2,11 @@ package asyncio_test
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -94,4 +98,137 @@ func TestTheRealClockIsNeverEarly(t *testing.T) {
 		return nil
 	}))
 	require.NoError(t, err)
+}
+
+// A time that is past is past however long ago: no difference of times overflows.
+func TestTimesNearTheExtremes(t *testing.T) {
+	for name, opts := range map[string][]asyncio.Option{"virtual": {asyncio.WithVirtualTime()}, "real": nil} {
+		for _, past := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, -1, 0} {
+			t.Run(fmt.Sprint(name, int64(past)), func(t *testing.T) {
+				limit, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err := asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {
+					l := asyncio.RunningLoop(ctx)
+					_ = asyncio.Sleep(ctx, time.Millisecond)
+					for _, schedule := range []func(time.Duration, func()) *asyncio.TimerHandle{l.CallAt, l.CallLater} {
+						fired := newFuture[int](ctx)
+						schedule(past, func() { _ = fired.SetResult(1) })
+						l.CallAt(asyncio.Never-1, func() { assert.Fail(t, "the end of time has come") })
+						l.CallLater(asyncio.Never-1, func() { assert.Fail(t, "the end of time has come") })
+						if err := errOf(ctx, fired); err != nil {
+							return err
+						}
+					}
+					forever := func(ctx context.Context, _ *asyncio.TimeoutScope) error { return asyncio.Sleep(ctx, asyncio.Never-1) }
+					assert.NoError(t, asyncio.Sleep(ctx, past))
+					assert.ErrorIs(t, asyncio.Timeout(ctx, past, forever), asyncio.ErrTimeout)
+					assert.ErrorIs(t, asyncio.TimeoutAt(ctx, past, forever), asyncio.ErrTimeout)
+					assert.ErrorIs(t, asyncio.Timeout(ctx, asyncio.Never-1, func(ctx context.Context, scope *asyncio.TimeoutScope) error {
+						assert.NoError(t, scope.Reschedule(past))
+						return forever(ctx, scope)
+					}), asyncio.ErrTimeout)
+					_, err := asyncio.WaitFor(ctx, answer(asyncio.Never-1, 1), past)
+					assert.ErrorIs(t, err, asyncio.ErrTimeout)
+					never := newFuture[int](ctx)
+					_, _, err = asyncio.Wait(ctx, []*asyncio.Future[int]{never}, asyncio.WithTimeout(past))
+					assert.NoError(t, err)
+					for _, err := range asyncio.AsCompletedTimeout(ctx, past, never) {
+						assert.ErrorIs(t, err, asyncio.ErrTimeout)
+					}
+					return ctx.Err()
+				}), opts...)
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+func TestVirtualTimeGoesToItsEndAndNoFurther(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		assert.NoError(t, asyncio.Sleep(ctx, asyncio.Never-1))
+		assert.Equal(t, asyncio.Never-1, l.Time())
+		assert.NoError(t, asyncio.Sleep(ctx, 0))
+		assert.NoError(t, asyncio.Sleep(ctx, math.MinInt64))
+		fired := newFuture[int](ctx)
+		l.CallAt(math.MinInt64, func() { _ = fired.SetResult(1) })
+		assert.NoError(t, errOf(ctx, fired))
+		return asyncio.Sleep(ctx, 1)
+	}), asyncio.WithVirtualTime())
+	require.ErrorIs(t, err, asyncio.ErrDeadlock)
+}
+
+// Between the loop's last look at its mailbox and its sleep something may be posted: here by a
+// context whose deadline the loop asks for.
+func TestWhatIsPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
+	for name, post := range map[string]func(l *asyncio.Loop, set func()){
+		"a callback": func(l *asyncio.Loop, set func()) { assert.NoError(t, l.CallSoonThreadsafe(set)) },
+		"a coroutine": func(l *asyncio.Loop, set func()) {
+			asyncio.RunCoroutineThreadsafe(l, asyncio.Do(func(context.Context) error { set(); return nil }))
+		},
+		"a stop": func(l *asyncio.Loop, _ func()) { l.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			go func() { // a loop that sleeps on would not hear of t's end
+				l := asyncio.NewLoop(asyncio.WithVirtualTime())
+				defer l.Close()
+				_, err := asyncio.RunUntilComplete(t.Context(), l, asyncio.Awaitable[asyncio.None](asyncio.Do(func(ctx context.Context) error {
+					var event asyncio.Event
+					hostile := newHostile(ctx)
+					hostile.deadline = func() (time.Time, bool) {
+						hostile.deadline = func() (time.Time, bool) { return time.Now().Add(time.Hour), true }
+						post(l, event.Set)
+						return hostile.deadline()
+					}
+					return event.Wait(hostile)
+				})))
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if name == "a stop" {
+					require.ErrorIs(t, err, asyncio.ErrLoopStopped)
+				} else {
+					require.NoError(t, err)
+				}
+			case <-time.After(30 * time.Second):
+				require.Fail(t, "the loop sleeps on")
+			}
+		})
+	}
+}
+
+// When the loop's timer and a goroutine wake it at the same instant, whichever comes first,
+// nothing is lost or late.
+func TestATimerAndAWakeUpAtTheSameInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rounds, each = 500, 3
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			l := asyncio.RunningLoop(ctx)
+			for round := range rounds {
+				got, begun := 0, time.Now()
+				var posters sync.WaitGroup
+				for range each {
+					posters.Go(func() {
+						time.Sleep(time.Second)
+						assert.NoError(t, l.CallSoonThreadsafe(func() {
+							got++
+							assert.Equal(t, time.Second, time.Since(begun), "round %d", round)
+						}))
+					})
+				}
+				if err := asyncio.Sleep(ctx, time.Second); err != nil {
+					return err
+				}
+				posters.Wait()
+				giveWay(ctx, 3)
+				if !assert.Equal(t, each, got, "round %d", round) {
+					return nil
+				}
+			}
+			return nil
+		}))
+		require.NoError(t, err)
+	})
 }

@@ -6,111 +6,313 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
+	"sync/atomic"
 )
 
-// A Conn is a stream as a net.Conn. Its Read and Write suspend the running task, so that
-// what takes a net.Conn or an io.Reader works in a task as it is: bufio, net/textproto,
-// crypto/tls, many a protocol's library. Only tasks of the stream's loop may use it. A library
-// that reads on a goroutine of its own, as net/http does, cannot; give it to ToThread with a
-// connection of package net. Two tasks that use one tls.Conn over it, or anything else
-// with a mutex inside, would stop the loop for good: a stream with WithTLS does not.
+// A Conn is a stream as a net.Conn, for libraries that take one. Any goroutine may use it. In a task
+// of the stream's loop Read and Write suspend the task. On any other goroutine they block
+// it while a task of the loop does the work; this takes some microseconds. SetDeadline and Close
+// wait for nobody: called elsewhere, they take effect when the loop comes to it, on a Read or
+// Write that waits, too, and before whatever the caller does next with the Conn.
+//
+// A task must not wait by Go's means, such as a channel or a sync.Mutex, for a goroutine
+// that uses a Conn of its loop: it would stop the loop that the goroutine waits for. After a
+// second that is noticed, and the goroutine's Read or Write fails with ErrLoopBlocked. Libraries
+// that work so belong into ToThread, as a whole; see docs/libraries.md for which ones do. Two
+// tasks that use one tls.Conn over a Conn, or anything else with a mutex inside, stop the
+// loop for good; a stream with WithTLS does not.
+//
+// Errors are a *net.OpError, as those of package net, apart from io.EOF: with net.ErrClosed after Close,
+// os.ErrDeadlineExceeded after a deadline, and the task's or context's own error, which is
+// temporary in the sense of net.Error, after a cancellation. One by Task.Cancel lasts for a library that
+// might hide it: until it is taken back, as by Timeout, the task's other Conns, Dialers and Listeners
+// report it, too, so to clean up with these takes a task of its own. As in package net reads that
+// come together take turns, and each Write is sent as a whole.
 type Conn struct {
-	ctx    context.Context
-	reader *StreamReader
-	writer *StreamWriter
-	read   *TimerHandle // the deadlines, or nil
-	write  *TimerHandle
+	ctx           context.Context
+	loop          *Loop
+	reader        *StreamReader
+	writer        *StreamWriter
+	local, remote net.Addr
+	reporter      reporter
+
+	closed  atomic.Bool
+	reading bool  // a task reads
+	readers waitq // of tasks that wait until none does
+	broken  bool  // the last Write that had to wait for the peer has failed
+
+	readDeadline  deadline
+	writeDeadline deadline
+	posted        postedDeadlines
 }
 
-// NewConn makes a net.Conn of a stream's halves. The context finds the loop; when one that
+// NewConn makes a net.Conn of a stream's halves, or of two pipes. When a context that
 // was derived with a cancellation or a deadline is done, so is what waits in Read or Write.
-// It does not suspend, and neither do the Conn's other methods. It has no counterpart in
-// asyncio.
+// So it should not be one that bounds the dialling alone; see Dialer. Only the loop's goroutine may
+// call NewConn, which does not suspend. It has no counterpart in asyncio.
 func NewConn(ctx context.Context, r *StreamReader, w *StreamWriter) *Conn {
-	return &Conn{ctx: ctx, reader: r, writer: w}
-}
-
-// Read suspends until there is something to read. It implements io.Reader. After Close it
-// returns net.ErrClosed, and after the read deadline os.ErrDeadlineExceeded.
-func (c *Conn) Read(p []byte) (int, error) {
-	n, err := c.reader.ReadInto(c.ctx, p)
-	if err == io.EOF && c.writer.closing {
-		err = net.ErrClosed
+	l := r.stream.loop
+	if loopOf(ctx) != l {
+		ctx = l.Context(ctx)
 	}
-	return n, passing(err)
+	return &Conn{ctx: ctx, loop: l, reader: r, writer: w, local: w.LocalAddr(), remote: w.RemoteAddr()}
 }
 
-// Write writes all of p, and suspends while the peer does not read. It implements
-// io.Writer. After Close it returns net.ErrClosed, and after the write deadline
-// os.ErrDeadlineExceeded.
-func (c *Conn) Write(p []byte) (int, error) {
-	if c.writer.expired {
+// Read suspends, or blocks, until there is something to read. It implements io.Reader.
+func (c *Conn) Read(p []byte) (n int, err error) {
+	if c.loop.here() {
+		n, err = c.readHere(p)
+	} else {
+		n, err = c.readElsewhere(p)
+	}
+	return n, c.opError("read", err)
+}
+
+func (c *Conn) readHere(p []byte) (int, error) {
+	if err := c.loop.swallowed(&c.reporter); err != nil {
+		return 0, err
+	}
+	n, err := c.readNext(p)
+	if err != nil {
+		c.loop.reported(&c.reporter, err)
+	}
+	return n, err
+}
+
+func (c *Conn) readNext(p []byte) (int, error) {
+	if err := c.beginRead(c.ctx); err != nil {
+		return 0, err
+	}
+	defer c.endRead()
+	n, err := c.reader.ReadInto(c.ctx, p)
+	return n, c.ended(err)
+}
+
+// readElsewhere reads into the stream's buffer first: what has come is not lost if the caller has
+// given up meanwhile.
+func (c *Conn) readElsewhere(p []byte) (n int, err error) {
+	if c.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	err = c.do("Conn.Read", func(ctx context.Context, call *foreignCall) error {
+		if err := c.beginRead(ctx); err != nil {
+			return err
+		}
+		defer c.endRead()
+		if c.reader.buf.len() == 0 && len(p) > 0 {
+			if err := c.reader.fill(ctx); err != nil {
+				return c.ended(err)
+			}
+		}
+		if call.commit() {
+			n = c.reader.copyTo(p)
+		}
+		return nil
+	})
+	return n, err
+}
+
+// beginRead waits until no other task reads.
+func (c *Conn) beginRead(ctx context.Context) error {
+	for {
+		c.obey()
+		switch {
+		case c.closed.Load():
+			return net.ErrClosed
+		case c.readDeadline.passed(c.loop):
+			return os.ErrDeadlineExceeded
+		case !c.reading:
+			c.reading = true
+			return nil
+		}
+		if err := c.readers.wait(ctx, "its turn to read from a Conn"); err != nil {
+			if wasWoken(ctx) && !c.reading {
+				c.readers.wakeNext()
+			}
+			return err
+		}
+	}
+}
+
+// ended tells the end of the stream from its own Close.
+func (c *Conn) ended(err error) error {
+	if err == io.EOF && (c.closed.Load() || c.writer.closing) {
+		return net.ErrClosed
+	}
+	return err
+}
+
+func (c *Conn) endRead() {
+	c.reading = false
+	c.readers.wakeNext()
+}
+
+// Write writes all of p, and suspends, or blocks, while the peer does not read. It implements
+// io.Writer. If it returns an error that is not from before it began, p is sent all the same
+// should the connection go on.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	if c.loop.here() {
+		n, err = c.writeHere(p)
+	} else {
+		n, err = c.writeElsewhere(p)
+	}
+	return n, c.opError("write", err)
+}
+
+func (c *Conn) writeHere(p []byte) (int, error) {
+	if err := c.loop.swallowed(&c.reporter); err != nil {
+		return 0, err
+	}
+	n, err := c.writeNow(p)
+	if err == nil {
+		err = c.drain(c.ctx)
+	}
+	if err != nil {
+		c.loop.reported(&c.reporter, err)
+	}
+	return n, err
+}
+
+// writeElsewhere has p written in one call and, if need be, waits for the peer in another, which the
+// caller may give up.
+func (c *Conn) writeElsewhere(p []byte) (n int, err error) {
+	if c.closed.Load() {
+		return 0, net.ErrClosed
+	}
+	full := false
+	err = c.do("Conn.Write", func(_ context.Context, call *foreignCall) (err error) {
+		if call.commit() {
+			n, err = c.writeNow(p)
+			full = c.writer.paused
+		}
+		return err
+	})
+	if err == nil && full {
+		err = c.do("Conn.Write", func(ctx context.Context, _ *foreignCall) error { return c.drain(ctx) })
+	}
+	return n, err
+}
+
+func (c *Conn) writeNow(p []byte) (int, error) {
+	c.obey()
+	switch {
+	case c.closed.Load():
+		return 0, net.ErrClosed
+	case c.writeDeadline.passed(c.loop):
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := c.writer.Write(p)
-	if err == nil {
-		err = c.writer.Drain(c.ctx)
-	}
-	return n, passing(err)
+	return c.writer.Write(p)
+}
+
+func (c *Conn) drain(ctx context.Context) error {
+	err := c.writer.Drain(ctx)
+	c.broken = err != nil
+	return err
 }
 
 // CloseWrite ends the stream for the peer; what it sends can still be read. Over TLS it
-// returns errors.ErrUnsupported.
-func (c *Conn) CloseWrite() error { return c.writer.WriteEOF() }
+// returns errors.ErrUnsupported. It does not suspend.
+func (c *Conn) CloseWrite() error {
+	if c.loop.here() {
+		return c.opError("close", c.writer.WriteEOF())
+	}
+	return c.opError("close", c.do("Conn.CloseWrite", func(_ context.Context, call *foreignCall) error {
+		if !call.commit() {
+			return nil
+		}
+		return c.writer.WriteEOF()
+	}))
+}
 
-// Close closes the stream, once what was written is sent. It does not suspend.
+// Close closes the stream, once what was written is sent. It does not suspend or block. A Read or Write
+// that waits ends with net.ErrClosed; what such a Write, or one that has failed, has left unsent is
+// dropped. A second Close returns net.ErrClosed.
 func (c *Conn) Close() error {
-	_ = c.SetDeadline(time.Time{})
-	return c.writer.Close()
+	if !c.closed.CompareAndSwap(false, true) {
+		return c.opError("close", net.ErrClosed)
+	}
+	if c.loop.here() {
+		c.closeNow()
+	} else {
+		_ = c.loop.post(callback(c.closeNow)) // a loop that is closed has closed it
+	}
+	return nil
+}
+
+func (c *Conn) closeNow() {
+	c.readDeadline.clear()
+	c.writeDeadline.clear()
+	if c.broken || c.writer.drainers.head != nil {
+		c.writer.Abort()
+	} else {
+		_ = c.writer.Close()
+	}
+	_ = c.reader.Close() // of another stream, if they are pipes
+	c.readers.wakeAll()
 }
 
 // LocalAddr returns the address of this end.
-func (c *Conn) LocalAddr() net.Addr { return c.writer.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr returns the address of the peer.
-func (c *Conn) RemoteAddr() net.Addr { return c.writer.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// SetDeadline sets the deadlines for reading and for writing. The zero time is none. After
-// Close it returns net.ErrClosed. Any task of the loop may call it.
-func (c *Conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
-}
-
-// SetReadDeadline ends Read, also one that waits, when the time has come.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	return c.setDeadline(&c.read, t, func(expired bool) {
-		if c.reader.expired = expired; expired {
-			c.reader.wakeUp()
-		}
-	})
-}
-
-// SetWriteDeadline ends Write, also one that waits, when the time has come.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	return c.setDeadline(&c.write, t, func(expired bool) {
-		if c.writer.expired = expired; expired {
-			c.writer.drainers.wakeAll()
-		}
-	})
-}
-
-func (c *Conn) setDeadline(timer **TimerHandle, t time.Time, expire func(bool)) error {
-	l := c.reader.stream.loop
-	l.check()
-	if c.writer.closing && !t.IsZero() {
+// do has a task of the loop do work, and blocks until it is done.
+func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall) error) error {
+	err := c.loop.do(c.ctx, nil, name, work)
+	if isCancelled(err) && c.ctx.Err() == nil { // the caller has not asked for that: the run ends
 		return net.ErrClosed
 	}
-	if *timer != nil {
-		(*timer).Cancel()
-		*timer = nil
+	return err
+}
+
+// A library takes a cancellation for an error like any other. It may hide it, and, as database/sql
+// does, try again with another connection, so that the task never ends. So for libraries a
+// cancellation of the task lasts, unlike elsewhere: once a Conn, a Dialer or a Listener has reported it, all
+// others report it, too, until it is taken back, as Timeout does. The Conn itself can be used
+// to say goodbye. swallowed returns the cancellation if the running task has one that r, which
+// is nil for a Dialer, has not reported.
+func (l *Loop) swallowed(r *reporter) error {
+	t := l.current
+	if t == nil || t.coro.State.reporter == nil || t.coro.State.reporter == r {
+		return nil
 	}
-	left := time.Until(t)
-	expire(!t.IsZero() && left <= 0)
-	if left > 0 {
-		*timer = l.CallLater(left, func() { expire(true) })
+	if t.cancels == 0 {
+		t.coro.State.reporter = nil
+		return nil
 	}
-	return nil
+	return newCancelled(t.cause)
+}
+
+// reported notes that r reports err to the running task.
+func (l *Loop) reported(r *reporter, err error) {
+	if t := l.current; t != nil && t.cancels > 0 && isCancelled(err) {
+		t.coro.State.reporter = r
+	}
+}
+
+// A reporter is a Conn, a Dialer or a Listener, by the address of a part of it.
+type reporter struct{ _ byte }
+
+// opError makes what package net would return of an error.
+func (c *Conn) opError(op string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return opError(op, c.local, c.remote, err)
+}
+
+func opError(op string, local, remote net.Addr, err error) error {
+	if _, ok := err.(*net.OpError); ok {
+		return err
+	}
+	e := &net.OpError{Op: op, Source: local, Addr: remote, Err: passing(err)}
+	for _, addr := range []net.Addr{local, remote} {
+		if addr != nil {
+			e.Net = addr.Network()
+		}
+	}
+	return e
 }
 
 // passing marks a cancellation as something that passes: crypto/tls and others take any other
@@ -128,69 +330,3 @@ type passingError struct{ error }
 func (e passingError) Unwrap() error   { return e.error }
 func (e passingError) Temporary() bool { return true }
 func (e passingError) Timeout() bool   { return errors.Is(e.error, ErrTimeout) }
-
-// A Listener is a server as a net.Listener, for libraries that accept in the task that
-// calls them and start no goroutines. The loop accepts whether or not Accept is called; to
-// bound what it accepts there is WithMaxConnections.
-type Listener struct {
-	ctx    context.Context
-	server *Server
-	addr   net.Addr
-	conns  *Queue[*Conn]
-}
-
-// Listen makes a Listener on the address of a "tcp" or "unix" network. It suspends while it
-// looks a name up. It has no counterpart in asyncio.
-func Listen(ctx context.Context, network, address string, opts ...StreamOption) (*Listener, error) {
-	ln := &Listener{ctx: ctx, conns: NewQueue[*Conn](0)}
-	var err error
-	if network == "unix" {
-		ln.server, err = StartUnixServer(ctx, ln.take, address, opts...)
-	} else {
-		opts = append([]StreamOption{WithNetwork(network)}, opts...)
-		ln.server, err = StartServer(ctx, ln.take, address, opts...)
-	}
-	if err != nil {
-		return nil, err
-	}
-	ln.addr = ln.server.Addr()
-	return ln, nil
-}
-
-// take is the handler of a connection, which lasts until that is closed.
-func (ln *Listener) take(ctx context.Context, r *StreamReader, w *StreamWriter) error {
-	if ln.conns.PutNowait(NewConn(ln.ctx, r, w)) != nil { // shut down
-		return nil
-	}
-	_ = w.WaitClosed(ctx) // its user gets the error
-	return nil
-}
-
-// Accept suspends until there is a connection; it is a *Conn. After Close it returns
-// net.ErrClosed.
-func (ln *Listener) Accept() (net.Conn, error) {
-	c, err := ln.conns.Get(ln.ctx)
-	if errors.Is(err, ErrQueueShutDown) {
-		return nil, net.ErrClosed
-	} else if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// Close stops listening. Connections that were accepted go on; others are closed. It does not
-// suspend and returns nil.
-func (ln *Listener) Close() error {
-	ln.server.Close()
-	ln.conns.Shutdown(false)
-	for {
-		c, err := ln.conns.GetNowait()
-		if err != nil {
-			return nil
-		}
-		_ = c.Close()
-	}
-}
-
-// Addr returns the address that the listener listens on, or did until it was closed.
-func (ln *Listener) Addr() net.Addr { return ln.addr }

@@ -184,6 +184,7 @@ func TestTheContextOfAConnEndsWhatWaits(t *testing.T) {
 }
 
 func TestAListenerAccepts(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
 		require.NoError(t, err)

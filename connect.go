@@ -8,20 +8,23 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// OpenConnection connects to a TCP address, "host:port", and suspends until that is done. A
-// host with several addresses is tried by Happy Eyeballs (RFC 8305): the families in turn,
-// each after a delay, and the first to answer is taken. With WithTLS it suspends until the
-// handshake is done, too. What refuses or cannot be reached comes back as a *net.OpError;
-// see [Timeout] to bound it. It is asyncio.open_connection.
+// OpenConnection connects to a TCP address, "host:port", and suspends until that is done. An
+// empty host, and an unspecified address such as 0.0.0.0, means this machine, as in package
+// net. A host with several addresses is tried by Happy Eyeballs (RFC 8305): the families in
+// turn, each after a delay, and the first to answer is taken. With WithTLS it suspends until
+// the handshake is done, too. An address that refuses or cannot be reached comes back as a
+// *net.OpError, several joined; see [Timeout] to bound the wait. It is asyncio.open_connection.
 func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
+	if err := o.check(false); err != nil {
+		return nil, nil, err
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("asyncio: %w", err)
@@ -29,72 +32,114 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 	if err := l.openPoller(); err != nil {
 		return nil, nil, err
 	}
-	addrs, err := l.GetAddrInfo(ctx, o.network, address)
+	addrs, err := l.remoteAddrs(ctx, o.network, address)
 	if err != nil {
 		return nil, nil, err
 	}
 	var locals []netip.AddrPort
 	if o.localAddr != "" {
-		if locals, err = l.GetAddrInfo(ctx, o.network, o.localAddr); err != nil {
+		if locals, err = l.localAddrs(ctx, o.network, o.localAddr); err != nil {
 			return nil, nil, err
 		}
 	}
-	c, err := raceToConnect(ctx, interleave(addrs), o.eyeballsDelay,
-		func(ctx context.Context, addr netip.AddrPort) (*dialled, error) {
-			remote := net.TCPAddrFromAddrPort(addr)
-			local, err := localFor(addr, locals)
-			if err != nil {
-				return nil, dialError(remote, err)
-			}
-			return l.dial(ctx, remote, local)
-		},
-		func(c *dialled) {
-			l.forget(c.fd)
-			netfd.Close(c.fd)
-		})
+	s, err := l.dialAny(ctx, addrs, locals, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.openClient(ctx, c, "tcp", host, o)
+	return s.openClient(ctx, host, o)
 }
 
-// OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. It
-// is asyncio.open_unix_connection.
+// OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. If
+// the server's backlog is full, it waits and tries again until its wait is cancelled. It is
+// asyncio.open_unix_connection.
 func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
+	if err := o.check(false); err != nil {
+		return nil, nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, nil, err
 	}
-	c, err := l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil)
+	s, err := l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.openClient(ctx, c, "unix", "", o)
+	return s.openClient(ctx, "", o)
 }
 
-// openClient makes the streams of a connected socket.
-func (l *Loop) openClient(ctx context.Context, c *dialled, network, host string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
-	s, err := openSocket(l, c.fd, network, c.addr, o)
-	if err != nil {
+// openClient makes the halves of a connected stream ready for use. It closes a stream with
+// which that fails.
+func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
+	s.watchDrop()
+	if o.tls == nil {
+		return &s.reader, &s.writer, nil
+	}
+	config := o.tls
+	if config.ServerName == "" && host != "" {
+		config = config.Clone()
+		config.ServerName = host
+	}
+	encrypted := false
+	defer func() { // a function of the config may panic
+		if !encrypted {
+			s.writer.Close()
+		}
+	}()
+	if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
 		return nil, nil, err
 	}
-	if o.tls != nil {
-		config := o.tls
-		if config.ServerName == "" && host != "" {
-			config = config.Clone()
-			config.ServerName = host
-		}
-		if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
-			return nil, nil, err
+	encrypted = true
+	return &s.reader, &s.writer, nil
+}
+
+// localAddrs is GetAddrInfo for an address to listen on or to connect from. Without a host it
+// means all of this machine's.
+func (l *Loop) localAddrs(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
+	return l.resolve(ctx, network, address, netip.IPv4Unspecified(), netip.IPv6Unspecified())
+}
+
+// remoteAddrs is GetAddrInfo for an address to connect to. Without a host it means this machine.
+func (l *Loop) remoteAddrs(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
+	addrs, err := l.resolve(ctx, network, address, loopback4, netip.IPv6Loopback())
+	for i, a := range addrs {
+		switch a.Addr() {
+		case netip.IPv4Unspecified():
+			addrs[i] = netip.AddrPortFrom(loopback4, a.Port())
+		case netip.IPv6Unspecified():
+			addrs[i] = netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
 		}
 	}
-	return &s.reader, &s.writer, nil
+	return addrs, err
+}
+
+var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// resolve is GetAddrInfo with addresses that stand for an empty host, in both families or the
+// one that network is restricted to.
+func (l *Loop) resolve(ctx context.Context, network, address string, empty ...netip.Addr) ([]netip.AddrPort, error) {
+	if !strings.HasPrefix(address, ":") {
+		return l.GetAddrInfo(ctx, network, address)
+	}
+	var addrs []netip.AddrPort
+	for _, ip := range empty {
+		if ip.Is4() && strings.HasSuffix(network, "6") || ip.Is6() && strings.HasSuffix(network, "4") {
+			continue
+		}
+		found, err := l.GetAddrInfo(ctx, network, net.JoinHostPort(ip.String(), address[1:]))
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, found...)
+	}
+	return addrs, nil
 }
 
 // GetAddrInfo resolves "host:port" to addresses, in the order in which they are best tried.
 // network is "tcp" or "udp", with a 4 or 6 for one family alone. A name is looked up on
-// another goroutine, as by ToThread; an address does not suspend. It is asyncio's getaddrinfo.
+// another goroutine, 64 at a time and beside the functions of ToThread, and GetAddrInfo
+// suspends; cancelled, it returns at once. An address does not suspend. It is asyncio's
+// getaddrinfo.
 func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	family := "ip" + strings.TrimLeft(network, "tcpud")
 	host, service, err := net.SplitHostPort(address)
@@ -111,7 +156,7 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
 		}
 		ips = append(ips, ip)
-	} else if ips, err = ToThread(ctx, func(ctx context.Context) ([]netip.Addr, error) {
+	} else if ips, err = onThread(ctx, running(ctx).loop, &l.threads.lookups, func(ctx context.Context) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, family, host)
 	}); err != nil {
 		return nil, err
@@ -159,10 +204,18 @@ func interleave(addrs []netip.AddrPort) []netip.AddrPort {
 	return mixed
 }
 
-// dialled is a connected socket that has no owner yet.
-type dialled struct {
-	fd   int
-	addr net.Addr
+// dialAny connects to the first of addrs that answers, from one of locals unless there are none.
+func (l *Loop) dialAny(ctx context.Context, addrs, locals []netip.AddrPort, o *streamOptions) (*stream, error) {
+	return raceToConnect(ctx, interleave(addrs), o.eyeballsDelay,
+		func(ctx context.Context, addr netip.AddrPort) (*stream, error) {
+			remote := net.TCPAddrFromAddrPort(addr)
+			local, err := localFor(addr, locals)
+			if err != nil {
+				return nil, dialError(remote, err)
+			}
+			return l.dial(ctx, remote, local, o)
+		},
+		func(s *stream) { s.writer.Abort() })
 }
 
 // raceToConnect dials the first address that answers. It tries the next one when the last has
@@ -210,8 +263,9 @@ func raceToConnect[T any](ctx context.Context, addrs []netip.AddrPort, delay tim
 	return winner, errors.Join(errs...)
 }
 
-// dial connects to addr, from local unless that is nil.
-func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err error) {
+// dial connects to addr, from local unless that is nil. The stream is the loop's from the
+// start: nothing is lost with a task that does not come to take it.
+func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions) (*stream, error) {
 	fd, err := netfd.Socket(addr)
 	if err != nil {
 		return nil, dialError(addr, err)
@@ -219,12 +273,12 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err 
 	connected := false
 	defer func() { // the task may be unwound
 		if !connected {
-			l.forget(fd)
+			l.disown(fd)
 			netfd.Close(fd)
 		}
 	}()
 	if local != nil {
-		if err := netfd.Bind(fd, local); err != nil {
+		if err := system.bind(fd, local); err != nil {
 			return nil, dialError(local, err)
 		}
 	}
@@ -235,10 +289,14 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr) (_ *dialled, err 
 		return nil, dialError(addr, err)
 	}
 	if isToItself(fd, addr) {
-		return nil, dialError(addr, os.NewSyscallError("connect", syscall.ECONNREFUSED))
+		return nil, dialError(addr, os.NewSyscallError("connect", errConnRefused))
 	}
 	connected = true
-	return &dialled{fd, addr}, nil
+	s, err := openSocket(l, fd, addr.Network(), addr, o)
+	if err != nil {
+		return nil, dialError(addr, err)
+	}
+	return s, nil
 }
 
 // isToItself reports whether a socket is connected to itself: that comes of connecting to a port
@@ -248,7 +306,7 @@ func isToItself(fd int, addr net.Addr) bool {
 	if !ok || !remote.IP.IsLoopback() {
 		return false
 	}
-	local, ok := netfd.LocalAddr(fd, "tcp").(*net.TCPAddr)
+	local, ok := system.localAddr(fd, "tcp").(*net.TCPAddr)
 	return ok && local.Port == remote.Port && local.IP.Equal(remote.IP)
 }
 

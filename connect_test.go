@@ -3,13 +3,16 @@ package asyncio_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -116,6 +119,7 @@ func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
 }
 
 func TestAConnectionThatIsRefused(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -134,6 +138,7 @@ func TestAConnectionThatIsRefused(t *testing.T) {
 }
 
 func TestBadAddressesAreRefused(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		for _, addr := range []string{"", "localhost", "127.0.0.1:70000", "127.0.0.1:no-such-service", "[::1"} {
 			_, _, err := asyncio.OpenConnection(ctx, addr)
@@ -149,6 +154,7 @@ func TestBadAddressesAreRefused(t *testing.T) {
 }
 
 func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		// A listener whose backlog is full answers nobody.
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithoutServing(), asyncio.WithBacklog(0))
@@ -175,6 +181,7 @@ func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
 }
 
 func TestALocalAddressIsBoundTo(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -193,6 +200,7 @@ func TestALocalAddressIsBoundTo(t *testing.T) {
 }
 
 func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -207,6 +215,7 @@ func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
 
 // The system connects a socket to itself if it has the port that is asked for, be it by chance.
 func TestAConnectionToItselfIsRefused(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -239,4 +248,99 @@ func TestDescriptorsAndVirtualTimeDoNotMix(t *testing.T) {
 		require.ErrorIs(t, asyncio.RunningLoop(ctx).AddReader(0, func() {}), asyncio.ErrVirtualIO)
 		return nil
 	})
+}
+
+// withSlowNames makes every name server silent for the test, and returns a channel that is sent
+// to when one is asked.
+func withSlowNames(t *testing.T) (asked chan struct{}) {
+	asked = make(chan struct{}, 1000)
+	before := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = before })
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	return asked
+}
+
+// Functions that hold all slots of ToThread for long do not keep a name from being looked up,
+// nor names that are not answered the functions.
+func TestNamesAreLookedUpBesideTheFunctionsOfToThread(t *testing.T) {
+	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		block := make(chan struct{})
+		defer close(block)
+		for range 20 {
+			asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) { return asyncio.ToThread(ctx, blockedOne(block)) })
+		}
+		giveWay(ctx, 2)
+		addrs, err := l.GetAddrInfo(ctx, "tcp", "localhost:80")
+		assert.NotEmpty(t, addrs)
+		return err
+	}), asyncio.WithMaxThreads(6))
+	require.NoError(t, err)
+
+	asked := withSlowNames(t)
+	_, err = asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		for range 10 {
+			spawn(ctx, func(ctx context.Context) error {
+				_, err := l.GetAddrInfo(ctx, "tcp", "silent.invalid:80")
+				return err
+			})
+		}
+		giveWay(ctx, 2)
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { <-asked; return 1, nil })
+		return err
+	}), asyncio.WithMaxThreads(1))
+	require.NoError(t, err)
+}
+
+func TestACancelledLookupReturnsAtOnceAndLeavesNothing(t *testing.T) {
+	const lookups = 1000 // far more than run at a time
+	asked := withSlowNames(t)
+	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	before := runtime.NumGoroutine()
+	_, err := asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		tasks := make([]*asyncio.Task[asyncio.None], lookups)
+		for i := range tasks {
+			tasks[i] = spawn(ctx, func(ctx context.Context) error {
+				_, err := l.GetAddrInfo(ctx, "tcp", fmt.Sprintf("silent%d.invalid:80", i))
+				return err
+			})
+		}
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { <-asked; return 1, nil })
+		assert.LessOrEqual(t, runtime.NumGoroutine(), before+3*lookups+10*64)
+		for _, task := range tasks {
+			task.Cancel()
+		}
+		giveWay(ctx, 3)
+		for _, task := range tasks {
+			assert.True(t, task.Cancelled())
+		}
+		return err
+	}))
+	require.NoError(t, err)
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+3 }, 30*time.Second, time.Millisecond)
+}
+
+func TestInVirtualTimeALookupStopsTheClock(t *testing.T) {
+	var tr trace
+	inTurn(t, func(ctx context.Context) {
+		spawn(ctx, func(ctx context.Context) error {
+			err := asyncio.Sleep(ctx, time.Second)
+			tr.at(ctx, "slept")
+			return err
+		})
+		_, err := asyncio.RunningLoop(ctx).GetAddrInfo(ctx, "tcp", "localhost:80")
+		assert.NoError(t, err)
+		tr.at(ctx, "looked up")
+		_ = asyncio.Sleep(ctx, 2*time.Second)
+	})
+	tr.expect(t, "0s looked up", "1s slept")
 }

@@ -5,6 +5,7 @@ package asyncio
 
 import (
 	"context"
+	"runtime/debug"
 )
 
 // taskContext is the context that a task's coroutine gets. It is the task
@@ -26,11 +27,16 @@ func (c *taskContext) Value(key any) any {
 		return c
 	case loopKey{}:
 		return c.loop
+	case labelKey:
+		c.loop.labelled.Store(true)
 	}
 	return c.Context.Value(key)
 }
 
-func (c *taskContext) String() string { return "asyncio." + (*task)(c).describe() }
+// String, like all methods of a context, is for any goroutine. So is GoString, without which
+// %#v would look into the running task.
+func (c *taskContext) String() string   { return "asyncio." + (*task)(c).describe() }
+func (c *taskContext) GoString() string { return c.String() }
 
 // loopContext carries a loop to those who have no task yet.
 type loopContext struct {
@@ -44,15 +50,24 @@ func (c *loopContext) Value(key any) any {
 		return nil
 	case loopKey{}:
 		return c.loop
+	case labelKey:
+		c.loop.labelled.Store(true)
 	}
 	return c.Context.Value(key)
 }
+
+// String and GoString keep fmt from looking into the loop.
+func (c *loopContext) String() string   { return "asyncio.loop" }
+func (c *loopContext) GoString() string { return c.String() }
 
 // Context returns a copy of parent that carries the loop. It is for code outside
 // of any task, which needs a context to create the first one:
 //
 //	task := asyncio.CreateTask(loop.Context(ctx), coro)
 func (l *Loop) Context(parent context.Context) context.Context {
+	if parent.Value(labelKey) != nil {
+		l.labelled.Store(true)
+	}
 	return &loopContext{parent, l}
 }
 
@@ -100,7 +115,9 @@ func findRunning(ctx context.Context) *task {
 	if l == nil {
 		panic("asyncio: await with a context that does not come from a task")
 	}
-	l.check()
+	if l.running.Load() && !l.here() {
+		panic(wrongGoroutine)
+	}
 	if l.current == nil {
 		panic("asyncio: await outside of any task")
 	}
@@ -144,7 +161,8 @@ type watch struct {
 	waiter // in the loop's list of watches, until the suspension is over
 	task   *task
 	ctx    context.Context
-	hit    bool // it cancelled the waiting
+	hit    bool        // it cancelled the waiting
+	panic  *PanicError // of a method of ctx, which is no concern of the task that drives
 
 	// Task.Cancel was called meanwhile, which goes before the context.
 	cancelled bool
@@ -152,27 +170,32 @@ type watch struct {
 }
 
 // suspendWatching is suspend under a context that has to be watched.
-func (t *task) suspendWatching(ctx context.Context) error {
+func (t *task) suspendWatching(ctx context.Context, ready bool) error {
 	w := &watch{task: t, ctx: ctx}
 	w.waiter.run = w
 	t.coro.State.watch = w
 	t.loop.watches.push(&w.waiter)
 	var stop func() bool
-	if ctx.Err() == nil {
-		stop = context.AfterFunc(ctx, t.loop.lookAtWatches)
-	} else {
-		w.run(t.loop)
-		w.hit = true // a task that only gives way has nothing to cancel
-	}
-	defer func() { // deferred, since the task may be unwound
+	defer func() { // deferred, since the task may be unwound, and methods of ctx may panic
 		t.coro.State.watch = nil
 		w.unlink()
 		if stop != nil {
 			stop()
 		}
 	}()
+	if ctx.Err() == nil {
+		stop = context.AfterFunc(ctx, t.loop.lookAtWatches)
+	} else {
+		w.run(t.loop)
+		w.hit = true // a task that only gives way has nothing to cancel
+	}
+	if ready {
+		t.loop.push(t)
+	}
 	t.stand()
 	switch {
+	case w.panic != nil:
+		panic(w.panic.Value)
 	case !w.hit:
 		return nil
 	case w.cancelled:
@@ -184,6 +207,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 
 // run cancels the suspension if it still lasts and its context is done.
 func (w *watch) run(*Loop) {
+	defer w.cancelOnPanic()
 	if w.q != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
 		w.hit = w.task.cancelWait(contextCause(w.ctx))
 	}
@@ -191,8 +215,18 @@ func (w *watch) run(*Loop) {
 
 // mayExpire reports whether the context's deadline will cancel the suspension.
 func (w *watch) mayExpire() bool {
+	defer w.cancelOnPanic()
 	_, ok := w.ctx.Deadline()
 	return ok && !w.hit && !w.cancelled && w.ctx.Err() == nil
+}
+
+// cancelOnPanic is deferred where methods of the context are called, perhaps on the stack of
+// another task: the panic is the watching task's, and it gets it where it waits.
+func (w *watch) cancelOnPanic() {
+	if r := recover(); r != nil {
+		w.panic = &PanicError{r, debug.Stack()}
+		w.hit = w.task.cancelWait(nil)
+	}
 }
 
 // lookAtWatches has the loop look at its watches. Any goroutine may call it. The

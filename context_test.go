@@ -298,3 +298,247 @@ func TestADeadlineThatHasHitDoesNotHideADeadlock(t *testing.T) {
 	}), asyncio.WithVirtualTime())
 	require.ErrorIs(t, err, asyncio.ErrDeadlock)
 }
+
+// A hostileContext is a context of a stranger, with methods that a test can replace.
+type hostileContext struct {
+	context.Context
+	done     chan struct{}
+	err      func() error
+	deadline func() (time.Time, bool)
+	value    func()
+}
+
+func newHostile(parent context.Context) *hostileContext {
+	return &hostileContext{
+		Context: parent, done: make(chan struct{}),
+		err:      func() error { return nil },
+		deadline: func() (time.Time, bool) { return time.Time{}, false },
+		value:    func() {},
+	}
+}
+
+func (c *hostileContext) Done() <-chan struct{} {
+	if c.done == nil {
+		panic(errBoom)
+	}
+	return c.done
+}
+
+func (c *hostileContext) Err() error                  { return c.err() }
+func (c *hostileContext) Deadline() (time.Time, bool) { return c.deadline() }
+func (c *hostileContext) Value(key any) any           { c.value(); return c.Context.Value(key) }
+
+// What panics in a method of a context that a task waits under is the task's own panic, on
+// whatever stack the loop comes to call it.
+func TestAPanicInAContextHitsTheTaskThatWaitsUnderItAlone(t *testing.T) {
+	for name, spoil := range map[string]func(c *hostileContext){
+		"Err":      func(c *hostileContext) { c.err = func() error { panic(errBoom) } },
+		"Deadline": func(c *hostileContext) { c.deadline = func() (time.Time, bool) { panic(errBoom) } },
+		"Value": func(c *hostileContext) {
+			c.err = func() error { return context.Canceled }
+			c.value = func() { panic(errBoom) }
+		},
+		"Err, later again without": func(c *hostileContext) {
+			c.err = func() error { c.err = func() error { return nil }; panic(errBoom) }
+		},
+	} {
+		for wait, f := range map[string]func(ctx context.Context, event *asyncio.Event, f *asyncio.Future[int]) error{
+			"primitive": func(ctx context.Context, event *asyncio.Event, _ *asyncio.Future[int]) error { return event.Wait(ctx) },
+			"future":    func(ctx context.Context, _ *asyncio.Event, f *asyncio.Future[int]) error { return errOf(ctx, f) },
+			"sleep": func(ctx context.Context, _ *asyncio.Event, _ *asyncio.Future[int]) error {
+				return asyncio.Sleep(ctx, asyncio.Never)
+			},
+		} {
+			t.Run(name+" in "+wait, func(t *testing.T) {
+				inTurn(t, func(ctx context.Context) {
+					var event asyncio.Event
+					future := newFuture[int](ctx)
+					var hostile *hostileContext
+					victim := spawn(ctx, func(ctx context.Context) error {
+						hostile = newHostile(ctx)
+						return f(hostile, &event, future)
+					})
+					var innocent []*asyncio.Task[asyncio.None]
+					for i := range 6 {
+						innocent = append(innocent, spawn(ctx, func(ctx context.Context) error {
+							if i == 0 {
+								giveWay(ctx, 5)
+								spoil(hostile)
+							}
+							for range 10 {
+								_, err := spawn(ctx, func(ctx context.Context) error { return asyncio.Sleep(ctx, 0) }).Await(ctx)
+								if err != nil {
+									return err
+								}
+							}
+							return event.Wait(ctx)
+						}))
+					}
+					innocent = append(innocent, spawn(ctx, func(ctx context.Context) error {
+						ctx, cancel := context.WithTimeout(ctx, time.Hour)
+						defer cancel()
+						return event.Wait(ctx)
+					}))
+					err := errOf(ctx, victim)
+					var panicked *asyncio.PanicError
+					assert.ErrorAs(t, err, &panicked)
+					assert.ErrorIs(t, err, errBoom)
+					event.Set()
+					join(ctx, innocent...)
+					for _, task := range innocent {
+						assert.NoError(t, task.Exception())
+					}
+				})
+			})
+		}
+	}
+}
+
+// A task may survive the panic of a context that it waits under: it has left the queue, and
+// those that wait there behind it have their turn.
+func TestAContextThatPanicsLeavesTheQueueInOrder(t *testing.T) {
+	for name, spoil := range map[string]func(c *hostileContext){
+		"Done":  func(c *hostileContext) { c.done = nil },
+		"Err":   func(c *hostileContext) { c.err = func() error { panic(errBoom) } },
+		"Value": func(c *hostileContext) { c.value = func() { panic(errBoom) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				hostile := newHostile(ctx)
+				queue := asyncio.NewQueue[int](0)
+				var lock asyncio.Lock
+				future := newFuture[int](ctx)
+				assert.NoError(t, lock.Acquire(ctx))
+				spoil(hostile)
+				victim := spawn(ctx, func(ctx context.Context) error {
+					for range 3 {
+						assert.Panics(t, func() { _, _ = queue.Get(hostile) })
+						assert.Panics(t, func() { _ = lock.Acquire(hostile) })
+						assert.Panics(t, func() { _, _ = future.Await(hostile) })
+						assert.Panics(t, func() { _ = asyncio.Sleep(hostile, 0) })
+						assert.Panics(t, func() { _ = asyncio.Sleep(hostile, time.Second) })
+					}
+					giveWay(ctx, 3)
+					v, err := queue.Get(ctx)
+					assert.Equal(t, 2, v)
+					return err
+				})
+				before := spawn(ctx, func(ctx context.Context) error {
+					v, err := queue.Get(ctx)
+					assert.Equal(t, 1, v)
+					return err
+				})
+				acquires := spawn(ctx, lock.Acquire)
+				giveWay(ctx, 10)
+				assert.NoError(t, queue.PutNowait(1))
+				assert.NoError(t, queue.PutNowait(2))
+				lock.Release()
+				assert.NoError(t, future.SetResult(1))
+				join(ctx, victim, before, acquires)
+				for _, task := range []*asyncio.Task[asyncio.None]{victim, before, acquires} {
+					assert.NoError(t, task.Exception())
+				}
+				ends := spawn(ctx, func(context.Context) error { // and the same where nobody recovers it
+					return lock.Acquire(hostile)
+				})
+				next := spawn(ctx, lock.Acquire)
+				giveWay(ctx, 3)
+				lock.Release()
+				join(ctx, ends, next)
+				assert.ErrorIs(t, ends.Exception(), errBoom)
+				assert.NoError(t, next.Exception())
+			})
+		})
+	}
+}
+
+// If it is the context of the run itself, the run ends.
+func TestAPanicInTheContextOfARunEndsTheRun(t *testing.T) {
+	for name, virtual := range map[string]bool{"virtual": true, "real": false} {
+		t.Run(name, func(t *testing.T) {
+			hostile := newHostile(t.Context())
+			var got trace
+			opts := []asyncio.Option{}
+			if virtual {
+				opts = append(opts, asyncio.WithVirtualTime())
+			}
+			_, err := asyncio.Run(hostile, asyncio.Do(func(ctx context.Context) error {
+				other := spawnTraced(ctx, &got, "other", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+				giveWay(ctx, 2)
+				hostile.err = func() error { panic(errBoom) }
+				if !virtual { // where the context is looked at only when some context is done
+					derived, cancel := context.WithCancel(ctx)
+					time.AfterFunc(time.Millisecond, cancel)
+					_ = asyncio.Sleep(derived, time.Hour)
+				}
+				return errOf(ctx, other)
+			}), opts...)
+			require.ErrorIs(t, err, errBoom)
+			var panicked *asyncio.PanicError
+			require.ErrorAs(t, err, &panicked)
+			got.expect(t, "other cancelled")
+		})
+	}
+}
+
+// The methods of a task's context are for any goroutine, those that print it, too.
+func TestATasksContextCanBeUsedAndPrintedByOtherGoroutines(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		for _, opts := range [][]asyncio.TaskOption{nil, {asyncio.WithName("named")}} {
+			task := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				derived, cancel := context.WithCancel(ctx)
+				defer cancel()
+				_, err := asyncio.ToThread(ctx, func(thread context.Context) (asyncio.None, error) {
+					for range 2_000 {
+						for _, c := range []context.Context{ctx, derived, thread, asyncio.RunningLoop(ctx).Context(ctx)} {
+							_ = fmt.Sprintf("%v %+v %s %q", c, c, c, c)
+							_, _ = c.Deadline()
+							_, _, _ = c.Done(), c.Err(), c.Value(valueKey{})
+						}
+						_ = fmt.Sprintf("%#v %#v", ctx, asyncio.RunningLoop(ctx).Context(ctx))
+					}
+					return asyncio.None{}, nil
+				})
+				return err
+			}), opts...)
+			giveWay(ctx, 2)
+			for i := 0; !task.Done(); i++ {
+				assert.NotEmpty(t, task.Name())
+				if i > 100 {
+					task.SetName(fmt.Sprint("renamed ", i))
+				}
+				giveWay(ctx, 1)
+			}
+			assert.NoError(t, task.Exception())
+			assert.Contains(t, task.Name(), "renamed")
+		}
+		return nil
+	}))
+	require.NoError(t, err)
+}
+
+func TestATasksContextPrintsAsItsTask(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		task := asyncio.CurrentTask(ctx)
+		for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
+			assert.Equal(t, "asyncio.task Task-1", fmt.Sprintf(format, ctx))
+		}
+		task.SetName("main")
+		assert.Equal(t, "asyncio.task main", fmt.Sprint(ctx))
+		assert.Equal(t, "asyncio.task main.WithValue(asyncio_test.valueKey, int)", fmt.Sprint(context.WithValue(ctx, valueKey{}, 1)))
+	})
+}
+
+func TestAnAwaitOnAWrongGoroutinePanicsIfItsContextIsNotTheRunningTasks(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		derived, cancel := context.WithCancel(ctx)
+		defer cancel()
+		done := make(chan any)
+		go func() {
+			defer func() { done <- recover() }()
+			_ = asyncio.Sleep(derived, time.Second)
+		}()
+		require.Contains(t, <-done, "asyncio: call from a goroutine that is not the event loop's")
+		require.NoError(t, asyncio.Sleep(derived, time.Second)) // nothing has happened to the task
+	})
+}

@@ -24,6 +24,9 @@ func (c Coro[T]) start(ctx context.Context) source[T] { return CreateTask(ctx, c
 // Bind binds the argument of a coroutine function. Bind(f, a) is what asyncio
 // writes f(a): a coroutine that has not begun.
 func Bind[A, T any](f func(context.Context, A) (T, error), a A) Coro[T] {
+	if f == nil {
+		return nil
+	}
 	return func(ctx context.Context) (T, error) { return f(ctx, a) }
 }
 

@@ -2,9 +2,12 @@ package asyncio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
@@ -23,8 +26,22 @@ type DatagramEndpoint struct {
 	drainers      waitq
 	closers       waitq
 	closing       bool
-	sendErr       error // of a datagram that was kept; for the next RecvFrom
+	sendErr       error         // of a datagram that was kept; for the next RecvFrom
+	received      quota         // of receives
+	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
+	flushing      bool          // flush is in the ready queue
 }
+
+const (
+	// maxReceived is how often an endpoint receives in one turn, if handling the datagrams takes
+	// less than maxHandling. Between two receives comes the caller's work, and how long that
+	// takes nobody knows.
+	maxReceived = 4
+	maxHandling = time.Millisecond
+
+	// maxFlushed is how many of the datagrams that were kept an endpoint sends in one turn.
+	maxFlushed = 64
+)
 
 // A datagram is one that waits to be sent.
 type datagram struct {
@@ -34,19 +51,27 @@ type datagram struct {
 
 // CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected
 // to the address remote, both "host:port". Either may be empty: without remote it sends to
-// and receives from anybody. It suspends while it looks a name up. Of the options WithNetwork
-// ("udp4", "udp6"), WithReusePort and WithBroadcast matter. It is asyncio's
-// create_datagram_endpoint.
+// and receives from anybody. An address without a host, ":port", is all of this machine's as
+// local and this machine as remote. It suspends while it looks a name up. Of the options
+// WithNetwork ("udp4", "udp6"), WithReusePort and WithBroadcast matter; WithTLS is an error. It
+// is asyncio's create_datagram_endpoint.
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...StreamOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(opts)
-	if o.network == "tcp" {
+	if err := o.checkPlain(); err != nil {
+		return nil, err
+	}
+	switch o.network {
+	case "tcp":
 		o.network = "udp"
+	case "udp", "udp4", "udp6":
+	default:
+		return nil, net.UnknownNetworkError(o.network)
 	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
-	localAddr, err := l.udpAddr(ctx, o.network, local)
+	localAddr, err := l.udpAddr(ctx, o.network, local, l.localAddrs)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +81,7 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...S
 			o.network = "udp4"
 		}
 	}
-	remoteAddr, err := l.udpAddr(ctx, o.network, remote)
+	remoteAddr, err := l.udpAddr(ctx, o.network, remote, l.remoteAddrs)
 	if err != nil {
 		return nil, err
 	}
@@ -65,36 +90,30 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...S
 		family = remoteAddr
 	}
 	if family == nil {
-		return nil, fmt.Errorf("asyncio: datagram endpoint without any address")
+		return nil, errors.New("asyncio: datagram endpoint without any address")
 	}
 	fd, err := netfd.Socket(family)
 	if err != nil {
-		return nil, err
+		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
 	}
 	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
 		netfd.Close(fd)
 		return nil, err
 	}
 	e := &DatagramEndpoint{network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
-	e.writable = true
 	if err := e.open(l, fd, e); err != nil {
-		return nil, err
+		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
 	}
 	return e, nil
 }
 
 // udpAddr resolves an address; none to nil.
-func (l *Loop) udpAddr(ctx context.Context, network, address string) (net.Addr, error) {
+func (l *Loop) udpAddr(ctx context.Context, network, address string,
+	resolve func(ctx context.Context, network, address string) ([]netip.AddrPort, error)) (net.Addr, error) {
 	if address == "" {
 		return nil, nil
 	}
-	if address[0] == ':' {
-		address = "0.0.0.0" + address
-		if network == "udp6" {
-			address = "[::]" + address[len("0.0.0.0"):]
-		}
-	}
-	addrs, err := l.GetAddrInfo(ctx, network, address)
+	addrs, err := resolve(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -119,46 +138,78 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	}
 	if remote != nil {
 		if err := netfd.Connect(fd, remote); err != nil {
-			return dialError(remote, err)
+			return dialError(remote, os.NewSyscallError("connect", err))
 		}
 	}
 	return nil
 }
 
-// RecvFrom returns the next datagram and its sender, and suspends until there is one. An error of
-// one that was sent before, such as that nobody listens there, comes back here or from SendTo;
-// the endpoint goes on. After Close it returns net.ErrClosed. Any number of tasks may wait, and are
-// served in turn. A receive that is cancelled loses nothing. It is asyncio's
-// datagram_received and error_received.
+// RecvFrom returns the next datagram and its sender. It suspends until there is one, and gives
+// way for a turn if several were received in this one. An error of a datagram sent before, such
+// as that nobody listens there, comes back here or from SendTo; the endpoint goes on. After Close
+// it returns net.ErrClosed. Any number of tasks may wait, and are served in turn. A receive that
+// is cancelled loses nothing. It is asyncio's datagram_received and error_received.
 func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, error) {
-	t := running(ctx)
+	running(ctx) // panics outside of any task, before anything is taken
+	defer e.passOn()
 	for {
-		if err := e.sendErr; err != nil {
+		switch err := e.sendErr; {
+		case err != nil:
 			e.sendErr = nil
 			return nil, nil, err
-		}
-		if e.closing {
+		case e.closing:
 			return nil, nil, net.ErrClosed
-		}
-		if e.readable {
-			buf := t.loop.lend()
-			n, from, err := netfd.RecvFrom(e.fd, buf, e.network)
-			p := append([]byte(nil), buf[:n]...)
-			t.loop.spare = append(t.loop.spare, buf)
-			if err == nil {
-				e.readers.wakeNext() // there may be another one
-				return p, from, nil
-			} else if err != netfd.ErrAgain {
-				return nil, nil, e.failed("read", e.remote, err)
+		case !e.readable:
+			if err := e.readers.wait(ctx, "a datagram"); err != nil {
+				return nil, nil, err
+			}
+		case !e.mayReceive():
+			if err := Sleep(ctx, 0); err != nil {
+				return nil, nil, err
+			}
+		default:
+			p, from, err := e.receive()
+			if err != errAgain {
+				return p, from, err
 			}
 			e.readable = false
 		}
-		if err := e.readers.wait(ctx, "a datagram"); err != nil {
-			if e.readable { // another one may have it
-				e.readers.wakeNext()
-			}
-			return nil, nil, err
-		}
+	}
+}
+
+// passOn wakes the next receiver if there may be something for it, in whatever way the one
+// before it has left: it may have been woken for that, and nobody tells again.
+func (e *DatagramEndpoint) passOn() {
+	if e.readable || e.sendErr != nil {
+		e.readers.wakeNext()
+	}
+}
+
+// mayReceive reports whether this turn may have another receive.
+func (e *DatagramEndpoint) mayReceive() bool {
+	if !e.received.spend(e.loop, maxReceived) {
+		return false
+	}
+	if e.received.n == 1 {
+		e.receivedAt = e.loop.Time()
+		return true
+	}
+	return e.loop.Time()-e.receivedAt < maxHandling
+}
+
+// receive receives a datagram, or returns errAgain.
+func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
+	buf := e.loop.buffers.get()
+	n, from, err := netfd.RecvFrom(e.fd, buf, e.network)
+	p := append([]byte(nil), buf[:n]...)
+	e.loop.buffers.put(buf)
+	switch err {
+	case nil:
+		return p, from, nil
+	case netfd.ErrAgain:
+		return nil, nil, errAgain
+	default:
+		return nil, nil, e.failed("read", e.remote, err)
 	}
 }
 
@@ -170,22 +221,21 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	case e.closing:
 		return net.ErrClosed
 	case addr == nil && e.remote == nil:
-		return fmt.Errorf("asyncio: datagram without an address")
+		return errors.New("asyncio: datagram without an address")
 	case addr != nil && e.remote != nil && addr.String() != e.remote.String():
 		return fmt.Errorf("asyncio: datagram to %v from an endpoint that is connected to %v", addr, e.remote)
 	case e.remote != nil:
 		addr = nil
 	}
 	if len(e.kept) == 0 {
-		err := netfd.SendTo(e.fd, p, addr)
-		if err != netfd.ErrAgain {
-			if err != nil {
-				return e.failed("write", addr, err)
-			}
+		switch err := system.sendTo(e.fd, p, addr); err {
+		case nil:
 			return nil
+		case netfd.ErrAgain:
+		default:
+			return e.failed("write", addr, err)
 		}
 	}
-	e.writable = false
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
 	e.size += len(p)
 	return nil
@@ -198,16 +248,17 @@ func (e *DatagramEndpoint) failed(op string, addr net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: e.network, Source: e.local, Addr: addr, Err: os.NewSyscallError(op, err)}
 }
 
-// Drain suspends while more than 64 KiB of datagrams are kept, and returns net.ErrClosed if the
-// endpoint is closed meanwhile. It is asyncio's pause_writing and resume_writing.
+// Drain suspends while too many datagrams are kept: from when they are more than 64 KiB until
+// they are 16 KiB or less. It returns net.ErrClosed once the endpoint is closed. It is asyncio's
+// pause_writing and resume_writing.
 func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 	for e.size > defaultHighWater {
-		if e.fd < 0 {
-			return net.ErrClosed
-		}
 		if err := e.drainers.wait(ctx, "room for datagrams"); err != nil {
 			return err
 		}
+	}
+	if e.fd < 0 {
+		return net.ErrClosed
 	}
 	return nil
 }
@@ -265,22 +316,28 @@ func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 
 func (e *DatagramEndpoint) onReadable() { e.readers.wakeNext() }
 
-// onWritable sends what was kept.
-func (e *DatagramEndpoint) onWritable() {
-	for len(e.kept) > 0 {
-		d := e.kept[0]
-		err := netfd.SendTo(e.fd, d.p, d.addr)
-		if err == netfd.ErrAgain {
-			e.writable = false
-			break
-		}
-		if err != nil {
-			e.sendErr = e.failed("write", d.addr, err)
-			e.readers.wakeNext()
-		}
-		e.kept[0] = datagram{}
-		e.kept = e.kept[1:]
-		e.size -= len(d.p)
+func (e *DatagramEndpoint) onWritable() { e.flush() }
+
+// datagramFlush is an endpoint that goes on sending in the next turn.
+type datagramFlush DatagramEndpoint
+
+func (f *datagramFlush) run(*Loop) {
+	f.flushing = false
+	(*DatagramEndpoint)(f).flush()
+}
+
+// flush sends datagrams that were kept.
+func (e *DatagramEndpoint) flush() {
+	if e.flushing || e.fd < 0 {
+		return
+	}
+	n := 0
+	for n < maxFlushed && len(e.kept) > 0 && e.sendKept() {
+		n++
+	}
+	if n == maxFlushed && len(e.kept) > 0 { // there is room still, and the poller does not tell again
+		e.flushing = true
+		e.loop.push((*datagramFlush)(e))
 	}
 	if e.size <= defaultHighWater/4 {
 		e.drainers.wakeAll()
@@ -288,6 +345,23 @@ func (e *DatagramEndpoint) onWritable() {
 	if e.closing && len(e.kept) == 0 {
 		e.Abort()
 	}
+}
+
+// sendKept sends the first of the datagrams that were kept, and reports whether there was room.
+func (e *DatagramEndpoint) sendKept() bool {
+	d := e.kept[0]
+	switch err := system.sendTo(e.fd, d.p, d.addr); err {
+	case nil:
+	case netfd.ErrAgain:
+		return false
+	default:
+		e.sendErr = e.failed("write", d.addr, err)
+		e.readers.wakeNext()
+	}
+	e.kept[0] = datagram{}
+	e.kept = e.kept[1:]
+	e.size -= len(d.p)
+	return true
 }
 
 func (e *DatagramEndpoint) onLoopClosed() {

@@ -4,6 +4,7 @@ package asyncio_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"syscall"
@@ -147,6 +148,154 @@ func TestDatagramsThatGoNowhereAreRefused(t *testing.T) {
 		require.ErrorContains(t, other.SendTo(nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}), "connected to")
 		require.ErrorIs(t, e.SendTo(make([]byte, 70_000), e.LocalAddr()), syscall.EMSGSIZE)
 		require.NoError(t, e.Drain(ctx))
+		return nil
+	})
+}
+
+// turns counts turns of the loop in a task of its own, until it is cancelled.
+func turns(ctx context.Context, n *int) *asyncio.Task[asyncio.None] {
+	return spawn(ctx, func(ctx context.Context) error {
+		for {
+			if err := asyncio.Sleep(ctx, 0); err != nil {
+				return err
+			}
+			*n++
+		}
+	})
+}
+
+func TestManyDatagramsLeaveOthersTheirTurn(t *testing.T) {
+	const sent = 100 // as many as the system's buffer holds in any case
+	for name, test := range map[string]struct {
+		work time.Duration // of handling one
+		most int           // datagrams a turn
+	}{"little work": {0, 4}, "much work": {2 * time.Millisecond, 1}} {
+		t.Run(name, func(t *testing.T) {
+			runReal(t, func(ctx context.Context) error {
+				server := endpoint(t, ctx, "127.0.0.1:0", "")
+				client := endpoint(t, ctx, "", server.LocalAddr().String())
+				for range sent {
+					require.NoError(t, client.SendTo([]byte("x"), nil))
+				}
+				n := 0
+				counter := turns(ctx, &n)
+				giveWay(ctx, 2)
+				start := n
+				for range sent {
+					_, _, err := server.RecvFrom(ctx)
+					require.NoError(t, err)
+					for begin := time.Now(); time.Since(begin) < test.work; {
+					}
+				}
+				require.GreaterOrEqual(t, n-start, sent/test.most-2)
+				counter.Cancel()
+				join(ctx, counter)
+				return nil
+			})
+		})
+	}
+}
+
+// receivers starts tasks that receive one datagram each.
+func receivers(ctx context.Context, e *asyncio.DatagramEndpoint, n int) []*asyncio.Task[string] {
+	var tasks []*asyncio.Task[string]
+	for range n {
+		tasks = append(tasks, asyncio.CreateTask(ctx, func(ctx context.Context) (string, error) {
+			p, _, err := e.RecvFrom(ctx)
+			return string(p), err
+		}))
+	}
+	giveWay(ctx, 2)
+	return tasks
+}
+
+// soon returns the result of a task, which must not take long.
+func soon(t *testing.T, ctx context.Context, task *asyncio.Task[string]) (string, error) {
+	t.Helper()
+	_, pending, err := asyncio.Wait(ctx, []*asyncio.Task[string]{task}, asyncio.WithTimeout(10*time.Second))
+	require.NoError(t, err)
+	require.Empty(t, pending, "it was not woken")
+	return task.Result()
+}
+
+func TestAReceiverThatIsCancelledWakesTheNext(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		client := endpoint(t, ctx, "", server.LocalAddr().String())
+		tasks := receivers(ctx, server, 2)
+		require.NoError(t, client.SendTo([]byte("hello"), nil))
+		giveWay(ctx, 1) // the first is woken, and has not run
+		require.True(t, tasks[0].Cancel())
+		got, err := soon(t, ctx, tasks[1])
+		require.NoError(t, err)
+		require.Equal(t, "hello", got)
+		require.True(t, tasks[0].Cancelled())
+		return nil
+	})
+}
+
+func TestAReceiverThatIsCancelledWhileItGivesWayWakesTheNext(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, "127.0.0.1:0", "")
+		client := endpoint(t, ctx, "", server.LocalAddr().String())
+		received := 0
+		greedy := spawn(ctx, func(ctx context.Context) error {
+			for {
+				if _, _, err := server.RecvFrom(ctx); err != nil {
+					return err
+				}
+				received++
+			}
+		})
+		next := receivers(ctx, server, 1)[0]
+		for i := range 20 {
+			require.NoError(t, client.SendTo([]byte{byte(i)}, nil))
+		}
+		for received == 0 {
+			giveWay(ctx, 1)
+		}
+		greedy.Cancel()
+		_, err := soon(t, ctx, next)
+		require.NoError(t, err)
+		return nil
+	})
+}
+
+func TestAnEndpointTellsOfItself(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "127.0.0.1:9", asyncio.WithBroadcast())
+		require.NoError(t, err)
+		require.Equal(t, e.LocalAddr(), e.GetExtraInfo("sockname"))
+		require.Equal(t, e.RemoteAddr(), e.GetExtraInfo("peername"))
+		require.Nil(t, e.GetExtraInfo("nonsense"))
+		require.NotZero(t, option(t, e.GetExtraInfo("socket").(int), syscall.SO_BROADCAST))
+		e.Abort()
+		e = endpoint(t, ctx, "127.0.0.1:0", "")
+		require.Zero(t, option(t, e.GetExtraInfo("socket").(int), syscall.SO_BROADCAST))
+		e.Abort()
+		return nil
+	})
+}
+
+func TestADatagramAddressWithoutAHost(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		server := endpoint(t, ctx, ":0", "")
+		_, port, err := net.SplitHostPort(server.LocalAddr().String())
+		require.NoError(t, err)
+		client := endpoint(t, ctx, "", ":"+port)
+		require.Equal(t, "127.0.0.1:"+port, client.RemoteAddr().String())
+		require.NoError(t, client.SendTo([]byte("hello"), nil))
+		got, _, err := server.RecvFrom(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+		return nil
+	})
+}
+
+func TestDatagramsAreNotEncrypted(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", asyncio.WithTLS(&tls.Config{}))
+		require.ErrorContains(t, err, "asyncio: ")
 		return nil
 	})
 }

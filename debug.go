@@ -3,11 +3,10 @@ package asyncio
 // This file is debug mode: which goroutine calls, and who blocks the loop.
 
 import (
-	"bytes"
 	"log/slog"
-	"runtime"
-	"strconv"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // check panics in debug mode if the calling goroutine is not the one that the
@@ -18,29 +17,32 @@ func (l *Loop) check() {
 	}
 }
 
+// checkGoroutine is kept out of check, which is inlined everywhere.
+//
+//go:noinline
 func (l *Loop) checkGoroutine() {
-	if l.running.Load() && l.goroutine.Load() != goroutineID() {
-		panic("asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe")
+	if l.running.Load() && !l.here() {
+		panic(wrongGoroutine)
 	}
 }
 
-// resumeTracked resumes a task in debug mode, in which the loop knows the goroutine
-// that it runs.
-func (t *task) resumeTracked() {
-	l := t.loop
-	outer := l.goroutine.Swap(t.coro.Goroutine)
-	defer l.goroutine.Store(outer) // deferred for runtime.Goexit
-	t.coro.Resume()
-}
+const wrongGoroutine = "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
+	"or ToThread for a library that starts goroutines"
 
-// goroutineID reads the number of the calling goroutine off its stack trace. It
-// is for debug mode alone.
-func goroutineID() uint64 {
-	var buf [64]byte
-	s := bytes.TrimPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))
-	s, _, _ = bytes.Cut(s, []byte(" "))
-	id, _ := strconv.ParseUint(string(s), 10, 64)
-	return id
+// here reports whether the caller is the running task, or a callback of the running loop. Any
+// goroutine may ask. One that is not the loop's reads here what the loop writes at the same time,
+// whence the norace; but words are not torn, and whatever it reads, old or new, is not its own
+// number: a coroutine forgets its number before its goroutine ends, as leave does, and only
+// then is it another's.
+//
+//go:norace
+func (l *Loop) here() bool {
+	g := gid.G()
+	if t := l.current; t != nil {
+		c := t.coro
+		return c != nil && c.Is(g)
+	}
+	return l.goroutine == g
 }
 
 // defaultSlow is asyncio's.
@@ -50,11 +52,7 @@ const defaultSlow = 100 * time.Millisecond
 func (l *Loop) runTimed(r runnable) {
 	start := time.Now()
 	r.run(l)
-	limit := l.slow
-	if limit == 0 {
-		limit = defaultSlow
-	}
-	if d := time.Since(start); d >= limit {
+	if d := time.Since(start); d >= l.slow {
 		what := "callback"
 		if t, ok := r.(*task); ok {
 			what = t.describe()

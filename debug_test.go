@@ -14,7 +14,8 @@ import (
 )
 
 func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
-	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe"
+	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
+		"or ToThread for a library that starts goroutines"
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)
@@ -69,4 +70,16 @@ func TestDebugModeLogsWhatBlocksTheLoop(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, log.String(), `by="task hog"`)
 	assert.Contains(t, log.String(), "by=callback")
+}
+
+func TestASlowCallbackDurationOfZeroLogsEverything(t *testing.T) {
+	var log bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		asyncio.CurrentTask(ctx).SetName("quick")
+		return asyncio.Sleep(ctx, 0)
+	}), asyncio.WithDebug(), asyncio.WithSlowCallbackDuration(0))
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), `by="task quick"`)
 }

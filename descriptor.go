@@ -19,6 +19,8 @@ type descriptor struct {
 	readable bool // as far as is known
 	writable bool // as far as is known
 	hangup   bool // there may be more to read after a read that gave less than it might: the end
+	sends    quota
+	goingOn  bool // it is in the ready queue, to write on
 }
 
 // A descriptorUser is told when it may go on.
@@ -70,11 +72,16 @@ func (d *descriptor) close() {
 	}
 }
 
-// read reads what there is into p, or returns errAgain; io.EOF at the end.
+// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
+// as long as the peer keeps up.
+const maxTransfer = 256 << 10
+
+// read reads what there is into p, or maxTransfer bytes of it, or returns errAgain; io.EOF at the end.
 func (d *descriptor) read(p []byte) (int, error) {
 	if !d.readable {
 		return 0, errAgain
 	}
+	p = p[:min(len(p), maxTransfer)]
 	var n int
 	var err error
 	if d.socket {
@@ -84,7 +91,7 @@ func (d *descriptor) read(p []byte) (int, error) {
 	}
 	switch {
 	case n > 0:
-		if n < len(p) && d.whole && !d.hangup {
+		if n < len(p) && d.whole && poll.SeesUrgentData && !d.hangup {
 			d.readable = false
 		}
 		return n, nil
@@ -98,15 +105,30 @@ func (d *descriptor) read(p []byte) (int, error) {
 	}
 }
 
-// write writes what there is room for; less than all of p means that onWritable will be
-// called.
+// maxSends is how often a descriptor is written to in one turn, and sendSize how much at a time,
+// so that a peer which takes all that it is sent does not keep the loop to itself.
+const (
+	maxSends = 16
+	sendSize = 64 << 10
+)
+
+// write writes what there is room for and the turn allows; less than all of p means that
+// onWritable will be called.
 func (d *descriptor) write(p []byte) (n int, err error) {
 	for d.writable && n < len(p) {
+		if !d.sends.spend(d.loop, maxSends) {
+			if !d.goingOn {
+				d.goingOn = true
+				d.loop.push(d)
+			}
+			break
+		}
+		piece := p[n:min(len(p), n+sendSize)]
 		var m int
 		if d.socket {
-			m, err = netfd.Send(d.fd, p[n:])
+			m, err = netfd.Send(d.fd, piece)
 		} else {
-			m, err = netfd.Write(d.fd, p[n:])
+			m, err = netfd.Write(d.fd, piece)
 		}
 		if err == netfd.ErrAgain {
 			d.writable = false
@@ -117,6 +139,14 @@ func (d *descriptor) write(p []byte) (n int, err error) {
 		n += m
 	}
 	return n, nil
+}
+
+// run is the turn after one that has had all the writes it may have.
+func (d *descriptor) run(*Loop) {
+	d.goingOn = false
+	if d.fd >= 0 {
+		d.user.onWritable()
+	}
 }
 
 // errAgain says that there is nothing to read for now.

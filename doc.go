@@ -32,19 +32,24 @@
 // The loop's goroutine is the one that called [Run], and each task's while the task
 // runs. A loop, its tasks and futures and the primitives belong to it. Only calls whose
 // documentation says so may be made from any goroutine; other code reaches the loop
-// through [Loop.CallSoonThreadsafe] and [RunCoroutineThreadsafe]. A program that breaks
-// this rule has a data race, which the race detector finds, and in most calls debug mode
-// ([WithDebug]), too. In particular a goroutine started with go must not await.
+// through [Loop.CallSoonThreadsafe] and [RunCoroutineThreadsafe], and libraries through a
+// [Conn], a [Listener] or a [Dialer]. In particular a goroutine started with go must not await.
+//
+// A program that breaks this rule has a data race, and what it does then is undefined: the race
+// detector finds it, and debug mode ([WithDebug]) panics in most calls. Otherwise an await from a
+// wrong goroutine panics if it is given a context other than that of the running task. Given
+// that, it may suspend the running task in the place of the goroutine, with whatever follows.
 //
 // # Order
 //
-// The order of events is part of the interface. It is CPython 3.13's: where asyncio
-// uses call_soon, so does this package. Callbacks of a future are scheduled when it is
-// done, in the order in which they were added, and run in the next turn; a task that
-// awaits it resumes in its callback's place. Two orders that CPython leaves open are
-// fixed: timers that are due at the same instant fire in the order in which they were
-// set, and a task group that aborts, and the end of a run, cancel tasks in the order of
-// their creation.
+// The order of events is part of the interface. It is CPython 3.13's, or that of a later
+// release where this has mended a fault of 3.13.0, as in task groups ([WithTaskGroup]).
+// Where asyncio uses call_soon, so does this package. Callbacks of a future are scheduled
+// when it is done, in the order in which they were added, and run in the next turn; a
+// task that awaits it resumes in its callback's place. Two orders that CPython leaves
+// open are fixed: timers that are due at the same instant fire in the order in which they
+// were set, and a task group that aborts, and the end of a run, cancel tasks in the order
+// of their creation.
 //
 // # Contexts and cancellation
 //
@@ -55,7 +60,8 @@
 // [Task.Cancel] is asyncio's: it is delivered once, as an error that is [ErrCancelled],
 // at the suspension point where the task is or to which it comes next. The task may
 // clean up, and may even go on. It does not close the Done channel of the task's
-// context, because it can be taken back ([Task.Uncancel]).
+// context, because it can be taken back ([Task.Uncancel]). A task that returns the error,
+// wrapped or not, ends as cancelled; one that joins another error to it has failed.
 //
 // When the context that Run was given is done, main is cancelled so. A context derived
 // inside a task by context.WithCancel, WithTimeout or WithDeadline is honoured by every

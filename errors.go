@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Errors that programs look for with errors.Is.
@@ -13,10 +14,9 @@ var (
 	// CancelledError. It is also context.Canceled.
 	ErrCancelled error = &CancelledError{}
 
-	// ErrTimeout is what Timeout and WaitFor return when the time is over,
-	// asyncio's TimeoutError, and what an await returns when the deadline of a
-	// context that was derived in a task has passed. It is also
-	// context.DeadlineExceeded.
+	// ErrTimeout is returned, or wrapped with a cause, by Timeout and WaitFor when the
+	// time is over, and by an await when the deadline of a context that was derived in a
+	// task has passed. It is asyncio's TimeoutError, and also context.DeadlineExceeded.
 	ErrTimeout error = &timeoutError{}
 
 	// ErrInvalidState answers an operation that a future's state does not
@@ -47,6 +47,9 @@ var (
 	// ErrDeadlock is wrapped by the *DeadlockError of a run in virtual time.
 	ErrDeadlock = errors.New("asyncio: deadlock")
 
+	// ErrLivelock is wrapped by the *LivelockError of a run in virtual time.
+	ErrLivelock = errors.New("asyncio: livelock")
+
 	// ErrReleased is returned by BoundedSemaphore.Release.
 	ErrReleased = errors.New("asyncio: BoundedSemaphore released too many times")
 
@@ -76,9 +79,12 @@ var (
 )
 
 // A CancelledError is what a cancelled await returns. A coroutine may return
-// one, or any error that wraps one, to end its task as cancelled. It is
-// [ErrCancelled] and context.Canceled to errors.Is. Not the other way round: a plain
-// context.Canceled, such as ctx.Err(), is an ordinary error, with which a task fails.
+// one, or an error that wraps one, to end its task as cancelled. One that is joined to
+// other errors, by errors.Join or by fmt.Errorf with a second %w, is a failure: a task
+// ends as cancelled only if its error holds nothing but cancellations, and never with
+// an *ExceptionGroup or a *PanicError. A CancelledError is [ErrCancelled] and
+// context.Canceled to errors.Is. Not the other way round: a plain context.Canceled, such
+// as ctx.Err(), is an ordinary error, with which a task fails.
 type CancelledError struct {
 	Cause error // what CancelCause was given; nil for Cancel
 }
@@ -105,31 +111,66 @@ func newCancelled(cause error) error {
 	return &CancelledError{Cause: cause}
 }
 
-// isCancelled reports whether err ends a task as cancelled. A group that holds
-// a cancellation among other errors does not, and neither does a panic.
-func isCancelled(err error) bool {
+// extent is how much of an error is a cancellation.
+type extent uint8
+
+const (
+	none  extent = iota
+	part         // a cancellation is joined to other errors
+	whole        // there is nothing else
+)
+
+// isCancelled reports whether err ends a task as cancelled: whether it is a cancellation as
+// a whole.
+func isCancelled(err error) bool { return cancellationIn(err) == whole }
+
+// cancellationIn returns how much of err is a cancellation. An *ExceptionGroup and a
+// *PanicError are failures whatever they hold, as is a timeout, which does not unwrap.
+func cancellationIn(err error) extent {
 	for err != nil {
 		switch e := err.(type) {
 		case *CancelledError:
-			return true
+			return whole
 		case *ExceptionGroup, *PanicError:
-			return false
+			return none
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
-			for _, sub := range e.Unwrap() {
-				if isCancelled(sub) {
-					return true
-				}
-			}
-			return false
+			return cancellationAmong(e.Unwrap())
 		default:
-			return false
+			return none
 		}
 	}
-	return false
+	return none
 }
 
+func cancellationAmong(errs []error) extent {
+	least, most := whole, none
+	for _, err := range errs {
+		x := cancellationIn(err)
+		least, most = min(least, x), max(most, x)
+	}
+	if most == none {
+		return none
+	}
+	return max(least, part)
+}
+
+// timedOut is for a timeout that has cancelled a body, which has ended with err. If err is or
+// holds a cancellation, it returns ErrTimeout with err as its cause, and ErrTimeout itself
+// for a plain one; any other error it returns as it is.
+func timedOut(err error) error {
+	if c, ok := err.(*CancelledError); ok && c.Cause == nil {
+		return ErrTimeout
+	}
+	if cancellationIn(err) == none {
+		return err
+	}
+	return &timeoutError{err}
+}
+
+// A timeoutError is ErrTimeout with a cause: the error of the body that was cut short, or that
+// of the context whose deadline has passed.
 type timeoutError struct{ cause error }
 
 func (e *timeoutError) Error() string {
@@ -139,12 +180,30 @@ func (e *timeoutError) Error() string {
 	return "asyncio: timed out: " + e.cause.Error()
 }
 
+// Is and As look into the cause, but do not find the cancellation there: the timeout caused
+// it, and a caller that gets the timeout has not been cancelled. That is why there is no
+// Unwrap.
+
 func (e *timeoutError) Is(target error) bool {
-	return target == ErrTimeout || target == context.DeadlineExceeded
+	switch target {
+	case ErrTimeout, context.DeadlineExceeded:
+		return true
+	case ErrCancelled, context.Canceled:
+		return false
+	default:
+		return errors.Is(e.cause, target)
+	}
 }
 
-func (e *timeoutError) Unwrap() error { return e.cause }
-func (e *timeoutError) Timeout() bool { return true }
+func (e *timeoutError) As(target any) bool {
+	if _, ok := target.(**CancelledError); ok {
+		return false
+	}
+	return errors.As(e.cause, target)
+}
+
+func (e *timeoutError) Timeout() bool   { return true }
+func (e *timeoutError) Temporary() bool { return true } // makes it a net.Error, as context.DeadlineExceeded is
 
 // contextError is the error of an await whose context is done: a timeout if
 // its deadline has passed, a cancellation otherwise, and in both cases the
@@ -244,3 +303,23 @@ func (e *DeadlockError) Error() string {
 }
 
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }
+
+// A LivelockError ends a run in virtual time in which tasks and callbacks keep each other
+// going without time ever moving on; see [WithMaxTurnsPerInstant]. It is [ErrLivelock] to
+// errors.Is.
+type LivelockError struct {
+	Time  time.Duration // of the loop, at which it stands still
+	Turns int           // that the loop made at that time
+
+	// Ran names the tasks and callbacks that ran in the last of these turns, each once, in
+	// the order in which they ran, and a hundred at most: "task Task-1", or "callback"
+	// and the function's name.
+	Ran []string
+}
+
+func (e *LivelockError) Error() string {
+	return fmt.Sprintf("asyncio: livelock: %d turns at %v (see WithMaxTurnsPerInstant) ran", e.Turns, e.Time) +
+		enumerate(e.Ran, ", ", func(name string) string { return name })
+}
+
+func (e *LivelockError) Unwrap() error { return ErrLivelock }

@@ -53,14 +53,14 @@ func TestErrTimeoutIsDeadlineExceededAndANetTimeout(t *testing.T) {
 	assert.ErrorIs(t, asyncio.ErrTimeout, context.DeadlineExceeded)
 	assert.NotErrorIs(t, asyncio.ErrTimeout, asyncio.ErrCancelled)
 	assert.NotErrorIs(t, context.DeadlineExceeded, asyncio.ErrTimeout, "the other way round")
-	var timeout interface{ Timeout() bool }
+	var timeout net.Error
 	require.ErrorAs(t, asyncio.ErrTimeout, &timeout)
 	assert.True(t, timeout.Timeout())
-	var _ net.Error // whose Timeout method it is
 }
 
-func TestTaskEndsAsCancelledByAnyErrorThatWrapsACancellation(t *testing.T) {
+func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {
 	other := errors.New("other")
+	join := errors.Join
 	for name, c := range map[string]struct {
 		err       error
 		cancelled bool
@@ -69,7 +69,18 @@ func TestTaskEndsAsCancelledByAnyErrorThatWrapsACancellation(t *testing.T) {
 		"a CancelledError":        {&asyncio.CancelledError{Cause: errBoom}, true},
 		"wrapped":                 {fmt.Errorf("closing: %w", asyncio.ErrCancelled), true},
 		"wrapped twice":           {fmt.Errorf("a: %w", fmt.Errorf("b: %w", asyncio.ErrCancelled)), true},
-		"joined":                  {errors.Join(other, asyncio.ErrCancelled), true},
+		"an operation's":          {&net.OpError{Op: "read", Err: asyncio.ErrCancelled}, true},
+		"two of them":             {join(asyncio.ErrCancelled, &asyncio.CancelledError{Cause: errBoom}), true},
+		"two of them, wrapped":    {fmt.Errorf("x: %w", join(join(asyncio.ErrCancelled), fmt.Errorf("y: %w", asyncio.ErrCancelled))), true},
+		"joined to an error":      {join(asyncio.ErrCancelled, other), false},
+		"an error joined to it":   {join(other, asyncio.ErrCancelled), false},
+		"with an error in text":   {fmt.Errorf("%w while flushing: %w", asyncio.ErrCancelled, other), false},
+		"deep among errors":       {join(asyncio.ErrCancelled, fmt.Errorf("x: %w", join(asyncio.ErrCancelled, other))), false},
+		"joined to a panic":       {join(asyncio.ErrCancelled, &asyncio.PanicError{Value: asyncio.ErrCancelled}), false},
+		"joined to a timeout":     {join(asyncio.ErrCancelled, asyncio.ErrTimeout), false},
+		"joined to context's":     {join(asyncio.ErrCancelled, context.Canceled), false},
+		"closed and cancelled":    {fmt.Errorf("%w: %w", net.ErrClosed, asyncio.ErrCancelled), false},
+		"a tree of nothing":       {emptyJoin{}, false},
 		"another error":           {other, false},
 		"context.Canceled alone":  {context.Canceled, false},
 		"ErrTimeout":              {asyncio.ErrTimeout, false},
@@ -83,10 +94,26 @@ func TestTaskEndsAsCancelledByAnyErrorThatWrapsACancellation(t *testing.T) {
 				_, err := task.Await(ctx)
 				assert.Equal(t, c.err, err)
 				assert.Equal(t, c.cancelled, task.Cancelled())
+
+				err = asyncio.WithTaskGroup(ctx, func(_ context.Context, tg *group) error {
+					tg.Go(func(context.Context) error { return c.err })
+					return nil
+				})
+				if c.cancelled {
+					assert.NoError(t, err, "of a group's member")
+				} else {
+					assert.Equal(t, []error{c.err}, groupErrors(t, err), "of a group's member")
+				}
 			})
 		})
 	}
 }
+
+// emptyJoin is an error that holds none.
+type emptyJoin struct{}
+
+func (emptyJoin) Error() string   { return "empty" }
+func (emptyJoin) Unwrap() []error { return nil }
 
 func TestExceptionGroupTellsItsErrors(t *testing.T) {
 	group := func(errs ...error) *asyncio.ExceptionGroup {
@@ -201,4 +228,75 @@ func TestTheTextsOfManyErrorsAreBounded(t *testing.T) {
 	assert.EqualError(t, group, "many (1000 sub-exceptions): boom; boom; boom; boom; boom; boom; boom; boom; boom; boom; and 990 more")
 	assert.Less(t, len(deadlock.Error()), 300)
 	assert.EqualError(t, new(asyncio.DeadlockError), "asyncio: deadlock")
+}
+
+func TestNoErrorIsLostThatIsJoinedToACancellation(t *testing.T) {
+	cleanUp := func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) }
+	started := func(ctx context.Context) *asyncio.Task[asyncio.None] {
+		task := spawn(ctx, cleanUp)
+		giveWay(ctx, 1)
+		return task
+	}
+	for name, end := range map[string]func(ctx context.Context) error{
+		"await under a context that ends": func(ctx context.Context) error {
+			derived, cancel := context.WithCancel(ctx)
+			task := started(ctx)
+			asyncio.RunningLoop(ctx).CallSoon(cancel)
+			return errOf[asyncio.None](derived, task)
+		},
+		"Gather": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			return errOf[[]asyncio.None](ctx, asyncio.Gather(ctx, task))
+		},
+		"GatherResults": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			results, err := asyncio.GatherResults(ctx, task).Await(ctx)
+			must(err)
+			return results[0].Err
+		},
+		"Shield": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			return errOf[asyncio.None](ctx, asyncio.Shield(ctx, task))
+		},
+		"Wait for the first exception": func(ctx context.Context) error {
+			task := started(ctx)
+			task.Cancel()
+			other := started(ctx)
+			done, _, err := asyncio.Wait(ctx, []*asyncio.Task[asyncio.None]{task, other}, asyncio.ReturnWhen(asyncio.FirstException))
+			must(err)
+			other.Cancel()
+			join(ctx, other)
+			return done[0].Exception()
+		},
+		"ToThread": func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(context.Context) (asyncio.None, error) {
+				return asyncio.None{}, errors.Join(asyncio.ErrCancelled, errBoom)
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				assert.ErrorIs(t, end(ctx), errBoom)
+			})
+		})
+	}
+}
+
+func TestAnErrorThatIsJoinedToACancellationIsReportedAtTheEndOfARun(t *testing.T) {
+	var reported []error
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		spawn(ctx, func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) })
+		spawn(ctx, func(ctx context.Context) error { return fmt.Errorf("x: %w", asyncio.Sleep(ctx, time.Hour)) })
+		giveWay(ctx, 1)
+		return nil
+	}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reported = append(reported, c.Err)
+	}))
+	require.NoError(t, err)
+	require.Len(t, reported, 1)
+	assert.ErrorIs(t, reported[0], errBoom)
 }

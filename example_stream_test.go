@@ -5,6 +5,8 @@ package asyncio_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/textproto"
 	"os"
 	"syscall"
 	"time"
@@ -159,4 +161,32 @@ func ExampleCreateDatagramEndpoint() {
 		fmt.Println(err)
 	}
 	// Output: ping, from the client: true
+}
+
+// A client of a library that takes a dial function, here net/textproto's, and a server of goroutines.
+func ExampleNewDialer() {
+	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer ln.Close()
+		go func() {
+			conn, err := ln.Accept() // blocks this goroutine; in a task it would suspend
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "220 ready\r\n")
+		}()
+		conn, err := asyncio.NewDialer(ctx).DialContext(ctx, "tcp", ln.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, message, err := textproto.NewConn(conn).ReadResponse(220)
+		fmt.Println(message)
+		return err
+	}))
+	// Output: ready
 }

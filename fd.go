@@ -6,32 +6,36 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
+	"github.com/go-asyncio/asyncio/internal/netfd"
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// descriptors is what the loop polls. The poller is made when the first one is
+// descriptors are those that the loop polls. The poller is made when the first one is
 // registered; until then the loop waits without.
 type descriptors struct {
-	poller *poll.Poller // the loop's; other goroutines reach it through the mailbox
+	poller *poll.Poller    // the loop's; other goroutines reach it through the mailbox
+	leak   runtime.Cleanup // closes the poller of a loop that is dropped without Close
 	table  []registration
-	n      int // registered ones
+	n      int // descriptors that something may happen to: streams and the like, and watches that are armed
+	strays int // events for nobody since renew
 }
 
 // A registration says whose the descriptor of a number is.
 type registration struct {
 	owner fdOwner
-	gen   uint32 // counts the owners, so that late news of an earlier one is recognised
+	gen   uint32 // counts the owners, and how often a watch was armed, so that an event of an earlier one is recognised
 }
 
-// An fdOwner is told when its descriptor is ready.
+// An fdOwner is notified when its descriptor is ready.
 type fdOwner interface {
 	notify(ready poll.Ready)
 	abandon() // the loop closes
 }
 
-// open makes the poller unless there is one.
+// openPoller makes the poller unless there is one.
 func (l *Loop) openPoller() error {
 	switch {
 	case l.fds.poller != nil:
@@ -48,6 +52,8 @@ func (l *Loop) openPoller() error {
 		return fmt.Errorf("asyncio: cannot make a poller: %w", err)
 	}
 	l.fds.poller = p
+	// The loop outlives each use of its poller, since whoever wakes it does so by the mailbox.
+	l.fds.leak = runtime.AddCleanup(l, func(p *poll.Poller) { _ = p.Close() }, p)
 	l.posted.mu.Lock()
 	l.posted.poller = p
 	l.posted.mu.Unlock()
@@ -59,43 +65,46 @@ func (l *Loop) own(fd int, owner fdOwner) error {
 	if err := l.openPoller(); err != nil {
 		return err
 	}
-	// If the number is registered, that was for a descriptor that its owner has closed, or to
-	// wait for its connection.
+	// A watch of this number waited for the connection, or its descriptor was closed.
+	w, _ := l.fds.release(fd).(*fdWatch)
+	if w != nil {
+		w.wakeTasks()
+	}
 	r := l.fds.slot(fd)
-	w, _ := r.owner.(*fdWatch)
-	l.disown(fd)
-	if err := l.fds.poller.Add(fd, r.gen+1, w != nil && w.told); err != nil {
+	if err := l.fds.poller.Add(fd, r.gen+1, w != nil && w.known); err != nil {
 		return err
-	}
-	l.fds.set(r, owner)
-	return nil
-}
-
-// disown forgets a descriptor. Closing it takes it from the poller.
-func (l *Loop) disown(fd int) {
-	if r := l.fds.slot(fd); r.owner != nil {
-		r.owner = nil
-		l.fds.n--
-	}
-}
-
-// forget removes a descriptor of the loop's own that awaitFD may have registered, and
-// that is about to be closed.
-func (l *Loop) forget(fd int) {
-	if l.fds.poller != nil && fd < len(l.fds.table) {
-		l.disown(fd)
-	}
-}
-
-func (f *descriptors) set(r *registration, owner fdOwner) {
-	if r.owner == nil {
-		f.n++
 	}
 	r.gen++
 	r.owner = owner
+	l.fds.n++
+	return nil
 }
 
-// slot returns the registration of a number, which may be without an owner.
+// disown takes a descriptor of the loop's own, which is about to be closed, out of the poller.
+// Closing it would not do that while a duplicate is open, such as one in a child process.
+func (l *Loop) disown(fd int) {
+	if l.fds.release(fd) != nil {
+		l.fds.poller.Drop(fd)
+	}
+}
+
+// release takes a descriptor from its owner and returns that, or nil.
+func (f *descriptors) release(fd int) fdOwner {
+	if fd >= len(f.table) {
+		return nil
+	}
+	r := &f.table[fd]
+	owner := r.owner
+	r.owner = nil
+	if w, ok := owner.(*fdWatch); ok {
+		w.expect(0)
+	} else if owner != nil {
+		f.n--
+	}
+	return owner
+}
+
+// slot returns the registration of an open descriptor, which may be without an owner.
 func (f *descriptors) slot(fd int) *registration {
 	if fd >= len(f.table) {
 		f.table = append(f.table, make([]registration, fd+1-len(f.table))...)
@@ -103,18 +112,48 @@ func (f *descriptors) slot(fd int) *registration {
 	return &f.table[fd]
 }
 
-// poll tells the owners of descriptors that are ready, and waits for d at most until
-// one is.
+// poll notifies the owners of descriptors that are ready, and waits for d at most until
+// one is. An error of the poller ends the run.
 func (l *Loop) poll(d time.Duration) {
+	defer l.failOnPanic()
 	events, err := l.fds.poller.Wait(d)
 	if err != nil {
-		panic(fmt.Sprintf("asyncio: poll: %v", err))
+		l.fail(fmt.Errorf("asyncio: poll: %w", err))
+		return
 	}
 	for _, e := range events {
 		if r := &l.fds.table[e.FD]; r.gen == e.Gen && r.owner != nil {
 			r.owner.notify(e.Ready)
-		} else if r.owner == nil {
-			l.fds.poller.Remove(e.FD) // level triggered, it would come again and again
+		} else {
+			l.fds.strays++
+		}
+	}
+	if l.fds.strays > maxStrays {
+		l.fds.renew()
+	}
+}
+
+// maxStrays is how many events for nobody are taken for chance.
+const maxStrays = 100
+
+// renew has the poller forget all that it has and registers it anew. Otherwise a descriptor that
+// was closed without RemoveReader, though a duplicate of it is open, would be reported for ever:
+// epoll takes nothing out that has no number any more.
+func (f *descriptors) renew() {
+	f.strays = 0
+	if f.poller.Renew() != nil {
+		return // try again after as many
+	}
+	for fd := range f.table {
+		switch owner := f.table[fd].owner.(type) {
+		case nil:
+		case *fdWatch:
+			owner.known = false
+			if owner.armed != 0 {
+				_ = owner.arm(0)
+			}
+		default:
+			_ = f.poller.Add(fd, f.table[fd].gen, false)
 		}
 	}
 }
@@ -129,6 +168,7 @@ func (f *descriptors) abandon() {
 	}
 	f.n = 0
 	if f.poller != nil {
+		f.leak.Stop()
 		f.poller.Close()
 		f.poller = nil
 	}
@@ -167,10 +207,9 @@ func (l *Loop) addCallback(fd int, way poll.Ready, fn func()) error {
 	side := w.side(way)
 	old := side.callback
 	side.callback = &Handle{loop: l, fn: fn}
-	if err := w.update(); err != nil {
+	if err := w.arm(0); err != nil {
 		side.callback = old
-		w.dropUnused()
-		return err
+		return fmt.Errorf("asyncio: cannot poll descriptor %d: %w", fd, err)
 	}
 	if old != nil {
 		old.Cancel()
@@ -189,65 +228,53 @@ func (l *Loop) removeCallback(fd int, way poll.Ready) bool {
 	}
 	w.side(way).callback.Cancel()
 	w.side(way).callback = nil
-	_ = w.update() // the descriptor may be closed
-	w.dropUnused()
+	_ = w.arm(0) // the descriptor may be closed
 	return true
 }
 
-// awaitFD suspends the running task until fd, which is the caller's, is ready.
-func (l *Loop) awaitFD(ctx context.Context, fd int, way poll.Ready) error {
-	running(ctx) // panics outside of any task, before anything is changed
-	w, err := l.watchFD(fd)
-	if err != nil {
-		return err
-	}
-	side := w.side(way)
-	side.wanted = true
-	if err := w.update(); err != nil {
-		side.wanted = side.waiters.head != nil
-		w.dropUnused()
-		return err
-	}
-	return side.waiters.wait(ctx, "descriptor")
-}
-
-// watchFD returns what watches fd for callers who own it themselves.
+// watchFD returns the watch of fd, which is the caller's. It keeps it from then on, for the
+// next time that the number is used.
 func (l *Loop) watchFD(fd int) (*fdWatch, error) {
-	if fd < 0 {
-		return nil, fmt.Errorf("asyncio: bad descriptor %d", fd)
-	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
-	r := l.fds.slot(fd)
-	switch owner := r.owner.(type) {
-	case nil:
-		w := &fdWatch{loop: l, fd: fd}
-		l.fds.set(r, w)
-		w.gen = r.gen
-		return w, nil
+	var owner fdOwner
+	if fd >= 0 && fd < len(l.fds.table) {
+		owner = l.fds.table[fd].owner
+	}
+	switch owner := owner.(type) {
 	case *fdWatch:
 		return owner, nil
+	case nil:
+		if _, err := netfd.IsNonblock(fd); err != nil { // before the table grows
+			return nil, fmt.Errorf("asyncio: bad descriptor %d: %w", fd, err)
+		}
+		w := &fdWatch{loop: l, fd: fd}
+		l.fds.slot(fd).owner = w
+		return w, nil
 	default:
 		return nil, fmt.Errorf("asyncio: descriptor %d belongs to a stream", fd)
 	}
 }
 
-// An fdWatch watches a descriptor that is not the loop's, level triggered.
+// An fdWatch watches a descriptor that is the caller's. For a callback it is level triggered.
+// While only tasks wait it is armed for one event at a time, which costs a system call for each
+// wait and leaves nothing behind: the caller may close the descriptor afterwards, and epoll
+// would go on to report it if a duplicate stays open.
 type fdWatch struct {
 	loop   *Loop
 	fd     int
-	gen    uint32
-	told   bool // the poller has it
+	armed  poll.Ready // events that the loop expects from the poller
+	known  bool       // the poller has the descriptor, as far as is known
+	share  quota      // of the Sock calls
 	reader fdSide
 	writer fdSide
 }
 
-// fdSide is who waits for one direction.
+// fdSide has the callback and the tasks that wait for one direction.
 type fdSide struct {
 	callback *Handle
 	waiters  waitq
-	wanted   bool // the poller is told of the waiters, or of ones that have gone since
 }
 
 func (w *fdWatch) side(way poll.Ready) *fdSide {
@@ -257,61 +284,100 @@ func (w *fdWatch) side(way poll.Ready) *fdSide {
 	return &w.reader
 }
 
-// update tells the poller what is wanted. It does so even if nothing has changed: the
-// number may stand for another descriptor by now.
-func (w *fdWatch) update() error {
-	var want poll.Ready
-	if w.reader.callback != nil || w.reader.wanted {
-		want |= poll.Read
+// wants returns the directions that something waits for.
+func (w *fdWatch) wants() (ready poll.Ready) {
+	if w.reader.callback != nil || w.reader.waiters.head != nil {
+		ready |= poll.Read
 	}
-	if w.writer.callback != nil || w.writer.wanted {
-		want |= poll.Write
+	if w.writer.callback != nil || w.writer.waiters.head != nil {
+		ready |= poll.Write
 	}
-	err := w.loop.fds.poller.Watch(w.fd, w.gen, want, w.told)
-	w.told = err == nil && want != 0
+	return ready
+}
+
+func (w *fdWatch) hasCallback() bool { return w.reader.callback != nil || w.writer.callback != nil }
+
+// await suspends the running task until the descriptor is ready.
+func (w *fdWatch) await(ctx context.Context, way poll.Ready) error {
+	if err := w.arm(way); err != nil {
+		return fmt.Errorf("asyncio: cannot poll descriptor %d: %w", w.fd, err)
+	}
+	err := w.side(way).waiters.wait(ctx, "descriptor")
+	if err != nil && w.wants() == 0 {
+		w.expect(0) // one event may still come, and finds nobody
+	}
 	return err
 }
 
-// dropUnused forgets the descriptor if nobody waits for it.
-func (w *fdWatch) dropUnused() {
-	if w.reader.unused() && w.writer.unused() {
-		w.loop.fds.poller.Remove(w.fd)
-		w.loop.disown(w.fd)
+// arm has the poller report what is wanted, and more. It does so even if nothing has changed:
+// the number may stand for another descriptor by now.
+func (w *fdWatch) arm(more poll.Ready) error {
+	f := &w.loop.fds
+	r := &f.table[w.fd]
+	r.gen++
+	want := w.wants() | more
+	var err error
+	switch {
+	case want == 0:
+		f.poller.Remove(w.fd)
+	case w.hasCallback():
+		err = f.poller.Watch(w.fd, r.gen, want, w.known)
+	default:
+		err = f.poller.Await(w.fd, r.gen, want, w.known)
 	}
+	w.known = err == nil && want != 0
+	if err != nil {
+		want = 0
+		w.wakeTasks() // to see for themselves
+	}
+	w.expect(want)
+	return err
 }
 
-func (s *fdSide) unused() bool { return s.callback == nil && s.waiters.head == nil && !s.wanted }
+// expect notes which events are to come.
+func (w *fdWatch) expect(ready poll.Ready) {
+	switch {
+	case w.armed == 0 && ready != 0:
+		w.loop.fds.n++
+	case w.armed != 0 && ready == 0:
+		w.loop.fds.n--
+	}
+	w.armed = ready
+}
 
 func (w *fdWatch) notify(ready poll.Ready) {
-	idle := false
-	for _, way := range [...]poll.Ready{poll.Read, poll.Write} {
-		if ready&way != 0 {
-			idle = w.side(way).notify(w.loop) || idle
-		}
+	if !w.hasCallback() {
+		w.expect(0)
 	}
-	// What nobody waits for any more is taken back only now, so that a task that reads
-	// again and again costs the poller one call each time, and not two.
-	if idle {
-		_ = w.update()
-		w.dropUnused()
+	if ready&poll.Read != 0 {
+		w.reader.notify(w.loop)
+	}
+	if ready&poll.Write != 0 {
+		w.writer.notify(w.loop)
+	}
+	if w.armed != w.wants() {
+		w.loop.push(w)
 	}
 }
 
-// notify reports whether the poller need not look any more.
-func (s *fdSide) notify(l *Loop) (idle bool) {
-	woke := false
-	for s.waiters.wakeNext() {
-		woke = true
+// run arms the poller for the tasks that were not woken, unless one that was has done so by
+// waiting again.
+func (w *fdWatch) run(l *Loop) {
+	if w.armed != w.wants() && l.fds.table[w.fd].owner == w {
+		_ = w.arm(0) // wakes them if it fails
 	}
+}
+
+func (s *fdSide) notify(l *Loop) {
+	s.waiters.wakeAll()
 	if s.callback != nil {
 		l.push((*fdCall)(s.callback))
-		return false
 	}
-	if woke || !s.wanted {
-		return false
-	}
-	s.wanted = false
-	return true
+}
+
+func (w *fdWatch) wakeTasks() {
+	w.reader.waiters.wakeAll()
+	w.writer.waiters.wakeAll()
 }
 
 func (w *fdWatch) abandon() {}

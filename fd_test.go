@@ -410,6 +410,6 @@ func TestPipesAreStreams(t *testing.T) {
 		require.NoError(t, err)
 		_, err = asyncio.ConnectReadPipe(ctx, file)
 		require.ErrorContains(t, err, "is not a pipe")
-		return nil
+		return file.Close()
 	})
 }

@@ -88,7 +88,7 @@ func (f *Future[T]) Exception() error { return f.future.exception() }
 // takes it back, and reports whether it did.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
 	f.future.loop.checkCallback(fn == nil)
-	return f.future.addCallback(func() { fn(f) })
+	return addCallback(&f.future, f, fn)
 }
 
 // String tells what kind of future it is, such as "gather of 3".
@@ -228,16 +228,18 @@ func (f *future) whenDone(w *waiter) {
 	f.callbacks.push(w)
 }
 
-// doneCallback is a callback that a user added.
-type doneCallback struct {
+// doneCallback is a callback that a user added to a *Future or a *Task.
+type doneCallback[F any] struct {
 	waiter
-	fn func()
+	future F
+	fn     func(F)
 }
 
-func (c *doneCallback) run(l *Loop) { l.call(c.fn) }
+func (c *doneCallback[F]) run(l *Loop)  { l.call(func() { c.fn(c.future) }) }
+func (c *doneCallback[F]) name() string { return callbackName(c.fn) }
 
-func (f *future) addCallback(fn func()) (remove func() bool) {
-	c := &doneCallback{fn: fn}
+func addCallback[F any](f *future, typed F, fn func(F)) (remove func() bool) {
+	c := &doneCallback[F]{future: typed, fn: fn}
 	c.waiter.run = c
 	f.whenDone(&c.waiter)
 	return func() bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
+	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // errBoom is the error that bodies and causes in these tests have.
@@ -117,6 +118,25 @@ func inTurn(t *testing.T, body func(ctx context.Context)) {
 		body(ctx)
 		return nil
 	})
+}
+
+// needInterrupt skips a test of SIGINT where the whole test ignores it.
+func needInterrupt(t *testing.T) {
+	t.Helper()
+	if asyncio.InterruptIgnored {
+		t.Skip("SIGINT is ignored, as in the background of a shell script")
+	}
+}
+
+// needPoller skips a test that needs descriptors to be polled where the system cannot.
+func needPoller(t *testing.T) {
+	t.Helper()
+	p, err := poll.New()
+	if err == poll.ErrUnsupported {
+		t.Skipf("%v: there are no sockets and pipes of the loop's", err)
+	}
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
 }
 
 // errOf awaits a future or task and returns its error.

@@ -3,12 +3,14 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/coro"
 	"github.com/go-asyncio/asyncio/internal/deque"
+	"github.com/go-asyncio/asyncio/internal/gid"
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
@@ -33,32 +35,38 @@ type Loop struct {
 	tasks    taskList
 	lastID   uint64
 	turns    uint64
+	chores   uint64    // the turn with which doChores is due
+	instant  instant   // of virtual time, see livelock.go
+	trimmed  time.Time // when the last period of trimming began, see trim.go
 	pool     coro.Pool[suspension]
 
 	running    atomic.Bool
 	stopping   atomic.Bool
-	closing    bool // Close is on the stack
-	closed     bool // written under posted.mu too
-	deadlocked bool // the last run was
+	failure    error // that ends the run, or ended the last one
+	stuck      bool  // it is a deadlock or a livelock: no task can be waited for
+	closing    bool  // Close is on the stack
+	closed     bool  // written under posted.mu too
 	clock      clock
 	posted     mailbox
 	watches    waitq       // of watch and runWatch
 	watchesDue atomic.Bool // the context of one is done
+	labelled   atomic.Bool // a context of the loop has been asked for profiler labels; see labels.go
 	threads    threads
 	fds        descriptors
 	signals    signals
 	processes  processes
-	spare      [][]byte // that readBuffers are lent
-	unseen     waitq    // of unseen
+	buffers    bufferPool
+	unseen     waitq // of unseen
 
-	goroutine atomic.Uint64 // that runs at the moment, in debug mode
+	goroutine uintptr // that makes the run, for here; 0 while there is none
+	foreign   foreignCalls
 }
 
 // NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
 // should be closed all the same, for the sake of tasks that were left over. It is
 // asyncio.new_event_loop.
 func NewLoop(opts ...Option) *Loop {
-	l := &Loop{}
+	l := &Loop{config: config{slow: defaultSlow, maxTurns: defaultMaxTurns}}
 	for _, opt := range opts {
 		opt(&l.config)
 	}
@@ -128,7 +136,9 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 
 // RunForever runs the loop on the calling goroutine until Stop is called, or until ctx
 // is done, whose cause it returns then. In virtual time a loop for which nothing is left
-// to do returns a *DeadlockError. It is asyncio's run_forever.
+// to do returns a *DeadlockError, and one whose time stands still a *LivelockError. An
+// error of the system's poller ends the run, too, and is returned. It is asyncio's
+// run_forever.
 func (l *Loop) RunForever(ctx context.Context) error {
 	if err := l.enter(ctx); err != nil {
 		return err
@@ -191,11 +201,11 @@ func (l *Loop) enter(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrLoopRunning
 	}
-	l.deadlocked, l.left, l.undriven = false, 0, 0
+	l.failure, l.stuck, l.left, l.undriven = nil, false, 0, 0
 	if l.debug {
-		l.goroutine.Store(goroutineID())
 		l.undriven = 1
 	}
+	l.goroutine = gid.G()
 	l.posted.open()
 	return nil
 }
@@ -203,30 +213,49 @@ func (l *Loop) enter(ctx context.Context) error {
 // leave ends the run, in whatever way it ended. The idle coroutines go with it,
 // since the next run may be made in another thread-lock state.
 func (l *Loop) leave() {
-	l.current = nil
+	l.current, l.goroutine = nil, 0
 	l.pool.Release()
 	l.running.Store(false) // the last: who sees it may run the loop again
 }
 
-// loop makes turns until the loop is stopped.
+// loop makes turns until the loop is stopped or fails.
 func (l *Loop) loop() error {
 	defer l.stopping.Store(false)
+	l.beginInstant()
 	for {
-		if err := l.turn(); err != nil {
-			return err
-		}
+		l.turn()
 		if l.stopping.Load() {
-			return nil
+			return l.failure
 		}
 	}
 }
 
-func (l *Loop) turn() error {
+// fail ends the run with err before anything else runs. It only takes note: whoever calls it
+// may stand on the stack of a task that drives the loop and has nothing to do with err.
+func (l *Loop) fail(err error) {
+	if l.failure == nil {
+		l.failure = err
+	}
+	l.stopping.Store(true)
+}
+
+// failOnPanic is deferred where code that is no task's own might panic on the stack of the
+// task that drives.
+func (l *Loop) failOnPanic() {
+	if r := recover(); r != nil {
+		l.fail(&PanicError{r, debug.Stack()})
+	}
+}
+
+func (l *Loop) turn() {
 	if !l.nextTurn() {
-		if l.stopping.Load() {
-			l.pollNow()
-		} else if err := l.idle(); err != nil {
-			return err
+		if !l.stopping.Load() {
+			l.idle()
+		} else if l.failure == nil && l.fds.n > 0 {
+			l.poll(0)
+		}
+		if l.failure != nil {
+			return
 		}
 		l.beginTurn()
 	}
@@ -244,7 +273,6 @@ func (l *Loop) turn() error {
 			r.run(l)
 		}
 	}
-	return nil
 }
 
 // nextTurn begins the next turn if something is ready for it already and nobody stops the
@@ -261,16 +289,13 @@ func (l *Loop) nextTurn() bool {
 	if l.ready.Len() == 0 || l.stopping.Load() {
 		return false
 	}
-	l.pollNow()
-	l.beginTurn()
-	return true
-}
-
-// pollNow looks which descriptors are ready, and does not wait.
-func (l *Loop) pollNow() {
 	if l.fds.n > 0 {
-		l.poll(0)
+		if l.poll(0); l.failure != nil {
+			return false
+		}
 	}
+	l.beginTurn()
+	return l.left > 0 // unless it was a turn too many
 }
 
 // beginTurn adds the timers that are due to what is ready, all of which is the turn's.
@@ -283,6 +308,19 @@ func (l *Loop) beginTurn() {
 		}
 	}
 	l.left = l.ready.Len()
+	if l.turns >= l.chores {
+		l.doChores()
+	}
+}
+
+// doChores does what needs no doing in every turn.
+func (l *Loop) doChores() {
+	const period = 64 // turns
+	l.chores = l.turns + period
+	l.trim()
+	if l.virtual {
+		l.checkInstant()
+	}
 }
 
 // push makes r ready: it runs in the next turn.
@@ -304,12 +342,16 @@ func (l *Loop) abandon() {
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.fds.abandon()
+	l.foreign.close()
 	l.signals.stop()
-	l.processes.kill()
-	l.threads.shutDown()
+	left := l.processes.kill()
 	l.timers.Clear()
 	l.ready.Clear()
-	l.reportUnseen()
+	defer l.reportUnseen() // deferred for a handler that calls runtime.Goexit
+	for _, err := range left {
+		l.report(ExceptionContext{Message: "a process goes on after the end of its loop", Err: err})
+	}
+	l.shutDownThreads()
 }
 
 // kill unwinds a task that will not go on. Its future ends as cancelled.
@@ -342,11 +384,11 @@ func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 	posting.Add(1)
 	w := &runWatch{ctx: ctx, fn: fn}
 	w.waiter.run = w
-	l.watches.push(&w.waiter)
-	cancel := context.AfterFunc(ctx, func() {
+	cancel := context.AfterFunc(ctx, func() { // before w is in the list: it may panic
 		defer posting.Done()
 		l.lookAtWatches()
 	})
+	l.watches.push(&w.waiter)
 	return func() {
 		w.unlink()
 		if !cancel() {
@@ -362,7 +404,8 @@ type runWatch struct {
 	fn     func()
 }
 
-func (w *runWatch) run(*Loop) {
+func (w *runWatch) run(l *Loop) {
+	defer l.failOnPanic() // in a method of the context
 	if w.q != nil && w.ctx.Err() != nil {
 		w.unlink()
 		w.fn()

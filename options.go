@@ -12,6 +12,7 @@ type config struct {
 	handler    func(*Loop, ExceptionContext)
 	slow       time.Duration
 	maxThreads int
+	maxTurns   uint64 // at one instant of virtual time
 }
 
 // WithDebug turns asyncio's debug mode on. Calls from a goroutine that is not the
@@ -19,16 +20,27 @@ type config struct {
 // than WithSlowCallbackDuration says are logged. It makes everything slower.
 func WithDebug() Option { return func(c *config) { c.debug = true } }
 
-// WithSlowCallbackDuration sets what debug mode takes for slow: 100 ms if it is
-// not given. It is asyncio's slow_callback_duration.
-func WithSlowCallbackDuration(d time.Duration) Option { return func(c *config) { c.slow = d } }
+// WithSlowCallbackDuration sets the duration from which on debug mode logs a callback or
+// a step of a task as slow: 100 ms if it is not given. Zero logs all of them. It is
+// asyncio's slow_callback_duration. It panics if d is negative.
+func WithSlowCallbackDuration(d time.Duration) Option {
+	if d < 0 {
+		panic("asyncio: WithSlowCallbackDuration needs a duration that is not negative")
+	}
+	return func(c *config) { c.slow = d }
+}
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is
 // ready: an hour's sleep takes none. When there is no timer either, and main still
-// waits, the run ends with a *DeadlockError. While a function that ToThread started is
-// running, time stands still; other goroutines are not waited for. Deadlines of contexts
-// are in real time; those of contexts that were derived in tasks are waited for when
-// nothing else is left. Use Timeout.
+// waits, the run ends with a *DeadlockError; and with a *LivelockError when tasks and
+// callbacks go on and on at the same instant, see [WithMaxTurnsPerInstant].
+//
+// While a function that ToThread started is running, time stands still; other goroutines
+// are not waited for. If that lasts for ten seconds of real time, and nothing else is
+// ready, the function is named to the exception handler, once, since it may wait for
+// something that time has to bring; the loop waits on. Deadlines of contexts are in real
+// time; those of contexts that were derived in tasks are waited for when nothing else is
+// left. Use Timeout.
 func WithVirtualTime() Option { return func(c *config) { c.virtual = true } }
 
 // WithExceptionHandler sets what is called, on the loop's goroutine, with errors
@@ -48,7 +60,23 @@ func WithMaxThreads(n int) Option {
 	return func(c *config) { c.maxThreads = n }
 }
 
+// defaultMaxTurns takes a tenth of a second, or a few seconds under the race detector.
+const defaultMaxTurns = 1_000_000
+
+// WithMaxTurnsPerInstant bounds the number of turns that a loop in virtual time makes
+// without its time moving on: a million if it is not given. A run that makes more, such
+// as one with a task that sleeps for no time for ever, ends with a *LivelockError. Turns
+// while time has to stand still, for a function that ToThread started or for a context's
+// deadline, do not count. It panics if n is not positive, and does nothing in real time.
+func WithMaxTurnsPerInstant(n int) Option {
+	if n <= 0 {
+		panic("asyncio: WithMaxTurnsPerInstant needs a positive number")
+	}
+	return func(c *config) { c.maxTurns = uint64(n) }
+}
+
 // WithInterrupt has SIGINT cancel main, with the cause ErrInterrupted, while Run
 // or RunIn runs; if main then ends as cancelled, they return ErrInterrupted. A
-// second SIGINT ends the program.
+// second SIGINT ends the program. Where SIGINT is ignored, by the program or since it
+// began, as under nohup or in the background of a shell script, that stays so.
 func WithInterrupt() Option { return func(c *config) { c.interrupt = true } }

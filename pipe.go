@@ -9,13 +9,20 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal. It takes f over
-// and closes it; the stream is closed by its reader's Close. The descriptor becomes
-// non-blocking, also for others who share it, such as the shell its terminal. A regular file
-// cannot be polled and is an error; read it in ToThread. It does not suspend. It is
-// asyncio's connect_read_pipe.
+// ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal, which is closed
+// by its reader's Close. It takes f over: f is closed and cannot be used any more, unless it is
+// a standard stream. Descriptors 0, 1 and 2 stay open, and after Close they are the program's
+// and its children's as before. If it returns an error, f is as it was and remains the
+// caller's: a regular file, say, which cannot be polled, can be read in ToThread.
+//
+// A pipe or a terminal that others share, such as the shell, does not become non-blocking
+// for them: it is opened anew. Where the system cannot do that, it is non-blocking for all
+// until the stream is closed: on Linux if /proc or the permission is missing, elsewhere for
+// pipes and sockets. Nothing else should read f meanwhile.
+//
+// It does not suspend. It is asyncio's connect_read_pipe.
 func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamReader, error) {
-	s, err := openPipe(RunningLoop(ctx), f, newStreamOptions(opts))
+	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(opts))
 	if err != nil {
 		return nil, err
 	}
@@ -25,17 +32,22 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*St
 // ConnectWritePipe is ConnectReadPipe for writing. The stream is closed by its writer's
 // Close or WriteEOF. It does not suspend. It is asyncio's connect_write_pipe.
 func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamWriter, error) {
-	s, err := openPipe(RunningLoop(ctx), f, newStreamOptions(opts))
+	s, err := openPipe(RunningLoop(ctx), f, true, newStreamOptions(opts))
 	if err != nil {
 		return nil, err
 	}
 	return &s.writer, nil
 }
 
-// openPipe makes a stream of f, which it closes.
-func openPipe(l *Loop, f *os.File, o *streamOptions) (*stream, error) {
+// openPipe makes a stream of f, which it takes over.
+func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
-	defer f.Close()
+	if err := o.checkPlain(); err != nil {
+		return nil, err
+	}
+	if err := l.openPoller(); err != nil {
+		return nil, err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -44,16 +56,31 @@ func openPipe(l *Loop, f *os.File, o *streamOptions) (*stream, error) {
 	if info.Mode()&pollable == 0 {
 		return nil, fmt.Errorf("asyncio: %s is not a pipe, a socket or a terminal", f.Name())
 	}
-	if err := l.openPoller(); err != nil {
-		return nil, err
-	}
-	fd, err := netfd.Dup(f)
+	fd, restore, err := netfd.Open(f, write)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := (&socket{network: "pipe"}).begin(l, fd, o)
+	s := &socket{network: "pipe", writeOnly: write, standard: isStandard(f)}
+	s.socket = info.Mode()&fs.ModeSocket != 0
+	s.readable = !write // an end that was there before the poller is none of its news
+	stream, err := s.begin(l, fd, o)
 	if err != nil {
+		restore()
 		return nil, fmt.Errorf("asyncio: cannot poll %s: %w", f.Name(), err)
 	}
+	s.ended = restore
+	if !s.standard {
+		f.Close()
+	}
+	stream.watchDrop()
 	return stream, nil
+}
+
+// isStandard reports whether f is descriptor 0, 1 or 2. If these were closed, the next socket
+// would get the number, and with it all that the program and the runtime print.
+func isStandard(f *os.File) (standard bool) {
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { standard = fd <= 2 })
+	}
+	return standard
 }

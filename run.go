@@ -3,6 +3,8 @@ package asyncio
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 )
 
 // Run makes a loop, runs main in it on the calling goroutine, and closes it. When main
@@ -54,7 +56,7 @@ func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error)
 	task := CreateTask(l.Context(ctx), main)
 	// The run itself cancels main when ctx is done.
 	task.task.Context, task.task.watches = ctx, false
-	if l.interrupt {
+	if l.interrupt && !interruptIgnored && !signal.Ignored(os.Interrupt) {
 		defer task.task.cancelOnInterrupt(&err)()
 	}
 	if err := l.runUntilDone(ctx, &task.task.future); err != nil {
@@ -70,7 +72,7 @@ func (r *Runner) Close() error {
 	if l.IsClosed() {
 		return nil
 	}
-	if !l.deadlocked {
+	if !l.stuck {
 		if err := l.shutDown(); err != nil {
 			if !l.running.Load() {
 				l.abandon()
@@ -114,7 +116,7 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 		defer l.onDone(ctx, cancel)()
 	}
 	over := false
-	stop := &doneCallback{fn: func() {
+	stop := &doneCallback[*future]{fn: func(*future) {
 		if !over { // or it would end the next run
 			l.stopping.Store(true)
 		}

@@ -353,6 +353,7 @@ func TestWithInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot interrupt itself there")
 	}
+	needInterrupt(t)
 	out, err := inChild(t, "interrupt")
 	require.NoError(t, err)
 	assert.Equal(t, "main: asyncio: cancelled: asyncio: interrupted\nRun: asyncio: interrupted\n", out)

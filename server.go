@@ -10,56 +10,48 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
-
-	"github.com/go-asyncio/asyncio/internal/netfd"
-	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// A ConnectionHandler serves a connection, in a task of its own. When it returns, the
-// connection is closed, once what was written is sent. Its error, or a panic, ends this
-// connection alone, and is reported to the exception handler unless it is a cancellation.
+// A ConnectionHandler serves a connection, in a task of its own. When it returns, or is
+// cancelled before it has begun, the connection is closed, once the bytes written are sent. Its
+// error, or a panic, ends this connection alone, and is reported to the exception handler
+// unless it is a cancellation.
 type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWriter) error
 
 // A Server accepts connections and has a handler serve each. Only its loop's tasks and
 // callbacks may use it. Serve, WaitClosed and Shutdown suspend; its other methods do not. It
 // is asyncio.Server.
+//
+// Closing it takes three steps, and each method says how far it goes:
+//
+//   - [Server.Close] stops listening, and waits for nothing;
+//   - [Server.CloseClients] and [Server.AbortClients] close the connections, and
+//     [Server.WaitClosed] waits until all are closed. [Server.Serve] does all this when it is
+//     cancelled. A handler whose connection is closed may go on: what it waits for may be
+//     something else. It ends by itself, or is cancelled with all other tasks at the end of
+//     the run;
+//   - [Server.Shutdown] waits for the handlers as well, and cancels those that are left when the
+//     time that it gives them is over.
+//
+// [WithMaxConnections] counts a connection until it is closed and its handler has returned.
 type Server struct {
-	loop     *Loop
-	ctx      context.Context
-	handler  ConnectionHandler
-	options  *streamOptions
-	network  string
-	sockets  []*listener
-	serving  bool
-	closed   bool
-	hurry    bool      // Shutdown has lost patience
-	conns    list.List // of *connection, in the order in which they were accepted
-	closing  waitq     // of tasks in Serve
-	allEnded waitq     // of tasks that wait for the end of all connections
+	loop    *Loop
+	ctx     context.Context
+	handler ConnectionHandler
+	options *streamOptions
+	network string
+	sockets []*listener
+	serving bool
+	closed  bool
+	hurry   bool      // the time that Shutdown gives is over
+	conns   list.List // of *connection, in the order in which they were accepted
+	open    int       // connections that are not closed; conns may hold others, whose handlers go on
+
+	closing   waitq // of tasks in Serve
+	allClosed waitq // of tasks that wait until the server is closed and open is 0
+	allEnded  waitq // of tasks that wait until the server is closed and conns is empty
 }
-
-// A listener is a socket that accepts connections.
-type listener struct {
-	server *Server
-	fd     int
-	addr   net.Addr
-	file   os.FileInfo  // of a unix socket
-	ready  bool         // it is in the ready queue
-	full   bool         // the server has all the connections that it may have
-	retry  *TimerHandle // while it waits for resources, or nil
-}
-
-// A Socket is one that a server listens on.
-type Socket struct{ l *listener }
-
-// Addr returns the address, with the port that the system chose if the server asked for
-// port 0.
-func (s Socket) Addr() net.Addr { return s.l.addr }
-
-// Fd returns the descriptor, which remains the server's.
-func (s Socket) Fd() uintptr { return uintptr(s.l.fd) }
 
 // StartServer listens on a TCP address, "host:port", and has handler serve each connection in
 // a task that is created with ctx. An empty host means all of this machine's addresses, port 0
@@ -71,9 +63,13 @@ func StartServer(ctx context.Context, handler ConnectionHandler, address string,
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := s.listenAddrs(ctx, address)
+	found, err := s.loop.localAddrs(ctx, s.options.network, address)
 	if err != nil {
 		return nil, err
+	}
+	addrs := make([]net.Addr, len(found))
+	for i, a := range found {
+		addrs[i] = net.TCPAddrFromAddrPort(a)
 	}
 	return s.start(addrs)
 }
@@ -98,95 +94,14 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	}
 	l := RunningLoop(ctx)
 	l.check()
+	o := newStreamOptions(opts)
+	if err := o.check(true); err != nil {
+		return nil, err
+	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: newStreamOptions(opts)}, nil
-}
-
-// listenAddrs gives the addresses to listen on.
-func (s *Server) listenAddrs(ctx context.Context, address string) ([]net.Addr, error) {
-	var addrs []net.Addr
-	hosts := []string{address}
-	if strings.HasPrefix(address, ":") {
-		hosts = nil
-		if s.options.network != "tcp6" {
-			hosts = append(hosts, "0.0.0.0"+address)
-		}
-		if s.options.network != "tcp4" {
-			hosts = append(hosts, "[::]"+address)
-		}
-	}
-	for _, host := range hosts {
-		found, err := s.loop.GetAddrInfo(ctx, s.options.network, host)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range found {
-			addrs = append(addrs, net.TCPAddrFromAddrPort(a))
-		}
-	}
-	return addrs, nil
-}
-
-func (s *Server) start(addrs []net.Addr) (*Server, error) {
-	for i, addr := range addrs {
-		if tcp, ok := addr.(*net.TCPAddr); ok && len(s.sockets) > 0 && tcp.Port == 0 { // one port for all
-			tcp.Port = s.sockets[0].addr.(*net.TCPAddr).Port
-		}
-		ln, err := s.listen(addr)
-		another := len(s.sockets) > 0 || i < len(addrs)-1
-		switch {
-		case err == nil:
-			s.sockets = append(s.sockets, ln)
-		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)):
-			// A system, or a machine, without IPv6: the others do.
-		default:
-			s.Close()
-			return nil, &net.OpError{Op: "listen", Net: addr.Network(), Addr: addr, Err: err}
-		}
-	}
-	if s.options.notServing {
-		return s, nil
-	}
-	return s, s.StartServing()
-}
-
-// listen makes a socket that is bound to addr.
-func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
-	fd, err := netfd.Socket(addr)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			netfd.Close(fd)
-		}
-	}()
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		if err := netfd.SetReuseAddr(fd); err != nil {
-			return nil, err
-		}
-		if tcp.IP.To4() == nil {
-			_ = netfd.SetV6Only(fd)
-		}
-		if s.options.reusePort {
-			if err := netfd.SetReusePort(fd); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := netfd.Bind(fd, addr); err != nil {
-		return nil, err
-	}
-	if err := netfd.Listen(fd, s.options.backlog); err != nil {
-		return nil, err
-	}
-	ln := &listener{server: s, fd: fd, addr: netfd.LocalAddr(fd, s.network)}
-	if unix, ok := addr.(*net.UnixAddr); ok {
-		ln.file, _ = os.Lstat(unix.Name) // there is none in the abstract namespace
-	}
-	return ln, s.loop.own(fd, ln)
+	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
 }
 
 // StartServing begins to accept, if the server does not yet. It returns net.ErrClosed after
@@ -228,9 +143,10 @@ func (s *Server) Addr() net.Addr {
 }
 
 // Serve suspends, and the server accepts connections, until it is closed, when Serve returns
-// nil; net.ErrClosed if it was closed before. If it is
-// cancelled it closes the server and its connections, waits for their end and returns the
-// cancellation. It is asyncio's serve_forever.
+// nil; net.ErrClosed if it was closed before. If Serve is cancelled, it closes the server and
+// its connections, waits as WaitClosed does, and returns the cancellation. It does not wait for
+// handlers, but it does for clients to read what they were sent: a second cancellation ends
+// that. It is asyncio's serve_forever.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.StartServing(); err != nil {
 		return err
@@ -239,9 +155,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		s.Close()
 		s.CloseClients()
-		return errors.Join(err, s.WaitClosed(context.WithoutCancel(ctx)))
+		_ = s.WaitClosed(context.WithoutCancel(ctx)) // a context that is done would not let it wait
 	}
-	return nil
+	return err
 }
 
 // Close stops accepting. Connections that were accepted go on. It never suspends, and may be
@@ -252,12 +168,16 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed, s.serving = true, false
+	s.closeSockets()
+	s.closing.wakeAll()
+	s.wakeWaiting()
+}
+
+func (s *Server) closeSockets() {
 	for _, ln := range s.sockets {
 		ln.close()
 	}
 	s.sockets = nil
-	s.closing.wakeAll()
-	s.wakeIfEnded()
 }
 
 // CloseClients closes all connections, each once what was written is sent: their handlers
@@ -276,23 +196,25 @@ func (s *Server) AbortClients() {
 	}
 }
 
-// WaitClosed suspends until the server is closed and all its connections and their handlers
-// have ended. It is asyncio's wait_closed.
+// WaitClosed suspends until the server is closed and all its connections are; those whose
+// handlers still run do not count once they are closed. The error is that of a cancellation.
+// It is asyncio's wait_closed.
 func (s *Server) WaitClosed(ctx context.Context) error {
-	for !s.closed || s.conns.Len() > 0 {
-		if err := s.allEnded.wait(ctx, "the end of a server"); err != nil {
+	for !s.closed || s.open > 0 {
+		if err := s.allClosed.wait(ctx, "the end of a server"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Shutdown closes the server and suspends until all connections have ended. It gives them
-// the time grace for it; then it cancels the handlers that are left, and drops what their
-// clients have not read. It has no counterpart in asyncio.
+// Shutdown closes the server and suspends until all connections are closed and their handlers
+// have returned. It gives them the time grace for it; then it cancels the handlers that are
+// left, drops what their clients have not read, and waits for the handlers' ends. If it is
+// cancelled it returns at once, and the handlers go on. It has no counterpart in asyncio.
 func (s *Server) Shutdown(ctx context.Context, grace time.Duration) error {
 	s.Close()
-	err := Timeout(ctx, grace, func(ctx context.Context, _ *TimeoutScope) error { return s.WaitClosed(ctx) })
+	err := Timeout(ctx, grace, func(ctx context.Context, _ *TimeoutScope) error { return s.waitEnded(ctx) })
 	if !errors.Is(err, ErrTimeout) {
 		return err
 	}
@@ -304,7 +226,17 @@ func (s *Server) Shutdown(ctx context.Context, grace time.Duration) error {
 			c.task.Cancel()
 		}
 	}
-	return s.WaitClosed(ctx)
+	return s.waitEnded(ctx)
+}
+
+// waitEnded waits until no handler runs and no connection is open.
+func (s *Server) waitEnded(ctx context.Context) error {
+	for s.conns.Len() > 0 {
+		if err := s.allEnded.wait(ctx, "the end of a server's handlers"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connections ranges over the connections, which may end meanwhile.
@@ -318,19 +250,23 @@ func (s *Server) connections(yield func(*connection) bool) {
 	}
 }
 
-func (s *Server) wakeIfEnded() {
+// wakeWaiting wakes those whose wait is over.
+func (s *Server) wakeWaiting() {
+	if s.closed && s.open == 0 {
+		s.allClosed.wakeAll()
+	}
 	if s.closed && s.conns.Len() == 0 {
 		s.allEnded.wakeAll()
 	}
 }
 
-// A connection is one that the server has accepted. It ends when both its handler has
-// returned and its stream is closed.
+// A connection is one that the server has accepted. It ends when its handler has returned and
+// its stream is closed.
 type connection struct {
 	server *Server
 	stream *stream
 	task   *Task[None]
-	place  *list.Element
+	place  *list.Element // in the server's list
 	closed bool
 }
 
@@ -342,15 +278,17 @@ func (s *Server) serve(fd int, peer net.Addr) {
 		return
 	}
 	c := &connection{server: s, stream: st}
-	st.serverSide, st.ended = true, c.onClosed
+	st.serverSide = true
+	st.under.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
+	s.open++
 	c.task = CreateTask(s.ctx, Do(c.run))
-	c.task.AddDoneCallback(func(*Task[None]) { c.leave() })
+	c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
 }
 
-// run is the task of a connection.
+// run is the task of a connection. Nothing that has to happen may be deferred here: a task that
+// is cancelled before its first step does not come here.
 func (c *connection) run(ctx context.Context) (err error) {
-	w := &c.stream.writer
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
@@ -359,12 +297,8 @@ func (c *connection) run(ctx context.Context) (err error) {
 			c.server.loop.report(ExceptionContext{Message: "unhandled error in a connection's handler", Err: err, Task: CurrentTask(ctx).Name()})
 			err = nil
 		}
-		if c.server.hurry {
-			w.Abort()
-		} else {
-			w.Close()
-		}
 	}()
+	w := &c.stream.writer
 	if o := c.server.options; o.tls != nil {
 		if err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout); err != nil {
 			if c.server.loop.debug {
@@ -376,12 +310,25 @@ func (c *connection) run(ctx context.Context) (err error) {
 	return c.server.handler(ctx, &c.stream.reader, w)
 }
 
-func (c *connection) onClosed() {
-	c.closed = true
+// onReturned is called when the task is done.
+func (c *connection) onReturned() {
+	if c.server.hurry {
+		c.stream.writer.Abort()
+	} else {
+		c.stream.writer.Close()
+	}
 	c.leave()
 }
 
-// leave is called when the handler has returned and when the stream is closed.
+// onClosed is called when the stream is closed.
+func (c *connection) onClosed() {
+	c.closed = true
+	c.server.open--
+	c.server.wakeWaiting()
+	c.leave()
+}
+
+// leave gives the connection's place back once it has ended.
 func (c *connection) leave() {
 	s := c.server
 	if !c.closed || !c.task.Done() || c.place == nil {
@@ -395,78 +342,7 @@ func (c *connection) leave() {
 			ln.schedule()
 		}
 	}
-	s.wakeIfEnded()
-}
-
-func (ln *listener) notify(poll.Ready) { ln.schedule() }
-
-// schedule has the loop try to accept.
-func (ln *listener) schedule() {
-	if ln.server.serving && !ln.ready && !ln.full && ln.retry == nil {
-		ln.ready = true
-		ln.server.loop.push(ln)
-	}
-}
-
-// acceptRetryDelay is how long a server waits, as asyncio does, when the system has no
-// descriptor or no memory for another connection, and after any other error: the poller does
-// not tell again of what was waiting by then.
-const acceptRetryDelay = time.Second
-
-// run accepts what is waiting: as many as the backlog holds, so that others get their turn.
-func (ln *listener) run(*Loop) {
-	ln.ready = false
-	s := ln.server
-	for range max(s.options.backlog, 1) {
-		if !s.serving {
-			return
-		}
-		if n := s.options.maxConnections; n > 0 && s.conns.Len() >= n {
-			ln.full = true
-			return
-		}
-		fd, peer, err := netfd.Accept(ln.fd)
-		switch {
-		case err == nil:
-			s.serve(fd, peer)
-		case err == netfd.ErrAgain:
-			return
-		default:
-			ln.retry = s.loop.CallLater(acceptRetryDelay, func() {
-				ln.retry = nil
-				ln.schedule()
-			})
-			s.loop.report(ExceptionContext{Message: "cannot accept connections for now", Err: os.NewSyscallError("accept", err)})
-			return
-		}
-	}
-	ln.schedule()
-}
-
-// close closes the socket. A second call does nothing: the number may be another's by then.
-func (ln *listener) close() {
-	if ln.fd < 0 {
-		return
-	}
-	if ln.retry != nil {
-		ln.retry.Cancel()
-	}
-	ln.server.loop.disown(ln.fd)
-	netfd.Close(ln.fd)
-	ln.fd = -1
-	if ln.file == nil {
-		return
-	}
-	path := ln.addr.(*net.UnixAddr).Name
-	if now, err := os.Lstat(path); err == nil && os.SameFile(now, ln.file) { // not another server's
-		_ = os.Remove(path)
-	}
-}
-
-// abandon is called when the loop closes.
-func (ln *listener) abandon() {
-	ln.server.serving = false
-	ln.close()
+	s.wakeWaiting()
 }
 
 // String tells the addresses.

@@ -259,25 +259,31 @@ func TestShutdownCancelsHandlersAfterTheGracePeriod(t *testing.T) {
 	})
 }
 
-func TestCloseClientsAndAbortClients(t *testing.T) {
+func TestCloseClientsSendsWhatWasWrittenAndAbortClientsDoesNot(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
-		for name, test := range map[string]struct {
-			end  func()
-			want error
-		}{
-			"close": {s.CloseClients, io.EOF},
-			"abort": {s.AbortClients, syscall.ECONNRESET},
-		} {
-			r, w := connect(t, ctx, s)
-			require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
-			test.end()
-			_, err := r.Read(ctx, 1)
-			require.ErrorIs(t, err, test.want, name)
-			require.NoError(t, w.Close())
-		}
+		r, w := connect(t, ctx, s)
+		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+		s.CloseClients()
+		_, err := r.Read(ctx, 1)
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, w.Close())
 		s.Close()
-		return s.WaitClosed(ctx)
+		require.NoError(t, s.WaitClosed(ctx))
+
+		s = serve(t, ctx, stubborn)
+		r, w = connect(t, ctx, s)
+		_, err = r.ReadExactly(ctx, 1)
+		require.NoError(t, err)
+		s.Close()
+		s.CloseClients()
+		closed := spawn(ctx, s.WaitClosed)
+		settled(ctx)
+		require.False(t, closed.Done(), "the client has not read")
+		s.AbortClients()
+		require.NoError(t, errOf(ctx, closed))
+		w.Abort()
+		return nil
 	})
 }
 
@@ -408,5 +414,181 @@ func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
 			require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
 		}
 		return nil // runReal counts the descriptors
+	})
+}
+
+func TestServeThatIsCancelledDoesNotWaitForHandlers(t *testing.T) {
+	for name, wait := range map[string]func(ctx context.Context) error{
+		"queue": func(ctx context.Context) error {
+			_, err := asyncio.NewQueue[int](0).Get(ctx)
+			return err
+		},
+		"sleep": func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var handlers trace
+			runReal(t, func(ctx context.Context) error {
+				s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+					_, err := w.WriteString("hello\n")
+					require.NoError(t, err)
+					err = wait(ctx)
+					handlers.end("handler", err)
+					return err
+				})
+				r, w := connect(t, ctx, s)
+				_, err := r.ReadLine(ctx)
+				require.NoError(t, err)
+				serving := spawn(ctx, s.Serve)
+				giveWay(ctx, 1)
+				serving.Cancel()
+				require.ErrorIs(t, errOf(ctx, serving), asyncio.ErrCancelled)
+				require.Empty(t, handlers)
+				_, err = r.Read(ctx, 1)
+				require.Equal(t, io.EOF, err)
+				return w.Close()
+			})
+			handlers.expect(t, "handler cancelled") // at the end of the run
+		})
+	}
+}
+
+// stubborn is a handler that leaves its client something to read.
+func stubborn(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+	_, err := w.Write(make([]byte, 16<<20))
+	return err
+}
+
+func TestASecondCancellationEndsServe(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, stubborn)
+		r, w := connect(t, ctx, s)
+		_, err := r.ReadExactly(ctx, 1) // and no more
+		require.NoError(t, err)
+		serving := spawn(ctx, s.Serve)
+		giveWay(ctx, 1)
+		serving.Cancel()
+		settled(ctx)
+		require.False(t, serving.Done(), "the client has not read")
+		serving.Cancel()
+		require.ErrorIs(t, errOf(ctx, serving), asyncio.ErrCancelled)
+		w.Abort()
+		return s.WaitClosed(ctx)
+	})
+}
+
+func TestServeUnderAContextThatIsDoneClosesItsClientsToo(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo)
+		r, w := connect(t, ctx, s)
+		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+		limited, cancel := context.WithCancel(ctx)
+		serving := spawn(limited, s.Serve)
+		giveWay(ctx, 1)
+		cancel()
+		require.ErrorIs(t, errOf(ctx, serving), context.Canceled)
+		require.NoError(t, s.WaitClosed(ctx))
+		_, err := r.Read(ctx, 1)
+		require.Equal(t, io.EOF, err)
+		return w.Close()
+	})
+}
+
+func TestAConnectionWhoseTaskNeverBeginsIsClosed(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, echo, asyncio.WithMaxConnections(1))
+		client, err := net.Dial("tcp", s.Addr().String())
+		require.NoError(t, err)
+		defer client.Close()
+		l := asyncio.RunningLoop(ctx)
+		for len(l.AllTasks()) == 1 {
+			giveWay(ctx, 1)
+		}
+		l.AllTasks()[1].Cancel()
+		n, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { return client.Read(make([]byte, 1)) })
+		require.Zero(t, n)
+		require.Equal(t, io.EOF, err)
+
+		r, w := connect(t, ctx, s) // it has got its place back
+		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
+		require.NoError(t, w.Close())
+		s.Close()
+		return s.WaitClosed(ctx)
+	})
+}
+
+func TestWaitClosedWaitsForConnectionsAndShutdownForHandlers(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		var proceed asyncio.Event
+		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, _ *asyncio.StreamWriter) error {
+			if _, err := r.Read(ctx, 1); err != nil {
+				return err
+			}
+			return proceed.Wait(ctx)
+		})
+		_, w := connect(t, ctx, s)
+		_, err := w.WriteString("x")
+		require.NoError(t, err)
+		closed := spawn(ctx, s.WaitClosed)
+		giveWay(ctx, 3)
+		require.False(t, closed.Done(), "the server is not closed")
+		s.Close()
+		giveWay(ctx, 3)
+		require.False(t, closed.Done(), "a connection is open")
+		require.ErrorIs(t, asyncio.Timeout(ctx, time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			return s.WaitClosed(ctx)
+		}), asyncio.ErrTimeout)
+		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 { // main, closed and the handler
+			giveWay(ctx, 1)
+		}
+		s.AbortClients()
+		require.NoError(t, errOf(ctx, closed))
+		require.NoError(t, s.WaitClosed(ctx))
+
+		ended := spawn(ctx, func(ctx context.Context) error { return s.Shutdown(ctx, time.Hour) })
+		settled(ctx)
+		require.False(t, ended.Done(), "the handler runs")
+		proceed.Set()
+		require.NoError(t, errOf(ctx, ended))
+		return w.Close()
+	})
+}
+
+func TestShutdownDropsTheConnectionOfAHandlerThatHasEnded(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s := serve(t, ctx, stubborn)
+		r, w := connect(t, ctx, s)
+		_, err := r.ReadExactly(ctx, 1)
+		require.NoError(t, err)
+		require.Len(t, asyncio.RunningLoop(ctx).AllTasks(), 1, "the handler has ended")
+		require.NoError(t, s.Shutdown(ctx, time.Millisecond))
+		w.Abort()
+		return nil
+	})
+}
+
+func TestShutdownThatIsCancelledLeavesTheHandlersAlone(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		var proceed asyncio.Event
+		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			if err := proceed.Wait(ctx); err != nil {
+				return err
+			}
+			_, err := w.WriteString("done\n")
+			return err
+		})
+		r, w := connect(t, ctx, s)
+		for len(asyncio.RunningLoop(ctx).AllTasks()) < 2 {
+			giveWay(ctx, 1)
+		}
+		shutdown := spawn(ctx, func(ctx context.Context) error { return s.Shutdown(ctx, time.Hour) })
+		giveWay(ctx, 1)
+		shutdown.Cancel()
+		require.ErrorIs(t, errOf(ctx, shutdown), asyncio.ErrCancelled)
+		proceed.Set()
+		line, err := r.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "done\n", string(line))
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
 	})
 }

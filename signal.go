@@ -94,9 +94,13 @@ type signalHandler struct {
 // signal. It takes the place of an earlier one. As in the system itself a signal that
 // comes again before fn was called counts once. While a handler for os.Interrupt is set,
 // WithInterrupt does nothing. A handler does not keep a loop in virtual time from
-// jumping to its next timer, or from a deadlock. It returns an error for signals that
-// cannot be handled, and ErrLoopClosed. It does not suspend. It is asyncio's
-// add_signal_handler.
+// jumping to its next timer, or from a deadlock. A signal that was ignored when the program
+// began is handled, too, while a handler is set.
+//
+// It returns an error for signals that cannot be handled, since there are none of that number,
+// the system does not let a program have them, or the Go runtime keeps them to itself, as it
+// does SIGSEGV and others that report a fault; and ErrLoopClosed. It does not suspend. It is
+// asyncio's add_signal_handler.
 func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.checkCallback(fn == nil)
 	if sig == nil {
@@ -105,7 +109,7 @@ func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	if l.closed {
 		return ErrLoopClosed
 	}
-	if sig == os.Kill || sig.String() == "stopped (signal)" {
+	if !deliverable(sig) {
 		return fmt.Errorf("asyncio: signal %v cannot be handled", sig)
 	}
 	l.setSignalHandler(sig, &signalHandler{loop: l, fn: fn})
@@ -144,6 +148,11 @@ func (h *signalHandler) run(l *Loop) {
 		l.call(h.fn)
 	}
 }
+
+// interruptIgnored reports that SIGINT was ignored when the program began, as it is under nohup
+// and in the background of a shell script: whoever did that wants no program to hear it.
+// Package os/signal forgets it when the signal is asked for.
+var interruptIgnored = signal.Ignored(os.Interrupt)
 
 // An interrupter has SIGINT cancel a task, for WithInterrupt.
 type interrupter struct {

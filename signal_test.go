@@ -4,7 +4,9 @@ package asyncio_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -97,16 +99,86 @@ func TestAPanicInASignalHandlerIsReported(t *testing.T) {
 	require.Equal(t, []string{"panic in callback"}, reports)
 }
 
+// oddSignal is a signal of no system.
+type oddSignal struct{}
+
+func (oddSignal) Signal()        {}
+func (oddSignal) String() string { return "odd" }
+
 func TestSignalsThatCannotBeHandledAreRefused(t *testing.T) {
 	l := asyncio.NewLoop()
-	require.Error(t, l.AddSignalHandler(syscall.SIGKILL, func() {}))
-	require.Error(t, l.AddSignalHandler(syscall.SIGSTOP, func() {}))
+	for _, sig := range []os.Signal{
+		syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS,
+		syscall.Signal(-1), syscall.Signal(0), syscall.Signal(65), syscall.Signal(1000), oddSignal{},
+	} {
+		require.ErrorContains(t, l.AddSignalHandler(sig, func() {}), "cannot be handled", "%d", sig)
+		require.False(t, l.RemoveSignalHandler(sig))
+	}
+	require.Panics(t, func() { _ = l.AddSignalHandler(nil, func() {}) })
+	require.Panics(t, func() { _ = l.AddSignalHandler(syscall.SIGUSR1, nil) })
 	require.NoError(t, l.AddSignalHandler(syscall.SIGUSR1, func() {}))
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, l.AddSignalHandler(syscall.SIGUSR1, func() {}), asyncio.ErrLoopClosed)
 }
 
+// Every signal that is taken arrives.
+func TestEachSignalIsRefusedOrHeard(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		for n := syscall.Signal(1); n <= 64; n++ {
+			if n == syscall.SIGURG || n == syscall.SIGPROF {
+				continue // the runtime sends them
+			}
+			var heard asyncio.Event
+			if l.AddSignalHandler(n, heard.Set) != nil {
+				continue
+			}
+			raise(t, n)
+			require.NoError(t, heard.Wait(ctx), "signal %d", n)
+			require.True(t, l.RemoveSignalHandler(n))
+		}
+		return nil
+	})
+}
+
+func init() {
+	children["interrupt ignored"] = func() {
+		_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+			interruptSelf()
+			var heard asyncio.Event
+			l := asyncio.RunningLoop(ctx)
+			_ = l.AddSignalHandler(syscall.SIGUSR1, heard.Set)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+			err := heard.Wait(ctx)
+			settled(ctx)
+			fmt.Println("main goes on:", err)
+			heard.Clear()
+			_ = l.AddSignalHandler(os.Interrupt, heard.Set)
+			interruptSelf()
+			fmt.Println("a handler hears it:", heard.Wait(ctx))
+			l.RemoveSignalHandler(os.Interrupt)
+			return nil
+		}), asyncio.WithInterrupt())
+		fmt.Println("Run:", err)
+		_, err = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+			interruptSelf()
+			return asyncio.Sleep(ctx, 10*time.Millisecond)
+		}), asyncio.WithInterrupt())
+		fmt.Println("the next Run:", err)
+	}
+}
+
+// As of jobs in the background of a shell script.
+func TestWithInterruptLeavesAnIgnoredSignalIgnored(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `trap "" INT; exec "$0"`, os.Args[0])
+	cmd.Env = append(os.Environ(), "ASYNCIO_TEST_CHILD=interrupt ignored")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, "main goes on: <nil>\na handler hears it: <nil>\nRun: <nil>\nthe next Run: <nil>\n", string(out))
+}
+
 func TestASignalHandlerGoesBeforeWithInterrupt(t *testing.T) {
+	needInterrupt(t)
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		var heard asyncio.Event

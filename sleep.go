@@ -12,9 +12,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	if d > 0 {
 		return t.sleepFor(ctx, d)
 	}
-	t.loop.push(t)
 	var fromContext error
 	if t.direct(ctx) {
+		t.loop.push(t)
 		next := t.ahead()
 		for ; next != nil && next != t.coro; next = t.ahead() {
 			next.Resume()
@@ -23,7 +23,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 			t.unwind()
 		}
 	} else {
-		fromContext = t.suspend(ctx)
+		fromContext = t.suspend(ctx, true)
 	}
 	return t.settle(fromContext, fromContext)
 }

@@ -9,7 +9,9 @@ package asyncio
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
+	"net"
 	"time"
 )
 
@@ -27,7 +29,7 @@ type stream struct {
 	writer     StreamWriter
 	serverSide bool
 	above      streamEvents // the encrypted stream that this one carries, or nil
-	ended      func()       // for the server that counts it
+	drop       *dropWatch   // nil if it is not watched
 }
 
 // A transport moves the bytes of a stream. No call of it suspends. It tells the stream
@@ -37,10 +39,12 @@ type transport interface {
 	read(p []byte) (int, error)  // errAgain if there is nothing yet, io.EOF at the end
 	write(p []byte) (int, error) // takes less than all only if it is full
 	buffered() int               // what write took and has not sent
+	stopReceiving()              // read is to give no more than what has come
 	canCloseWrite() bool
 	closeWrite() error
 	close()               // calls onClosed, now or when what is buffered has gone
 	abort()               // calls onClosed, now
+	reset()               // abort that the peer sees as a reset, where that is possible
 	info(name string) any // for GetExtraInfo
 }
 
@@ -48,7 +52,7 @@ type transport interface {
 type streamEvents interface {
 	onReadable()        // there may be something to read, or the end
 	onWritable()        // there may be room to write
-	onBroken(err error) // nothing more can be sent; only what carries another stream calls it
+	onBroken(err error) // nothing more can be sent; what has come can still be read
 	onClosed()          // once, after close, abort or the end of the loop
 }
 
@@ -58,6 +62,14 @@ func newStream(l *Loop, o *streamOptions) *stream {
 	s.reader.stream, s.reader.limit = s, o.limit
 	s.writer.stream = s
 	s.writer.high, s.writer.low = defaultHighWater, defaultHighWater/4
+	return s
+}
+
+// events returns what the transport of the stream is to call.
+func (s *stream) events() streamEvents {
+	if s.drop != nil {
+		return s.drop
+	}
 	return s
 }
 
@@ -85,9 +97,6 @@ func (s *stream) onClosed() {
 	if s.above != nil {
 		s.above.onClosed()
 	}
-	if s.ended != nil {
-		s.ended()
-	}
 }
 
 // A StreamOption is an option of OpenConnection, StartServer and their like.
@@ -99,6 +108,7 @@ type streamOptions struct {
 	localAddr        string
 	eyeballsDelay    time.Duration
 	tls              *tls.Config
+	encrypted        bool // WithTLS was given
 	handshakeTimeout time.Duration
 	backlog          int
 	maxConnections   int
@@ -117,9 +127,33 @@ func newStreamOptions(opts []StreamOption) *streamOptions {
 		backlog:          100,
 	}
 	for _, opt := range opts {
+		if opt == nil {
+			panic("asyncio: nil StreamOption")
+		}
 		opt(o)
 	}
 	return o
+}
+
+// check returns what is wrong with the options of a stream socket.
+func (o *streamOptions) check(serverSide bool) error {
+	switch o.network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return net.UnknownNetworkError(o.network)
+	}
+	if o.encrypted {
+		return checkTLS(o.tls, serverSide)
+	}
+	return nil
+}
+
+// checkPlain returns an error if the options ask for an encryption that there is not.
+func (o *streamOptions) checkPlain() error {
+	if o.encrypted {
+		return errors.New("asyncio: WithTLS is for TCP and unix sockets; see StreamWriter.StartTLS")
+	}
+	return nil
 }
 
 // WithLimit sets how long a line, or what ReadUntil reads, may be: 64 KiB if it is not
@@ -132,19 +166,25 @@ func WithLimit(n int) StreamOption {
 }
 
 // WithTLS encrypts the connection. A client verifies the server, under the config's
-// ServerName or else the name that it connects to; a server needs a certificate. It is
-// asyncio's ssl.
+// ServerName or else the name that it connects to; a server needs a certificate. The call that
+// it is given to returns an error, before it does anything, if config is nil (it may be
+// one that could not be loaded), if it is a server's and has no certificate, or if it is a client's
+// and allows renegotiation, which streams do not support. It is asyncio's ssl.
 func WithTLS(config *tls.Config) StreamOption {
-	return func(o *streamOptions) { o.tls = config }
+	return func(o *streamOptions) { o.tls, o.encrypted = config, true }
 }
 
-// WithTLSHandshakeTimeout bounds the handshake: a minute if it is not given. It is
-// asyncio's ssl_handshake_timeout.
+// WithTLSHandshakeTimeout bounds the handshake: a minute if it is not given. It panics if d is
+// not positive. It is asyncio's ssl_handshake_timeout.
 func WithTLSHandshakeTimeout(d time.Duration) StreamOption {
+	if d <= 0 {
+		panic("asyncio: WithTLSHandshakeTimeout needs a positive duration")
+	}
 	return func(o *streamOptions) { o.handshakeTimeout = d }
 }
 
-// WithNetwork restricts addresses: "tcp4" and "tcp6", or "udp4" and "udp6", to one family.
+// WithNetwork restricts addresses: "tcp4" and "tcp6", or "udp4" and "udp6", to one family. The
+// call that it is given to returns a net.UnknownNetworkError for a network that it does not have.
 func WithNetwork(network string) StreamOption {
 	return func(o *streamOptions) { o.network = network }
 }
@@ -157,8 +197,11 @@ func WithLocalAddr(address string) StreamOption {
 
 // WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name
 // before it tries the next at the same time: 250 ms if it is not given. With Never it tries
-// them one after the other. It is asyncio's happy_eyeballs_delay.
+// them one after the other. It panics if d is negative. It is asyncio's happy_eyeballs_delay.
 func WithHappyEyeballsDelay(d time.Duration) StreamOption {
+	if d < 0 {
+		panic("asyncio: WithHappyEyeballsDelay needs a duration that is not negative")
+	}
 	return func(o *streamOptions) { o.eyeballsDelay = d }
 }
 
@@ -167,15 +210,20 @@ func WithHappyEyeballsDelay(d time.Duration) StreamOption {
 func WithKeepAlive() StreamOption { return func(o *streamOptions) { o.keepAlive = true } }
 
 // WithBacklog sets how many connections wait to be accepted by a server: 100 if it is not
-// given. It is asyncio's backlog.
-func WithBacklog(n int) StreamOption { return func(o *streamOptions) { o.backlog = n } }
+// given. It panics if n is negative. It is asyncio's backlog.
+func WithBacklog(n int) StreamOption {
+	if n < 0 {
+		panic("asyncio: WithBacklog needs a number that is not negative")
+	}
+	return func(o *streamOptions) { o.backlog = n }
+}
 
 // WithReusePort lets several servers, in this program or others, take the same port; the
 // system spreads connections among them. It is asyncio's reuse_port.
 func WithReusePort() StreamOption { return func(o *streamOptions) { o.reusePort = true } }
 
 // WithMaxConnections bounds the connections that a server has at a time. Further ones
-// wait in the backlog.
+// wait in the backlog. It panics if n is not positive.
 func WithMaxConnections(n int) StreamOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxConnections needs a positive number")

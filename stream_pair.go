@@ -4,16 +4,18 @@ import (
 	"context"
 	"io"
 	"net"
-	"syscall"
 )
 
 // StreamPair makes two streams that are connected to one another in memory, for tests, and
 // for simulations in virtual time: a client and a server talk over it as they would over
 // a socket. Up to 64 KiB are under way in each direction. Of the options only WithLimit
-// matters. It does not suspend. It has no counterpart in asyncio.
+// matters; it panics if WithTLS is given. It does not suspend. It has no counterpart in asyncio.
 func StreamPair(ctx context.Context, opts ...StreamOption) (client, server Stream) {
 	l := RunningLoop(ctx)
 	o := newStreamOptions(opts)
+	if err := o.checkPlain(); err != nil {
+		panic(err.Error())
+	}
 	a, b := &memory{name: "client"}, &memory{name: "server"}
 	a.peer, b.peer = b, a
 	near, far := newStream(l, o), newStream(l, o)
@@ -28,21 +30,22 @@ const memoryRoom = 64 << 10
 
 // memory is one end of a connection in memory.
 type memory struct {
-	name  string
-	peer  *memory
-	above streamEvents // the stream
-	inbox []byte       // from the peer
-	ended bool         // the peer writes no more
-	reset bool         // the peer has gone without reading all, or was aborted
-	gone  bool         // this end is closed
-	full  bool         // the peer has to tell when there is room
+	name   string
+	peer   *memory
+	above  streamEvents // the stream
+	inbox  []byte       // from the peer
+	ended  bool         // the peer writes no more
+	broken bool         // the peer has gone without reading all, or was reset
+	gone   bool         // this end is closed
+	full   bool         // the peer has to tell when there is room
+	deaf   bool         // this end will read no more than inbox
 }
 
 func (m *memory) read(p []byte) (int, error) {
 	if len(m.inbox) == 0 {
 		switch {
-		case m.reset:
-			return 0, syscall.ECONNRESET
+		case m.broken:
+			return 0, errConnReset
 		case m.ended:
 			return 0, io.EOF
 		default:
@@ -53,7 +56,7 @@ func (m *memory) read(p []byte) (int, error) {
 	if m.inbox = m.inbox[n:]; len(m.inbox) == 0 {
 		m.inbox = nil
 	}
-	if m.peer.full {
+	if m.peer.full && !m.deaf {
 		m.peer.full = false
 		m.peer.above.onWritable()
 	}
@@ -62,10 +65,10 @@ func (m *memory) read(p []byte) (int, error) {
 
 func (m *memory) write(p []byte) (int, error) {
 	switch {
-	case m.reset:
-		return 0, syscall.ECONNRESET
+	case m.broken:
+		return 0, errConnReset
 	case m.peer.gone:
-		return 0, syscall.EPIPE
+		return 0, errPipe
 	}
 	n := min(len(p), memoryRoom-len(m.peer.inbox))
 	m.full = n < len(p)
@@ -79,6 +82,7 @@ func (m *memory) write(p []byte) (int, error) {
 func (m *memory) attach(above streamEvents) { m.above = above }
 
 func (m *memory) buffered() int       { return 0 }
+func (m *memory) stopReceiving()      { m.deaf = true }
 func (m *memory) canCloseWrite() bool { return true }
 
 func (m *memory) closeWrite() error {
@@ -88,7 +92,8 @@ func (m *memory) closeWrite() error {
 }
 
 func (m *memory) close() { m.leave(len(m.inbox) > 0) }
-func (m *memory) abort() { m.leave(true) }
+func (m *memory) abort() { m.close() }
+func (m *memory) reset() { m.leave(true) }
 
 // leave closes this end. With reset the peer reads what it has, and sees then what it sees
 // of a socket that is closed before all was read.
@@ -98,9 +103,13 @@ func (m *memory) leave(reset bool) {
 	}
 	m.gone, m.inbox = true, nil
 	if !m.peer.gone {
-		m.peer.ended, m.peer.reset = true, m.peer.reset || reset
+		m.peer.ended, m.peer.broken = true, m.peer.broken || reset
 		m.peer.above.onReadable()
-		m.peer.above.onWritable()
+		if m.peer.broken {
+			m.peer.above.onBroken(errConnReset)
+		} else {
+			m.peer.above.onWritable()
+		}
 	}
 	m.above.onClosed()
 }

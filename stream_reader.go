@@ -9,7 +9,6 @@ import (
 	"iter"
 	"math"
 	"os"
-	"syscall"
 )
 
 // defaultLimit is asyncio's.
@@ -29,8 +28,7 @@ type StreamReader struct {
 	task    *task // that waits to read
 	expired bool  // the deadline of a Conn has passed
 
-	turn     uint64 // of the last attempt to receive
-	receives int    // attempts in that turn
+	receives quota
 }
 
 // Read returns at most n bytes, as soon as there are some, and at the end of the stream
@@ -80,7 +78,7 @@ func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
 
 func (r *StreamReader) copyTo(p []byte) int {
 	n := copy(p, r.buf.bytes)
-	r.buf.drop(r.stream.loop, n)
+	r.buf.drop(&r.stream.loop.buffers, n)
 	return n
 }
 
@@ -99,9 +97,9 @@ func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
 		return err.Partial, nil
 	case *LimitOverrunError:
 		if rest := r.buf.bytes[err.Consumed:]; len(rest) > 0 && rest[0] == '\n' {
-			r.buf.drop(r.stream.loop, err.Consumed+1)
+			r.buf.drop(&r.stream.loop.buffers, err.Consumed+1)
 		} else {
-			r.buf.drop(r.stream.loop, r.buf.len())
+			r.buf.drop(&r.stream.loop.buffers, r.buf.len())
 		}
 		return nil, err
 	default:
@@ -208,7 +206,7 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // broke is not at its end: to read gives the error. It does not suspend. It is asyncio's
 // at_eof.
 func (r *StreamReader) AtEOF() bool {
-	if r.task == nil && r.buf.len() == 0 {
+	if r.task == nil && r.buf.len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
 		_ = r.fillNow() // an end is kept in r.err
 	}
 	return r.err == io.EOF && r.buf.len() == 0
@@ -220,8 +218,12 @@ func (r *StreamReader) Close() error { return r.stream.writer.Close() }
 
 // fill receives more into the buffer, and suspends until there is some.
 func (r *StreamReader) fill(ctx context.Context) error {
+	had := r.buf.len()
 	for {
 		if err := r.admit(ctx); err != nil {
+			if r.buf.len() > had { // Close has gathered it meanwhile
+				return nil
+			}
 			return err
 		}
 		if err := r.fillNow(); err != errAgain {
@@ -237,6 +239,9 @@ func (r *StreamReader) fill(ctx context.Context) error {
 func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 	for {
 		if err := r.admit(ctx); err != nil {
+			if r.buf.len() > 0 { // Close has gathered it meanwhile
+				return r.copyTo(p), nil
+			}
 			return 0, err
 		}
 		n, err := r.stream.under.read(p)
@@ -267,23 +272,35 @@ func (r *StreamReader) fillNow() error {
 	if r.err != nil {
 		return r.err
 	}
-	n, err := r.stream.under.read(r.buf.space(r.stream.loop))
+	n, err := r.stream.under.read(r.buf.space(&r.stream.loop.buffers))
 	if n > 0 {
 		r.buf.grow(n)
 		return nil
 	}
-	r.buf.park(r.stream.loop)
+	r.buf.park(&r.stream.loop.buffers)
 	if err != errAgain {
 		return r.ended(err)
 	}
 	return err
 }
 
+// gather receives what has come, before the stream is closed: asyncio, which receives without
+// being asked, has it in its reader, and it can still be read. The bounds are for a peer that
+// sends without end, and for one that sends in records of a byte.
+func (r *StreamReader) gather() {
+	for range 1000 {
+		if r.buf.len() >= maxReceives*lentSize || r.fillNow() != nil {
+			break
+		}
+	}
+	r.buf.park(&r.stream.loop.buffers)
+}
+
 // maxReceives is how often a stream receives in one turn, so that a peer which sends
 // without end does not keep the loop to itself.
 const maxReceives = 4
 
-// admit tells whether the running task may try to receive.
+// admit returns nil if the running task may try to receive.
 func (r *StreamReader) admit(ctx context.Context) error {
 	switch l := r.stream.loop; {
 	case r.task != nil:
@@ -292,11 +309,7 @@ func (r *StreamReader) admit(ctx context.Context) error {
 		return r.err
 	case r.expired:
 		return os.ErrDeadlineExceeded
-	case r.turn != l.turns:
-		r.turn, r.receives = l.turns, 1
-	case r.receives < maxReceives:
-		r.receives++
-	default:
+	case !r.receives.spend(l, maxReceives):
 		return r.giveWay(ctx)
 	}
 	return nil
@@ -327,7 +340,7 @@ func (r *StreamReader) await(ctx context.Context) error {
 // write, it gives the reader an end that is none. After EPIPE it is one, since the peer had
 // closed its side before.
 func (r *StreamReader) ended(reason error) error {
-	if broken := r.stream.writer.err; reason == io.EOF && broken != nil && !errors.Is(broken, syscall.EPIPE) {
+	if broken := r.stream.writer.err; reason == io.EOF && broken != nil && !errors.Is(broken, errPipe) {
 		reason = broken
 	}
 	r.end(reason)
@@ -353,7 +366,7 @@ func (r *StreamReader) wakeUp() {
 }
 
 // take takes n bytes out of the buffer.
-func (r *StreamReader) take(n int) []byte { return r.buf.take(r.stream.loop, n) }
+func (r *StreamReader) take(n int) []byte { return r.buf.take(&r.stream.loop.buffers, n) }
 
 // An IncompleteReadError says that the stream ended too early. It is io.EOF if nothing had
 // come, and io.ErrUnexpectedEOF otherwise. It is asyncio's IncompleteReadError.

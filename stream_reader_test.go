@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"syscall"
@@ -192,10 +193,10 @@ func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
 		got, err = r.ReadExactly(ctx, 0)
 		require.NoError(t, err)
 		require.Empty(t, got)
-		_, err = r.ReadExactly(ctx, 1<<60) // takes no more memory than what comes
+		_, err = r.ReadExactly(ctx, math.MaxInt) // takes no more memory than what comes
 		require.ErrorAs(t, err, &incomplete)
 		require.Equal(t, "ef", string(incomplete.Partial))
-		require.Equal(t, 1<<60, incomplete.Expected)
+		require.Equal(t, math.MaxInt, incomplete.Expected)
 		_, err = r.ReadExactly(ctx, 1)
 		require.ErrorIs(t, err, io.EOF)
 		require.Panics(t, func() { _, _ = r.ReadExactly(ctx, -1) })
@@ -307,7 +308,7 @@ func TestAResetComesAfterTheData(t *testing.T) {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.WriteString("last words")
 		require.NoError(t, err)
-		client.Writer.Abort()
+		client.Writer.Reset()
 		got, err := server.Reader.ReadExactly(ctx, 10)
 		require.NoError(t, err)
 		require.Equal(t, "last words", string(got))
@@ -326,7 +327,7 @@ func TestAReadThatWaitsLearnsOfAReset(t *testing.T) {
 		client, server := asyncio.StreamPair(ctx)
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.Read(ctx, -1) })
 		require.NoError(t, asyncio.Sleep(ctx, 0))
-		client.Writer.Abort()
+		client.Writer.Reset()
 		_, err := task.Await(ctx)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		return nil
@@ -373,6 +374,55 @@ func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A turn takes a bounded part of what a peer sends, in whatever way it is read.
+func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
+	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
+		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
+			return asyncio.StreamPair(ctx)
+		},
+		"TLS": tlsPair,
+	} {
+		for how, read := range map[string]func(context.Context, *asyncio.StreamReader) error{
+			"all": func(ctx context.Context, r *asyncio.StreamReader) error { _, err := r.Read(ctx, -1); return err },
+			"ReadExactly": func(ctx context.Context, r *asyncio.StreamReader) error {
+				_, err := r.ReadExactly(ctx, 8<<20)
+				return err
+			},
+			"ReadInto": func(ctx context.Context, r *asyncio.StreamReader) error {
+				p := make([]byte, 64*kib)
+				for {
+					if _, err := r.ReadInto(ctx, p); err != nil {
+						return nil
+					}
+				}
+			},
+			"AtEOF and Read": func(ctx context.Context, r *asyncio.StreamReader) error {
+				for !r.AtEOF() {
+					if _, err := r.Read(ctx, 64*kib); err != nil && err != io.EOF {
+						return err
+					}
+				}
+				return nil
+			},
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				run(t, func(ctx context.Context) error {
+					client, server := pair(t, ctx)
+					_, err := client.Writer.Write(make([]byte, 8<<20))
+					require.NoError(t, err)
+					require.NoError(t, client.Writer.Close())
+					turns := 0
+					for reading := spawn(ctx, func(ctx context.Context) error { return read(ctx, server.Reader) }); !reading.Done(); turns++ {
+						giveWay(ctx, 1)
+					}
+					require.GreaterOrEqual(t, turns, 8<<20/(256*kib), "turns")
+					return nil
+				})
+			})
+		}
+	}
 }
 
 func TestWhatIsReadBelongsToTheCaller(t *testing.T) {

@@ -4,6 +4,7 @@ package asyncio_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"os"
@@ -198,4 +199,308 @@ func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.NoError(t, peer.Close())
 	require.LessOrEqual(t, openDescriptors(t), before)
+}
+
+// most is the most that a stream sends in one turn, with what TLS keeps on the way.
+const most = 1<<20 + 256*kib
+
+// swallow accepts a connection and reads it as fast as it can.
+func swallow(t *testing.T, serverConfig *tls.Config) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() {
+		defer ln.Close()
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if serverConfig != nil {
+			c = tls.Server(c, serverConfig)
+		}
+		_, _ = io.Copy(io.Discard, struct{ io.Reader }{c})
+	}()
+	return ln.Addr().String()
+}
+
+func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
+	serverConfig, clientConfig := certificates()
+	const size = 32 << 20
+	for name, test := range map[string]struct {
+		config *tls.Config
+		opts   []asyncio.StreamOption
+	}{
+		"TCP": {nil, nil},
+		"TLS": {serverConfig, []asyncio.StreamOption{asyncio.WithTLS(clientConfig)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runReal(t, func(ctx context.Context) error {
+				_, w, err := asyncio.OpenConnection(ctx, swallow(t, test.config), test.opts...)
+				require.NoError(t, err)
+				_, err = w.Write(make([]byte, size))
+				require.NoError(t, err)
+				before := size
+				check := func() {
+					now := w.WriteBufferSize()
+					require.LessOrEqual(t, before-now, most, "bytes sent in a turn")
+					before = now
+				}
+				check()
+				require.NoError(t, w.Close()) // sends the rest, just as patiently
+				closed := asyncio.CreateTask(ctx, asyncio.Do(w.WaitClosed))
+				for !closed.Done() {
+					check()
+					giveWay(ctx, 1)
+				}
+				return closed.Exception()
+			})
+		})
+	}
+}
+
+// A peer that keeps up must not keep a task that only writes from waiting in Drain.
+func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		for _, size := range []int{1, 64 * kib} {
+			_, w, err := asyncio.OpenConnection(ctx, swallow(t, nil))
+			require.NoError(t, err)
+			writer := spawn(ctx, func(ctx context.Context) error {
+				for {
+					if _, err := w.Write(make([]byte, size)); err != nil {
+						return err
+					}
+					if err := w.Drain(ctx); err != nil {
+						return err
+					}
+				}
+			})
+			giveWay(ctx, 100)
+			writer.Cancel()
+			join(ctx, writer)
+			require.NoError(t, w.Close())
+			require.NoError(t, w.WaitClosed(ctx))
+		}
+		return nil
+	})
+}
+
+// eventually lets the loop go on until cond holds, which something outside of it brings about.
+func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !cond(); {
+		require.True(t, time.Now().Before(end), what)
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+	}
+}
+
+// The peer gets what the system had taken, and then the end.
+func TestAbortDeliversWhatWasSent(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		_, w, peer := accepted(t, ctx)
+		_, err := w.Write(make([]byte, 32<<20)) // that nobody reads yet
+		require.NoError(t, err)
+		for kept := 0; kept != w.WriteBufferSize(); { // until the system takes no more
+			kept = w.WriteBufferSize()
+			giveWay(ctx, 5)
+		}
+		sent := 32<<20 - w.WriteBufferSize()
+		w.Abort()
+		require.NoError(t, w.WaitClosed(ctx))
+		got, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
+		require.NoError(t, err)
+		require.Len(t, got, sent)
+		return peer.Close()
+	})
+}
+
+// What had come and was not read does not turn it into a reset.
+func TestAbortWithSomethingUnreadIsNoReset(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := peer.Write([]byte("unread"))
+		require.NoError(t, err)
+		_, err = w.WriteString("answer")
+		require.NoError(t, err)
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+		w.Abort()
+		got, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
+		require.NoError(t, err)
+		require.Equal(t, "answer", string(got))
+		got, err = r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Equal(t, "unread", string(got))
+		return peer.Close()
+	})
+}
+
+func TestResetResets(t *testing.T) {
+	serverConfig, clientConfig := certificates()
+	runReal(t, func(ctx context.Context) error {
+		_, w, peer := accepted(t, ctx)
+		w.Reset()
+		w.Reset()
+		require.NoError(t, w.WaitClosed(ctx))
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { return peer.Read(make([]byte, 1)) })
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.NoError(t, peer.Close())
+
+		_, w, peer = accepted(t, ctx)
+		over := tls.Server(peer, serverConfig)
+		handshake := asyncio.CreateTask(ctx, func(ctx context.Context) (asyncio.None, error) {
+			return asyncio.ToThread(ctx, func(context.Context) (asyncio.None, error) { return asyncio.None{}, over.Handshake() })
+		})
+		require.NoError(t, w.StartTLS(ctx, clientConfig))
+		_, err = handshake.Await(ctx)
+		require.NoError(t, err)
+		w.Reset()
+		_, err = asyncio.ToThread(ctx, func(context.Context) (int, error) { return over.Read(make([]byte, 1)) })
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		return peer.Close()
+	})
+}
+
+func TestAnIdleConnectionLearnsOfAReset(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := peer.Write([]byte("last words"))
+		require.NoError(t, err)
+		closed := spawn(ctx, w.WaitClosed)
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+		require.False(t, w.IsClosing())
+		require.NoError(t, peer.SetLinger(0))
+		require.NoError(t, peer.Close())
+		eventually(t, ctx, w.IsClosing, "the reset")
+		require.ErrorIs(t, w.Drain(ctx), syscall.ECONNRESET)
+		join(ctx, closed)
+		require.ErrorIs(t, closed.Exception(), syscall.ECONNRESET)
+		got, err := r.ReadExactly(ctx, 10)
+		require.NoError(t, err)
+		require.Equal(t, "last words", string(got))
+		return nil
+	})
+}
+
+// Unread bytes come first, also if the connection is still open here.
+func TestAResetThatNobodySawComesAfterTheData(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := peer.Write([]byte("last words"))
+		require.NoError(t, err)
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+		require.NoError(t, peer.SetLinger(0))
+		require.NoError(t, peer.Close())
+		eventually(t, ctx, w.IsClosing, "the reset")
+		got, err := r.ReadExactly(ctx, 10)
+		require.NoError(t, err)
+		require.Equal(t, "last words", string(got))
+		_, err = r.Read(ctx, 1)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.False(t, r.AtEOF())
+		require.ErrorIs(t, w.WaitClosed(ctx), syscall.ECONNRESET)
+		return nil
+	})
+}
+
+func TestAHalfClosedConnectionStaysOpen(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		_, w, peer := accepted(t, ctx)
+		require.NoError(t, peer.CloseWrite())
+		require.NoError(t, asyncio.Sleep(ctx, 10*time.Millisecond))
+		require.False(t, w.IsClosing())
+		_, err := w.WriteString("on it goes")
+		require.NoError(t, err)
+		require.NoError(t, w.Drain(ctx))
+		require.NoError(t, w.Close())
+		got, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
+		require.NoError(t, err)
+		require.Equal(t, "on it goes", string(got))
+		return peer.Close()
+	})
+}
+
+func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		for _, kept := range []int{0, 1 << 20} {
+			r, f, err := os.Pipe()
+			require.NoError(t, err)
+			w, err := asyncio.ConnectWritePipe(ctx, f)
+			require.NoError(t, err)
+			_, err = w.Write(make([]byte, kept))
+			require.NoError(t, err)
+			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+			require.False(t, w.IsClosing())
+			require.NoError(t, r.Close())
+			eventually(t, ctx, w.IsClosing, "the end of the reader")
+			require.ErrorIs(t, w.Drain(ctx), syscall.EPIPE)
+			require.ErrorIs(t, w.WaitClosed(ctx), syscall.EPIPE)
+		}
+		return nil
+	})
+}
+
+// The same for a socket that serves as a pipe.
+func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, os.NewFile(uintptr(fds[0]), "socket"))
+		require.NoError(t, err)
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond))
+		require.False(t, w.IsClosing())
+		closeFD(t, fds[1])
+		eventually(t, ctx, w.IsClosing, "the end of the reader")
+		require.ErrorIs(t, w.WaitClosed(ctx), syscall.EPIPE)
+		return nil
+	})
+}
+
+// The loop has not yet been told of it.
+func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		r, w, peer := accepted(t, ctx)
+		_, err := w.WriteString("answer")
+		require.NoError(t, err)
+		giveWay(ctx, 2)
+		_, err = peer.Write([]byte("just now"))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		got, err := r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Equal(t, "just now", string(got))
+		got, err = asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
+		require.NoError(t, err)
+		require.Equal(t, "answer", string(got))
+		return peer.Close()
+	})
+}
+
+func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		var begun, closed asyncio.Event
+		read := asyncio.NewFuture[string](asyncio.RunningLoop(ctx))
+		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			begun.Set()
+			if err := closed.Wait(ctx); err != nil {
+				return err
+			}
+			p, err := r.Read(ctx, -1)
+			require.NoError(t, err)
+			return read.SetResult(string(p))
+		}, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
+		require.NoError(t, err)
+		_, err = w.WriteString("hello")
+		require.NoError(t, err)
+		require.NoError(t, begun.Wait(ctx))
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop knows of all that has come
+		s.CloseClients()
+		closed.Set()
+		got, err := read.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", got)
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
+	})
 }

@@ -3,6 +3,7 @@ package asyncio
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 )
@@ -12,8 +13,10 @@ import (
 // WithTLSHandshakeTimeout. On a connection that a Server has accepted it is the server's side
 // of it. What the peer has sent already is taken for a part of the handshake, not for
 // plain text. A handshake that fails closes the connection. A client's config needs a
-// ServerName, or InsecureSkipVerify. It returns ErrReaderBusy while another task waits to read,
-// and panics if config is nil. It is asyncio's start_tls.
+// ServerName, or InsecureSkipVerify, and may not allow renegotiation; a server's needs a
+// certificate. For one that does not do StartTLS returns an error and leaves the
+// connection as it is, and so it does, with ErrReaderBusy, while another task waits to read. It
+// panics if config is nil. It is asyncio's start_tls.
 func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...StreamOption) error {
 	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
 }
@@ -27,6 +30,12 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 	}
 	if config == nil {
 		panic("asyncio: nil TLS config")
+	}
+	if err := checkTLS(config, serverSide); err != nil {
+		return err
+	}
+	if !serverSide && config.ServerName == "" && !config.InsecureSkipVerify {
+		return errors.New("asyncio: a TLS client's config needs a ServerName or InsecureSkipVerify")
 	}
 	t := s.insertTLS(config, serverSide)
 	err := Timeout(ctx, timeout, func(ctx context.Context, _ *TimeoutScope) error {
@@ -45,15 +54,30 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 	return nil
 }
 
+// checkTLS returns what is wrong with a config.
+func checkTLS(config *tls.Config, serverSide bool) error {
+	switch {
+	case config == nil:
+		return errors.New("asyncio: WithTLS of a nil config")
+	case serverSide && len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
+		return errors.New("asyncio: a TLS server's config needs Certificates, GetCertificate or GetConfigForClient")
+	case !serverSide && config.Renegotiation != tls.RenegotiateNever:
+		// crypto/tls would make the second handshake within a read, with locks held that a
+		// write needs, too: a task that waited there would stop the loop.
+		return errors.New("asyncio: TLS renegotiation is not supported")
+	}
+	return nil
+}
+
 // insertTLS puts TLS between s and what is below it.
 func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
 	lower := newStream(s.loop, &streamOptions{limit: s.reader.limit})
-	lower.under, lower.above = s.under, s
+	lower.under, lower.above = s.under, s.events()
 	lower.under.attach(lower)
+	s.reader.buf.park(&s.loop.buffers)
 	lower.reader.buf, s.reader.buf = s.reader.buf, readBuffer{}
 	lower.reader.err, s.reader.err = s.reader.err, nil
-	lower.writer.kept, lower.writer.sent = s.writer.kept, s.writer.sent
-	s.writer.kept, s.writer.sent = nil, 0
+	lower.writer.kept, s.writer.kept = s.writer.kept, writeBuffer{}
 	t := &tlsTransport{lower: lower, wire: &wire{lower: lower}}
 	if serverSide {
 		t.conn = tls.Server(t.wire, config)
@@ -61,6 +85,9 @@ func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
 		t.conn = tls.Client(t.wire, config)
 	}
 	s.under = t
+	if s.drop != nil {
+		s.drop.under = t
+	}
 	return t
 }
 
@@ -88,14 +115,22 @@ func (t *tlsTransport) read(p []byte) (int, error) {
 	return 0, err
 }
 
-func (t *tlsTransport) write(p []byte) (int, error) {
-	if !t.ready {
-		return 0, nil
+// write encrypts a record at a time, for as long as the lower stream keeps little. What it does
+// not take is asked for again when the lower stream has sent.
+func (t *tlsTransport) write(p []byte) (n int, err error) {
+	const record = 16 << 10
+	for t.ready && n < len(p) && t.lower.writer.kept.size < defaultHighWater {
+		m, err := t.conn.Write(p[n:min(len(p), n+record)])
+		n += m
+		if err != nil {
+			return n, err
+		}
 	}
-	return t.conn.Write(p)
+	return n, nil
 }
 
 func (t *tlsTransport) buffered() int       { return t.lower.writer.WriteBufferSize() }
+func (t *tlsTransport) stopReceiving()      { t.lower.under.stopReceiving() }
 func (t *tlsTransport) canCloseWrite() bool { return false }
 func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
 
@@ -111,6 +146,7 @@ func (t *tlsTransport) close() {
 }
 
 func (t *tlsTransport) abort() { t.lower.writer.Abort() }
+func (t *tlsTransport) reset() { t.lower.writer.Reset() }
 
 func (t *tlsTransport) info(name string) any {
 	switch name {

@@ -215,7 +215,7 @@ func TestATLSWriterLearnsOfAReset(t *testing.T) {
 		require.NoError(t, err)
 		drain := spawn(ctx, client.Writer.Drain)
 		settled(ctx)
-		server.Writer.Abort()
+		server.Writer.Reset()
 		require.ErrorIs(t, errOf(ctx, drain), syscall.ECONNRESET)
 		require.True(t, client.Writer.IsClosing())
 		require.NoError(t, client.Writer.Close())
@@ -226,7 +226,7 @@ func TestATLSWriterLearnsOfAReset(t *testing.T) {
 		_, err = client.Writer.Write(make([]byte, 1<<20))
 		require.NoError(t, err)
 		require.NoError(t, client.Writer.Close())
-		server.Writer.Abort()
+		server.Writer.Reset()
 		require.ErrorIs(t, client.Writer.WaitClosed(ctx), syscall.ECONNRESET)
 		return nil
 	})
@@ -292,6 +292,7 @@ func TestStartTLSRefusesAnInjectedPlainText(t *testing.T) {
 }
 
 func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
+	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
@@ -342,6 +343,7 @@ func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
 }
 
 func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
+	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
@@ -360,5 +362,97 @@ func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
 		require.Equal(t, "still there\n", string(line))
 		require.NoError(t, w.Close())
 		return server.Shutdown(ctx, time.Minute)
+	})
+}
+
+// What the peer does not read is kept as it is, and encrypted when there is room: a Write never
+// encrypts much, and what is kept is no larger for it.
+func TestATLSWriterEncryptsOnlyWhatIsAboutToBeSent(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := tlsPair(t, ctx)
+		const n = 20_000
+		for range n { // a record of 23 bytes each, if it is encrypted
+			_, err := client.Writer.Write([]byte("x"))
+			require.NoError(t, err)
+		}
+		require.Less(t, client.Writer.WriteBufferSize(), n+80*kib)
+		require.NoError(t, client.Writer.Close())
+		got, err := server.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, n)
+		return client.Writer.WaitClosed(ctx)
+	})
+}
+
+func TestAPeerThatSendsTLSWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := tlsPair(t, ctx)
+		spawn(ctx, func(ctx context.Context) error {
+			for {
+				if _, err := client.Writer.Write(make([]byte, 64*kib)); err != nil {
+					return err
+				}
+				if err := client.Writer.Drain(ctx); err != nil {
+					return err
+				}
+			}
+		})
+		spawn(ctx, func(ctx context.Context) error {
+			_, err := server.Reader.Read(ctx, -1)
+			return err
+		})
+		giveWay(ctx, 100)
+		return nil
+	})
+}
+
+func TestTLSRefusesConfigsAtOnceAndLeavesTheConnection(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		_, clientConfig := certificates()
+		renegotiating := clientConfig.Clone()
+		renegotiating.Renegotiation = tls.RenegotiateOnceAsClient
+		client, server := asyncio.StreamPair(ctx)
+		require.ErrorContains(t, client.Writer.StartTLS(ctx, renegotiating), "renegotiation")
+		require.ErrorContains(t, client.Writer.StartTLS(ctx, &tls.Config{}), "ServerName")
+		require.ErrorContains(t, server.Writer.StartTLS(ctx, &tls.Config{}), "Certificates")
+		_, err := client.Writer.WriteString("still in the clear\n")
+		require.NoError(t, err)
+		line, err := server.Reader.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "still in the clear\n", string(line))
+		return nil
+	})
+}
+
+func TestTLSGoesOverTLS(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		serverConfig, clientConfig := certificates()
+		client, server := tlsPair(t, ctx)
+		inner := asyncio.Gather(ctx,
+			asyncio.Do(func(ctx context.Context) error { return client.Writer.StartTLS(ctx, clientConfig) }),
+			asyncio.Do(func(ctx context.Context) error { return server.Writer.StartTLS(ctx, serverConfig) }))
+		_, err := inner.Await(ctx)
+		require.NoError(t, err)
+		_, err = client.Writer.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+		require.NoError(t, client.Writer.Close())
+		got, err := server.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 1<<20)
+		require.NoError(t, server.Writer.Close())
+		return client.Writer.WaitClosed(ctx)
+	})
+}
+
+// An end that nobody has announced may be the work of somebody who cut the connection.
+func TestATLSReaderTakesACutForNoEnd(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := tlsPair(t, ctx)
+		_, err := client.Writer.Write(make([]byte, 100*kib)) // a record is cut in two
+		require.NoError(t, err)
+		client.Writer.Abort()
+		_, err = server.Reader.Read(ctx, -1)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		return nil
 	})
 }

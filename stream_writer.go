@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"unsafe"
 )
 
 // defaultHighWater is asyncio's.
@@ -20,50 +21,60 @@ const defaultHighWater = 64 << 10
 // callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {
 	stream    *stream
-	kept      []byte // still to be sent
-	sent      int    // of kept
+	kept      writeBuffer
 	high, low int
 	paused    bool // more than high is kept, or was, and low has not been reached since
 	drainers  waitq
 	closers   waitq
-	closing   bool  // Close or Abort was called
+	closing   bool  // Close, Abort or Reset was called
 	eof       bool  // WriteEOF was called
 	gone      bool  // nothing is below any more
 	expired   bool  // the deadline of a Conn has passed
 	err       error // what broke the connection
 }
 
-// Write sends p, or keeps a copy of what cannot be sent yet. It returns len(p), or an error
-// if the writer is closed (net.ErrClosed), if WriteEOF was called, or if the connection is
-// broken. It is asyncio's write.
-func (w *StreamWriter) Write(p []byte) (int, error) {
+// Write sends p as far as that goes at once, and keeps a copy of the rest. Of much it sends a
+// part in each turn, so that others get theirs; to copy 100 MB takes a while, too, which
+// WriteString spares. It returns len(p), or an error if the writer is closed (net.ErrClosed), if
+// WriteEOF was called, or if the connection is broken. It is asyncio's write.
+func (w *StreamWriter) Write(p []byte) (int, error) { return w.write(p, false) }
+
+// write sends p as far as that goes at once, and keeps the rest: p itself if nobody is going to
+// change it, and otherwise a copy.
+func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 	w.stream.loop.check()
 	if err := w.refuse(); err != nil {
 		return 0, err
 	}
 	n := 0
-	if w.unsent() == 0 {
+	if w.kept.size == 0 {
 		var err error
 		if n, err = w.stream.under.write(p); err != nil {
 			w.fail(err)
 			return n, err
 		}
 	}
-	if n < len(p) {
-		w.keep(p[n:])
+	if constant {
+		w.kept.own(p[n:])
+	} else {
+		w.kept.add(p[n:])
 	}
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
 	}
+	w.hold()
 	return len(p), nil
 }
 
-// WriteString is Write of the bytes of s.
-func (w *StreamWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+// WriteString is Write of the bytes of s, which it keeps without a copy. It implements
+// io.StringWriter.
+func (w *StreamWriter) WriteString(s string) (int, error) {
+	return w.write(unsafe.Slice(unsafe.StringData(s), len(s)), true)
+}
 
 // Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
 func (w *StreamWriter) Writelines(lines [][]byte) error {
-	_, err := w.Write(bytes.Join(lines, nil))
+	_, err := w.write(bytes.Join(lines, nil), true)
 	return err
 }
 
@@ -112,52 +123,78 @@ func (w *StreamWriter) WriteEOF() error {
 		return err
 	}
 	w.eof = true
-	if w.unsent() > 0 {
+	if w.kept.size > 0 {
 		return nil // flush does it
 	}
 	return w.stream.under.closeWrite()
 }
 
-// Close closes the stream, both halves, once what was written is sent. It never suspends: use
-// WaitClosed to wait for that. A task that reads meanwhile gets io.EOF. A second Close does
-// nothing. It always returns nil. It is asyncio's close.
+// Close closes the stream, both halves, once all that was written is sent. It never suspends:
+// use WaitClosed to wait for that. The reader still gives the bytes that came before, up to
+// 256 KiB, and then io.EOF, also to a task that waits for more. A second Close does nothing. It
+// always returns nil. It is asyncio's close.
 func (w *StreamWriter) Close() error {
 	w.stream.loop.check()
-	if w.closing {
-		return nil
-	}
-	w.closing = true
-	w.stream.reader.end(io.EOF)
-	if w.unsent() == 0 {
-		w.stream.under.close()
+	if !w.closing {
+		w.close()
+		if w.kept.size == 0 {
+			w.stream.under.close()
+		}
 	}
 	return nil
 }
 
-// Abort closes the stream at once. What was not sent is lost, and the peer of a TCP
-// connection sees a reset. It is asyncio's WriteTransport.abort.
+// Abort closes the stream at once. Bytes that are kept here are dropped; the peer gets those
+// that the system has taken, and then the end. It never suspends, and does nothing once the
+// stream is closed. It is asyncio's WriteTransport.abort.
 func (w *StreamWriter) Abort() {
 	w.stream.loop.check()
-	if w.gone {
-		return
+	if !w.gone {
+		w.close()
+		w.kept = writeBuffer{}
+		w.stream.under.abort()
 	}
-	w.closing = true
-	w.kept, w.sent = nil, 0
-	w.stream.under.abort()
 }
 
-// IsClosing reports whether the writer was closed or the connection is broken. It is
-// asyncio's is_closing.
+// Reset is Abort that also drops what the system has taken and not sent: the peer of a TCP
+// connection, or of a StreamPair, sees a reset instead of the end. Elsewhere it is the
+// same as Abort. It has no counterpart in asyncio.
+func (w *StreamWriter) Reset() {
+	w.stream.loop.check()
+	if !w.gone {
+		w.close()
+		w.kept = writeBuffer{}
+		w.stream.under.reset()
+	}
+}
+
+// close ends both halves for the program.
+func (w *StreamWriter) close() {
+	if !w.closing {
+		w.stream.under.stopReceiving()
+		w.stream.reader.gather()
+		w.closing = true
+		w.stream.reader.end(io.EOF)
+		if d := w.stream.drop; d != nil {
+			d.cleanup.Stop()
+		}
+	}
+}
+
+// IsClosing reports whether the writer was closed or the connection is broken: the peer has
+// reset it, or the other end of the pipe is closed. A peer that has only ended its own side has
+// not broken it. It is asyncio's is_closing.
 func (w *StreamWriter) IsClosing() bool { return w.closing || w.err != nil }
 
-// WaitClosed suspends until the stream, which should be closing, is closed. One whose
-// connection is known to be broken it closes itself, as asyncio has done by then. It returns
+// WaitClosed suspends until the stream, which should be closing, is closed. If the connection
+// breaks it closes the stream itself, as asyncio does. It returns
 // the error that broke the connection, if one did. It is asyncio's wait_closed.
 func (w *StreamWriter) WaitClosed(ctx context.Context) error {
-	if w.err != nil {
-		_ = w.Close()
-	}
 	for !w.gone {
+		if w.err != nil && !w.closing {
+			_ = w.Close()
+			continue
+		}
 		if err := w.closers.wait(ctx, "the end of a stream"); err != nil {
 			return err
 		}
@@ -192,6 +229,7 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 	}
 	w.high, w.low = high, low
 	w.paused = w.paused && w.WriteBufferSize() > low || w.WriteBufferSize() > high
+	w.hold()
 	if !w.paused {
 		w.drainers.wakeAll()
 	}
@@ -199,11 +237,9 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 
 // WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
 // get_write_buffer_size.
-func (w *StreamWriter) WriteBufferSize() int { return w.unsent() + w.stream.under.buffered() }
+func (w *StreamWriter) WriteBufferSize() int { return w.kept.size + w.stream.under.buffered() }
 
-func (w *StreamWriter) unsent() int { return len(w.kept) - w.sent }
-
-// refuse tells why nothing can be written, if so.
+// refuse returns why nothing can be written, or nil.
 func (w *StreamWriter) refuse() error {
 	switch {
 	case w.err != nil:
@@ -218,40 +254,42 @@ func (w *StreamWriter) refuse() error {
 
 var errWriteEOF = errors.New("asyncio: write after WriteEOF")
 
-// keep appends p to what is to be sent.
-func (w *StreamWriter) keep(p []byte) {
-	if w.sent > len(w.kept)/2 {
-		w.kept = w.kept[:copy(w.kept, w.kept[w.sent:])]
-		w.sent = 0
-	}
-	w.kept = append(w.kept, p...)
-}
-
 // flush sends what was kept, as far as there is room.
 func (w *StreamWriter) flush() {
 	if w.err != nil || w.gone {
 		return
 	}
-	if w.unsent() > 0 {
-		n, err := w.stream.under.write(w.kept[w.sent:])
-		if err != nil {
-			w.fail(err)
-			return
+	if w.kept.size > 0 {
+		for w.kept.size > 0 {
+			p := w.kept.first()
+			n, err := w.stream.under.write(p)
+			if err != nil {
+				w.fail(err)
+				return
+			}
+			if w.kept.drop(n); n < len(p) {
+				w.resume()
+				return
+			}
 		}
-		if w.sent += n; w.unsent() > 0 {
-			w.resume()
-			return
-		}
-		w.kept, w.sent = nil, 0
 		w.finish()
 	}
 	w.resume()
 }
 
-// finish does what had to wait until all was sent.
+// hold keeps the stream alive while something is kept. The transport has something to tell
+// only then, or while Drain may wait.
+func (w *StreamWriter) hold() {
+	if d := w.stream.drop; d != nil {
+		d.hold(w.stream, w.kept.size == 0 && !w.paused)
+	}
+}
+
+// finish closes what was to be closed once all was sent.
 func (w *StreamWriter) finish() {
 	switch {
 	case w.closing:
+		w.stream.under.stopReceiving()
 		w.stream.under.close()
 	case w.eof:
 		if err := w.stream.under.closeWrite(); err != nil {
@@ -266,6 +304,7 @@ func (w *StreamWriter) resume() {
 		w.paused = false
 		w.drainers.wakeAll()
 	}
+	w.hold()
 }
 
 // fail notes that nothing more can be sent. What has come from the peer can still be read.
@@ -274,8 +313,10 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
-	w.kept, w.sent = nil, 0
+	w.kept, w.paused = writeBuffer{}, false
+	w.hold()
 	w.drainers.wakeAll()
+	w.closers.wakeAll() // see WaitClosed
 	if w.stream.above != nil {
 		w.stream.above.onBroken(err)
 	}
@@ -284,10 +325,11 @@ func (w *StreamWriter) fail(err error) {
 	}
 }
 
-// closed notes that there is nothing below any more.
+// closed notes that the transport is closed.
 func (w *StreamWriter) closed() {
 	w.closing, w.gone = true, true
-	w.kept, w.sent = nil, 0
+	w.kept, w.paused = writeBuffer{}, false
+	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll()
 }

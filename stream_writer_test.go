@@ -1,10 +1,13 @@
 package asyncio_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -138,8 +141,9 @@ func TestAbortDropsWhatIsKept(t *testing.T) {
 		_, err = drain.Await(ctx)
 		require.ErrorIs(t, err, net.ErrClosed)
 		require.NoError(t, client.Writer.WaitClosed(ctx))
-		_, err = server.Reader.Read(ctx, -1)
-		require.ErrorIs(t, err, syscall.ECONNRESET)
+		got, err := server.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 64*kib, "bytes that were under way")
 		return nil
 	})
 }
@@ -163,7 +167,7 @@ func TestAWriteToAPeerThatHasGoneFails(t *testing.T) {
 func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
-		server.Writer.Abort()
+		server.Writer.Reset()
 		_, err := client.Writer.WriteString("x")
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		require.True(t, client.Writer.IsClosing())
@@ -179,7 +183,7 @@ func TestADrainThatWaitsLearnsOfAReset(t *testing.T) {
 		require.NoError(t, err)
 		drain := asyncio.CreateTask(ctx, asyncio.Do(client.Writer.Drain))
 		require.NoError(t, asyncio.Sleep(ctx, 0))
-		server.Writer.Abort()
+		server.Writer.Reset()
 		_, err = drain.Await(ctx)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
 		return nil
@@ -250,6 +254,7 @@ func TestTheEndsOfAPairHaveAddresses(t *testing.T) {
 }
 
 func TestASocketTellsOfItself(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -266,6 +271,7 @@ func TestASocketTellsOfItself(t *testing.T) {
 }
 
 func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			return w.WaitClosed(ctx) // reads nothing
@@ -293,6 +299,7 @@ func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
 }
 
 func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
+	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			p := make([]byte, 100)
@@ -320,5 +327,224 @@ func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
 		require.Zero(t, allocs, "allocations of a round trip, both sides")
 		require.NoError(t, w.Close())
 		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
+// Nobody reads or writes, and yet a connection that breaks is known to be broken.
+func TestAnIdleStreamLearnsOfAReset(t *testing.T) {
+	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
+		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
+			return asyncio.StreamPair(ctx)
+		},
+		"TLS": tlsPair,
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(ctx context.Context) error {
+				client, server := pair(t, ctx)
+				_, err := server.Writer.WriteString("last words")
+				require.NoError(t, err)
+				closed := spawn(ctx, client.Writer.WaitClosed)
+				settled(ctx)
+				require.False(t, closed.Done())
+				server.Writer.Reset()
+				require.True(t, client.Writer.IsClosing())
+				require.ErrorIs(t, client.Writer.Drain(ctx), syscall.ECONNRESET)
+				_, err = client.Writer.WriteString("x")
+				require.ErrorIs(t, err, syscall.ECONNRESET)
+				join(ctx, closed)
+				require.ErrorIs(t, closed.Exception(), syscall.ECONNRESET)
+				got, err := client.Reader.ReadExactly(ctx, 10)
+				require.NoError(t, err)
+				require.Equal(t, "last words", string(got))
+				return nil
+			})
+		})
+	}
+}
+
+func TestAPeerThatEndsItsSideDoesNotBreakTheConnection(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		require.NoError(t, server.Writer.WriteEOF())
+		settled(ctx)
+		require.False(t, client.Writer.IsClosing())
+		require.NoError(t, client.Writer.Drain(ctx))
+		_, err := client.Writer.WriteString("on it goes\n")
+		require.NoError(t, err)
+		line, err := server.Reader.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "on it goes\n", string(line))
+		return nil
+	})
+}
+
+// asyncio has it in its StreamReader by then.
+func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
+	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
+		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
+			return asyncio.StreamPair(ctx)
+		},
+		"TLS": tlsPair,
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(ctx context.Context) error {
+				for name, end := range map[string]func(*asyncio.StreamWriter){
+					"close": func(w *asyncio.StreamWriter) { require.NoError(t, w.Close()) },
+					"abort": (*asyncio.StreamWriter).Abort,
+					"reset": (*asyncio.StreamWriter).Reset,
+				} {
+					client, server := pair(t, ctx)
+					for range 100 { // with TLS, a record each
+						_, err := server.Writer.WriteString("0123456789")
+						require.NoError(t, err)
+					}
+					got, err := client.Reader.ReadExactly(ctx, 5)
+					require.NoError(t, err)
+					require.Equal(t, "01234", string(got))
+					end(client.Writer)
+					got, err = client.Reader.Read(ctx, -1)
+					require.NoError(t, err, name)
+					require.Len(t, got, 995, name)
+					_, err = client.Reader.Read(ctx, 1)
+					require.Equal(t, io.EOF, err, name)
+					require.NoError(t, client.Writer.WaitClosed(ctx))
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// The bytes wake the task, and before it runs another one closes the stream.
+func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		for name, read := range map[string]func(context.Context, *asyncio.StreamReader) ([]byte, error){
+			"Read": func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) { return r.Read(ctx, 100) },
+			"ReadInto": func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) {
+				p := make([]byte, 100)
+				n, err := r.ReadInto(ctx, p)
+				return p[:n], err
+			},
+			"ReadLine":    func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) { return r.ReadLine(ctx) },
+			"ReadExactly": func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) { return r.ReadExactly(ctx, 6) },
+			"all":         func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) { return r.Read(ctx, -1) },
+		} {
+			client, server := asyncio.StreamPair(ctx)
+			task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return read(ctx, client.Reader) })
+			giveWay(ctx, 1)
+			_, err := server.Writer.WriteString("hello\n")
+			require.NoError(t, err)
+			require.NoError(t, client.Writer.Close())
+			got, err := task.Await(ctx)
+			require.NoError(t, err, name)
+			require.Equal(t, "hello\n", string(got), name)
+		}
+		return nil
+	})
+}
+
+// The peer of one that closes does not send more into what nobody will read.
+func TestCloseTakesNoMoreThanWhatHasCome(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		_, err := server.Writer.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+		require.NoError(t, client.Writer.Close())
+		require.ErrorIs(t, server.Writer.Drain(ctx), syscall.EPIPE)
+		got, err := client.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 64*kib)
+		return nil
+	})
+}
+
+func TestDrainEndsAtALowMarkOfZero(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		client.Writer.SetWriteBufferLimits(0, 0)
+		_, err := client.Writer.Write(make([]byte, 65*kib))
+		require.NoError(t, err)
+		drained := spawn(ctx, client.Writer.Drain)
+		settled(ctx)
+		require.False(t, drained.Done())
+		_, err = server.Reader.ReadExactly(ctx, 65*kib)
+		require.NoError(t, err)
+		_, err = drained.Await(ctx)
+		return err
+	})
+}
+
+// A writer whose peer is always a little behind holds what is not sent, and not all that ever was.
+func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		for _, size := range []int{10, 10_000, 1_000_000} {
+			client, server := asyncio.StreamPair(ctx)
+			_, err := client.Writer.Write(make([]byte, 2_000_000))
+			require.NoError(t, err)
+			before := heap()
+			for n := 0; n < 20_000_000; n += size {
+				_, err := client.Writer.Write(make([]byte, size))
+				require.NoError(t, err)
+				_, err = server.Reader.ReadExactly(ctx, size)
+				require.NoError(t, err)
+				if size == 10 && n > 200_000 {
+					break
+				}
+			}
+			require.Greater(t, client.Writer.WriteBufferSize(), 1_000_000)
+			require.Less(t, heap()-before, 2_500_000, "bytes, with pieces of %d", size)
+			client.Writer.Abort()
+		}
+		return nil
+	})
+}
+
+// The bytes come out in order, however they were put in.
+func TestWhatIsKeptIsSentInOrder(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		var want []byte
+		for i := range 300 {
+			p := make([]byte, (i*i*37)%5000+i%3*300_000*(i/250))
+			for j := range p {
+				p[j] = byte(i*7 + j)
+			}
+			want = append(want, p...)
+			_, err := client.Writer.Write(p)
+			require.NoError(t, err)
+			clear(p) // it is the caller's again
+			if i%50 == 0 {
+				got, err := server.Reader.ReadExactly(ctx, min(len(want), 70_000))
+				require.NoError(t, err)
+				require.True(t, bytes.Equal(want[:len(got)], got))
+				want = want[len(got):]
+			}
+		}
+		require.NoError(t, client.Writer.Close())
+		got, err := server.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got))
+		return client.Writer.WaitClosed(ctx)
+	})
+}
+
+func TestAStringIsKeptWithoutACopy(t *testing.T) {
+	text := strings.Repeat("0123456789abcdef", 1<<20)
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := client.Writer.WriteString(text)
+		require.NoError(t, err)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(len(text)/2))
+		_, err = client.Writer.WriteString("a little more")
+		require.NoError(t, err)
+		_, err = client.Writer.Write([]byte(", and more"))
+		require.NoError(t, err)
+		require.NoError(t, client.Writer.Close())
+		got, err := server.Reader.Read(ctx, -1)
+		require.Equal(t, text+"a little more, and more", string(got))
+		return err
 	})
 }

@@ -3,18 +3,24 @@ package asyncio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 )
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. The
-// streams are nil unless the options asked for a Pipe. A process that still runs when its loop
-// closes is killed. Only tasks and callbacks of its loop may use it. Wait and Communicate
-// suspend; its other methods do not. It is asyncio.subprocess.Process.
+// streams are nil unless the options asked for a Pipe. Stdin stays open until it is closed or
+// nothing that could read it is left, which may be later than the end of the process.
+//
+// A process that still runs when its loop closes is killed and waited for. If this program may
+// not kill it, since it runs as another user, or if it does not end within seconds, since the
+// system holds it, that is reported, and it goes on; a goroutine waits for it until then.
+//
+// Only tasks and callbacks of its loop may use a Process. Wait and Communicate suspend; its
+// other methods do not. It is asyncio.subprocess.Process.
 type Process struct {
 	Stdin  *StreamWriter
 	Stdout *StreamReader
@@ -22,9 +28,12 @@ type Process struct {
 
 	loop      *Loop
 	cmd       *exec.Cmd
+	pid       int
 	waitDelay time.Duration
 	reaped    chan struct{} // closed once the system has nothing of it any more
-	ended     bool          // and the loop knows
+	waitErr   error         // the failure of cmd.Wait, once it is reaped
+	ended     bool          // the loop knows that it is reaped
+	code      int           // the ReturnCode, once ended
 	waiters   waitq
 }
 
@@ -34,6 +43,7 @@ type ProcessOption func(*processOptions)
 type processOptions struct {
 	stdin, stdout, stderr Redirect
 	command               func(*exec.Cmd)
+	shell                 func(*exec.Cmd) // called after command
 	limit                 int
 	waitDelay             time.Duration
 }
@@ -62,8 +72,14 @@ var (
 	ToStdout = Redirect{kind: toStdout} // for WithStderr: where stdout goes
 )
 
-// File connects a standard stream of a process to f, which remains the caller's.
-func File(f *os.File) Redirect { return Redirect{toFile, f} }
+// File connects a standard stream of a process to f, which remains the caller's. It panics if
+// f is nil.
+func File(f *os.File) Redirect {
+	if f == nil {
+		panic("asyncio: nil file")
+	}
+	return Redirect{toFile, f}
+}
 
 // WithStdin says what the standard input of a process is. It is asyncio's stdin.
 func WithStdin(r Redirect) ProcessOption { return func(o *processOptions) { o.stdin = r } }
@@ -77,15 +93,29 @@ func WithStderr(r Redirect) ProcessOption { return func(o *processOptions) { o.s
 // WithCommand has set change the command before it is started: its directory, its
 // environment and so on. The standard streams are set by the other options.
 func WithCommand(set func(cmd *exec.Cmd)) ProcessOption {
+	if set == nil {
+		panic("asyncio: WithCommand needs a function")
+	}
 	return func(o *processOptions) { o.command = set }
 }
 
-// WithPipeLimit sets the limit of the streams of Stdout and Stderr, as WithLimit does.
-func WithPipeLimit(n int) ProcessOption { return func(o *processOptions) { o.limit = n } }
+// WithPipeLimit sets the limit of the streams of Stdout and Stderr, as WithLimit does. It
+// panics if n is not positive.
+func WithPipeLimit(n int) ProcessOption {
+	if n <= 0 {
+		panic("asyncio: WithPipeLimit needs a positive number")
+	}
+	return func(o *processOptions) { o.limit = n }
+}
 
-// WithWaitDelay sets how long Communicate waits, once the process has ended, for pipes that
-// another process keeps open and writes nothing to: a second if it is not given.
+// WithWaitDelay has Communicate give up the pipes that other processes hold open and have
+// written nothing to for d since the process ended: a daemon, say, which keeps its parent's
+// output for good. Without it, or with Never, Communicate waits for their ends. It panics if d
+// is negative. It is the WaitDelay of an exec.Cmd.
 func WithWaitDelay(d time.Duration) ProcessOption {
+	if d < 0 {
+		panic("asyncio: WithWaitDelay needs a duration that is not negative")
+	}
 	return func(o *processOptions) { o.waitDelay = d }
 }
 
@@ -97,14 +127,11 @@ func CreateSubprocessExec(ctx context.Context, program string, args []string, op
 	return startProcess(ctx, exec.Command(program, args...), opts)
 }
 
-// CreateSubprocessShell starts a command in the system's shell. It does not suspend. It is
-// asyncio.create_subprocess_shell.
+// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or cmd.exe on Windows,
+// which gets the command as it is. It does not suspend. It is asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
-	shell := []string{"/bin/sh", "-c"}
-	if os.PathSeparator == '\\' {
-		shell = []string{"cmd", "/c"}
-	}
-	return startProcess(ctx, exec.Command(shell[0], append(shell[1:], command)...), opts)
+	byShell := func(o *processOptions) { o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) } }
+	return startProcess(ctx, shellCommand(command), append(opts[:len(opts):len(opts)], byShell))
 }
 
 func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *Process, err error) {
@@ -116,12 +143,18 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 	case l.virtual:
 		return nil, ErrVirtualIO
 	}
-	o := &processOptions{limit: defaultLimit, waitDelay: time.Second}
+	o := &processOptions{limit: defaultLimit, waitDelay: Never}
 	for _, opt := range opts {
 		opt(o)
 	}
+	if o.stdin.kind == toStdout || o.stdout.kind == toStdout {
+		return nil, errors.New("asyncio: ToStdout is for WithStderr alone")
+	}
 	if o.command != nil {
 		o.command(cmd)
+	}
+	if o.shell != nil {
+		o.shell(cmd)
 	}
 	p := &Process{loop: l, cmd: cmd, waitDelay: o.waitDelay, reaped: make(chan struct{})}
 	var child []*os.File // the child's ends, which are not needed once it has them
@@ -139,6 +172,7 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	p.pid = cmd.Process.Pid
 	l.processes.add(p)
 	return p, nil
 }
@@ -156,6 +190,7 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 		*child = append(*child, r)
 		p.cmd.Stdin = r
 		if p.Stdin, err = ConnectWritePipe(ctx, w); err != nil {
+			w.Close()
 			return err
 		}
 	} else if f := o.stdin.inherited(os.Stdin); f != nil {
@@ -180,6 +215,7 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 			*child = append(*child, w)
 			*out.to = w
 			if *out.stream, err = ConnectReadPipe(ctx, r, WithLimit(o.limit)); err != nil {
+				r.Close()
 				return err
 			}
 		} else if f := out.redirect.inherited(out.own); f != nil {
@@ -213,19 +249,13 @@ func (p *Process) closePipes() {
 }
 
 // Pid returns the number of the process.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
+func (p *Process) Pid() int { return p.pid }
 
 // ReturnCode returns the exit code, and whether the process has ended. It is -N if signal N
-// has ended it. It is asyncio's returncode.
-func (p *Process) ReturnCode() (code int, ended bool) {
-	if !p.ended {
-		return 0, false
-	}
-	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return -int(status.Signal()), true
-	}
-	return p.cmd.ProcessState.ExitCode(), true
-}
+// has ended it, and 255, as in asyncio, if something else in this program has waited for the
+// process, or the program ignores SIGCHLD, so that nobody knows: this is reported. It is
+// asyncio's returncode.
+func (p *Process) ReturnCode() (code int, ended bool) { return p.code, p.ended }
 
 // Wait suspends until the process has ended and returns its ReturnCode. It does not wait for
 // the end of its pipes, which another process may keep open. Any number of tasks may wait. A
@@ -236,51 +266,67 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	code, _ := p.ReturnCode()
-	return code, nil
+	return p.code, nil
 }
 
 // Communicate writes input to Stdin, closes it, reads Stdout and Stderr to their ends, and
-// suspends until that is done and the process has ended. What is not a Pipe gives nothing. If
-// the process has ended, and others that it has started keep its pipes open and silent for
-// WithWaitDelay, it returns what there is, and exec.ErrWaitDelay. If it is cancelled the
-// process goes on, and what has come stays for the next call. It is asyncio's communicate.
+// suspends until that is done and the process has ended. What is not a Pipe gives nothing. A
+// pipe that the process has passed on to others, and that they keep open, ends with the last of
+// them: WithWaitDelay sets a limit to that, at which Communicate closes the pipes and returns
+// what there is, and exec.ErrWaitDelay. If it is cancelled the process goes on, the input is
+// still written, and what has come stays for the next call, or for Stdout and Stderr. It is
+// asyncio's communicate.
 func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr []byte, err error) {
 	if p.Stdin == nil && len(input) > 0 {
 		return nil, nil, errors.New("asyncio: input for a process whose stdin is no Pipe")
 	}
-	out, errOut := &collector{from: p.Stdout}, &collector{from: p.Stderr}
-	tasks := []*Task[None]{
-		CreateTask(ctx, Do(func(ctx context.Context) error { return p.feed(ctx, input) })),
-		CreateTask(ctx, Do(out.collect)),
-		CreateTask(ctx, Do(errOut.collect)),
-	}
-	defer func() {
-		for _, t := range tasks {
-			t.Cancel()
+	// A group, since its tasks have left the pipes when it returns.
+	err = WithTaskGroup(ctx, func(ctx context.Context, tg *TaskGroup) error {
+		feed := func(ctx context.Context) error { return p.feed(ctx, input) }
+		var pipes []*Task[None]
+		for _, job := range []Coro[None]{Do(feed), Do(p.Stdout.collect), Do(p.Stderr.collect)} {
+			pipes = append(pipes, GroupTask(tg, job))
 		}
-	}()
-	if _, err := p.Wait(ctx); err != nil {
+		if _, err := p.Wait(ctx); err != nil {
+			return err
+		}
+		return p.linger(ctx, pipes)
+	})
+	var failed *ExceptionGroup
+	if errors.As(err, &failed) {
+		err = errors.Join(failed.Errors...)
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		defer p.closePipes()
+	} else if err != nil {
 		return nil, nil, err
 	}
+	return p.Stdout.takeAll(), p.Stderr.takeAll(), err
+}
+
+// linger waits for the tasks that have to do with pipes, of a process that has ended, until
+// the pipes have been silent for the wait delay.
+func (p *Process) linger(ctx context.Context, pipes []*Task[None]) error {
 	for {
-		before := out.come() + errOut.come()
-		_, pending, err := Wait(ctx, tasks, WithTimeout(p.waitDelay))
-		if err != nil {
-			return nil, nil, err
+		before := p.collected()
+		_, pending, err := Wait(ctx, pipes, WithTimeout(p.waitDelay))
+		if err != nil || len(pending) == 0 {
+			return err
 		}
-		if len(pending) == 0 {
-			break
-		}
-		if out.come()+errOut.come() == before {
-			defer p.closePipes()
-			return out.all(), errOut.all(), exec.ErrWaitDelay
+		if p.collected() == before {
+			return exec.ErrWaitDelay
 		}
 	}
-	for _, t := range tasks {
-		err = errors.Join(err, t.Exception())
+}
+
+// collected returns how many bytes of output wait in the readers.
+func (p *Process) collected() (n int) {
+	for _, r := range []*StreamReader{p.Stdout, p.Stderr} {
+		if r != nil {
+			n += r.buf.len()
+		}
 	}
-	return out.all(), errOut.all(), err
+	return n
 }
 
 // feed writes the input and closes Stdin. A process need not read all of it.
@@ -293,61 +339,88 @@ func (p *Process) feed(ctx context.Context, input []byte) error {
 	if err == nil {
 		err = p.Stdin.Drain(ctx)
 	}
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, errPipe) || errors.Is(err, errConnReset) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
 }
 
-// A collector reads a pipe to its end. Until then what has come stays in the reader.
-type collector struct {
-	from *StreamReader // nil if there is none
-	got  []byte
-}
-
-func (c *collector) collect(ctx context.Context) (err error) {
-	if c.from != nil {
-		c.got, err = c.from.Read(ctx, -1)
-	}
-	return err
-}
-
-// come returns how many bytes have come.
-func (c *collector) come() int {
-	if c.from == nil {
-		return 0
-	}
-	return len(c.got) + c.from.buf.len()
-}
-
-// all returns what has come, be it before the end.
-func (c *collector) all() []byte {
-	if c.from == nil {
+// collect receives until the end of the stream. What comes stays in the buffer, where a
+// cancellation cannot lose it.
+func (r *StreamReader) collect(ctx context.Context) error {
+	if r == nil {
 		return nil
 	}
-	return append(c.got, c.from.take(c.from.buf.len())...)
+	for {
+		if err := r.fill(ctx); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// takeAll returns what collect has received.
+func (r *StreamReader) takeAll() []byte {
+	if r == nil {
+		return nil
+	}
+	return r.take(r.buf.len())
 }
 
 // SendSignal sends the process a signal; os.ErrProcessDone if it has ended. It is asyncio's
 // send_signal.
-func (p *Process) SendSignal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+func (p *Process) SendSignal(sig os.Signal) error {
+	return p.unlessReaped(func(child *os.Process) error { return child.Signal(sig) })
+}
 
-// Terminate asks the process to end, by SIGTERM; os.ErrProcessDone if it has ended. It is
-// asyncio's terminate.
-func (p *Process) Terminate() error { return p.SendSignal(syscall.SIGTERM) }
+// Terminate asks the process to end, by SIGTERM; os.ErrProcessDone if it has ended. Where
+// there is no such signal, as on Windows, it is Kill. It is asyncio's terminate.
+func (p *Process) Terminate() error { return p.unlessReaped(terminate) }
 
 // Kill ends the process, by SIGKILL; os.ErrProcessDone if it has ended. What it has started
 // itself goes on. It is asyncio's kill.
-func (p *Process) Kill() error { return p.cmd.Process.Kill() }
+func (p *Process) Kill() error { return p.unlessReaped(kill) }
 
-// run is called on the loop when the process has ended.
-func (p *Process) run(*Loop) {
-	p.ended = true
-	delete(p.loop.processes, p)
-	if p.Stdin != nil {
-		_ = p.Stdin.Close()
+// kill is a variable for tests, in which there is a process that may not be killed.
+var kill = (*os.Process).Kill
+
+// unlessReaped calls fn with the process, whose number may be another's once it is reaped.
+func (p *Process) unlessReaped(fn func(*os.Process) error) error {
+	select {
+	case <-p.reaped:
+		return os.ErrProcessDone
+	default:
+		return fn(p.cmd.Process)
 	}
+}
+
+// run is called on the loop when the process is reaped.
+func (p *Process) run(l *Loop) {
+	delete(l.processes, p)
+	p.end()
 	p.waiters.wakeAll()
+	if p.cmd.ProcessState == nil {
+		l.report(ExceptionContext{
+			Message: "somebody else has waited for a process, whose return code is taken for 255",
+			Err:     p.failed(p.waitErr),
+		})
+	}
+}
+
+// end notes how the process, which is reaped, has ended.
+func (p *Process) end() {
+	p.ended = true
+	if state := p.cmd.ProcessState; state != nil {
+		p.code = returnCode(state)
+	} else {
+		p.code = 255
+		_ = p.cmd.Process.Release() // Wait has not, since it failed
+	}
+}
+
+func (p *Process) failed(err error) error {
+	return fmt.Errorf("asyncio: process %d (%s): %w", p.pid, p.cmd.Path, err)
 }
 
 // processes are those of a loop that have not ended.
@@ -360,18 +433,38 @@ func (ps *processes) add(p *Process) {
 	}
 	(*ps)[p] = struct{}{}
 	go func() {
-		defer close(p.reaped)
-		_ = p.cmd.Wait() // the process's state tells
+		p.waitErr = p.cmd.Wait()
+		close(p.reaped)
 		_ = p.loop.post(p)
 	}()
 }
 
-// kill ends all processes and waits for that.
-func (ps processes) kill() {
+// killPatience is how long a process that was killed may take to end.
+var killPatience = 3 * time.Second
+
+// kill ends all processes, waits for that, and returns an error for each that goes on.
+func (ps processes) kill() (left []error) {
+	failures := make(map[*Process]error)
 	for p := range ps {
-		_ = p.Kill() // it may have ended
+		failures[p] = p.Kill()
 	}
-	for p := range ps {
-		<-p.reaped
+	patience, cancel := context.WithTimeout(context.Background(), killPatience)
+	defer cancel()
+	for p, err := range failures {
+		if err == nil || err == os.ErrProcessDone {
+			select {
+			case <-p.reaped:
+			case <-patience.Done():
+				err = errors.New("killed, and not ended yet")
+			}
+		}
+		select {
+		case <-p.reaped:
+			p.end()
+		default:
+			left = append(left, p.failed(err))
+		}
 	}
+	clear(ps)
+	return left
 }

@@ -5,9 +5,11 @@ package asyncio_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -116,7 +118,8 @@ func TestASignalEndsAProcess(t *testing.T) {
 		for sig, end := range map[syscall.Signal]func(*asyncio.Process) error{
 			syscall.SIGTERM: (*asyncio.Process).Terminate,
 			syscall.SIGKILL: (*asyncio.Process).Kill,
-			syscall.SIGHUP:  func(p *asyncio.Process) error { return p.SendSignal(syscall.SIGHUP) },
+			// Not SIGHUP, which the child of a program under nohup ignores.
+			syscall.SIGUSR1: func(p *asyncio.Process) error { return p.SendSignal(syscall.SIGUSR1) },
 		} {
 			p, err := asyncio.CreateSubprocessExec(ctx, "sleep", []string{"1000"})
 			require.NoError(t, err)
@@ -171,10 +174,54 @@ func TestACancelledCommunicateLosesNothing(t *testing.T) {
 	})
 }
 
+func TestACommunicateCancelledAfterAnEndLosesNothing(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessShell(ctx, "echo one; exec >&-; echo two >&2; read line",
+			asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe), asyncio.WithStderr(asyncio.Pipe))
+		require.NoError(t, err)
+		stdin := p.Stdin
+		p.Stdin = nil
+		line, err := p.Stderr.ReadLine(ctx) // after which stdout has ended
+		require.NoError(t, err)
+		require.Equal(t, "two\n", string(line))
+		first := spawn(ctx, func(ctx context.Context) error {
+			_, _, err := p.Communicate(ctx, nil)
+			return err
+		})
+		settled(ctx)
+		first.Cancel()
+		require.ErrorIs(t, errOf(ctx, first), asyncio.ErrCancelled)
+		p.Stdin = stdin
+		stdout, _, err := p.Communicate(ctx, nil)
+		require.NoError(t, err)
+		require.Equal(t, "one\n", string(stdout))
+		return nil
+	})
+}
+
+func TestCommunicateFailsAtOnceIfAnotherTaskReads(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, "cat", nil, asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		stdin := p.Stdin
+		p.Stdin = nil
+		reader := spawn(ctx, func(ctx context.Context) error { _, err := p.Stdout.ReadLine(ctx); return err })
+		settled(ctx)
+		_, _, err = p.Communicate(ctx, nil)
+		require.ErrorIs(t, err, asyncio.ErrReaderBusy)
+		_, err = stdin.WriteString("line\n")
+		require.NoError(t, err)
+		require.NoError(t, errOf(ctx, reader))
+		require.NoError(t, stdin.Close())
+		_, err = p.Wait(ctx)
+		return err
+	})
+}
+
 // The grandchild tells its number, and is ended by the test.
 const grandchild = "sleep 1000 & echo $!"
 
-func TestAGrandchildThatKeepsThePipeHoldsNobodyUp(t *testing.T) {
+func TestAGrandchildThatKeepsThePipeHoldsNobodyUpLongerThanToldTo(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, grandchild, asyncio.WithStdout(asyncio.Pipe), asyncio.WithWaitDelay(time.Millisecond))
 		require.NoError(t, err)
@@ -185,6 +232,74 @@ func TestAGrandchildThatKeepsThePipeHoldsNobodyUp(t *testing.T) {
 		require.ErrorIs(t, err, exec.ErrWaitDelay)
 		require.NotEmpty(t, stdout)
 		return exec.Command("kill", strings.TrimSpace(string(stdout))).Run()
+	})
+}
+
+func TestCommunicateWaitsForWhatAGrandchildWrites(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessShell(ctx, "(sleep 1.5; echo late) & echo early", asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		stdout, _, err := p.Communicate(ctx, nil)
+		require.NoError(t, err)
+		require.Equal(t, "early\nlate\n", string(stdout))
+		return nil
+	})
+}
+
+func TestCommunicateThatIsCancelledWhileAGrandchildKeepsThePipeEnds(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessShell(ctx, grandchild, asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		err = asyncio.Timeout(ctx, 100*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, _, err := p.Communicate(ctx, nil)
+			return err
+		})
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		number, err := p.Stdout.ReadLine(ctx) // it is not lost
+		require.NoError(t, err)
+		return exec.Command("kill", strings.TrimSpace(string(number))).Run()
+	})
+}
+
+func TestStdinStaysOpenForAGrandchild(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessShell(ctx, "exec 3<&0; cat <&3 & exit 3",
+			asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		code, err := p.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 3, code)
+		require.False(t, p.Stdin.IsClosing())
+		stdout, _, err := p.Communicate(ctx, []byte("for the grandchild"))
+		require.NoError(t, err)
+		require.Equal(t, "for the grandchild", string(stdout))
+		return nil
+	})
+}
+
+func TestStdinBreaksWhenNobodyIsLeftToReadIt(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStdin(asyncio.Pipe))
+		require.NoError(t, err)
+		_, err = p.Wait(ctx)
+		require.NoError(t, err)
+		_, err = p.Stdin.WriteString("lost")
+		require.Error(t, err)
+		require.True(t, p.Stdin.IsClosing())
+		require.Error(t, p.Stdin.WaitClosed(ctx))
+		_, _, err = p.Communicate(ctx, []byte("lost")) // what a process does not read is no error
+		return err
+	})
+}
+
+func TestStdinIsClosedWhenNobodyIsLeftToReadIt(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStdin(asyncio.Pipe))
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Stdin.WaitClosed(ctx), syscall.EPIPE)
+		require.Equal(t, -1, p.Stdin.GetExtraInfo("pipe"), "the descriptor")
+		_, err = p.Wait(ctx)
+		return err
 	})
 }
 
@@ -219,6 +334,117 @@ func TestARunThatEndsKillsAndReapsItsProcesses(t *testing.T) {
 		return syscall.Kill(pid, 0)
 	})
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+}
+
+func TestARunEndsThoughAProcessMayNotBeKilled(t *testing.T) {
+	for name, c := range map[string]struct {
+		kill func(*os.Process) error
+		want string
+	}{
+		"it is another user's":   {func(*os.Process) error { return syscall.EPERM }, "operation not permitted"},
+		"the system holds it":    {func(*os.Process) error { return nil }, "not ended yet"},
+		"it ends on its own way": {(*os.Process).Kill, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.want != "" {
+				defer asyncio.DenyKill(c.kill, time.Millisecond)()
+			}
+			var reports []string
+			var pid int
+			_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+				p, err := asyncio.CreateSubprocessExec(ctx, "sleep", []string{"1000"})
+				require.NoError(t, err)
+				pid = p.Pid()
+				return nil
+			}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+				reports = append(reports, fmt.Sprintf("%s: %v", c.Message, c.Err))
+			}))
+			require.NoError(t, err)
+			if c.want == "" {
+				require.Empty(t, reports)
+				return
+			}
+			require.Len(t, reports, 1)
+			require.Contains(t, reports[0], fmt.Sprintf("a process goes on after the end of its loop: asyncio: process %d (", pid))
+			require.Contains(t, reports[0], c.want)
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			require.Eventually(t, func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH }, time.Minute, time.Millisecond,
+				"nobody waits for the process")
+		})
+	}
+}
+
+func TestAProcessThatARunKilledHasAReturnCode(t *testing.T) {
+	var p *asyncio.Process
+	runReal(t, func(ctx context.Context) (err error) {
+		p, err = asyncio.CreateSubprocessExec(ctx, "sleep", []string{"1000"})
+		return err
+	})
+	code, ended := p.ReturnCode()
+	require.True(t, ended)
+	require.Equal(t, -9, code)
+	require.ErrorIs(t, p.Kill(), os.ErrProcessDone)
+}
+
+// The system reaps the children of a program that ignores SIGCHLD.
+func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
+	signal.Ignore(syscall.SIGCHLD)
+	defer func() { // signal.Reset leaves it ignored
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGCHLD)
+		signal.Stop(c)
+	}()
+	descriptors := openDescriptors(t)
+	var reports []string
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, "cat", nil, asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		pid := p.Pid()
+		stdout, _, err := p.Communicate(ctx, []byte("hello"))
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(stdout))
+		code, err := p.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 255, code)
+		code, ended := p.ReturnCode()
+		require.True(t, ended)
+		require.Equal(t, 255, code)
+		require.Equal(t, pid, p.Pid())
+		for _, call := range []func() error{p.Kill, p.Terminate, func() error { return p.SendSignal(syscall.SIGUSR1) }} {
+			require.ErrorIs(t, call(), os.ErrProcessDone)
+		}
+		require.LessOrEqual(t, openDescriptors(t), descriptors+2, "descriptors, of which the poller has two")
+		return nil
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reports = append(reports, fmt.Sprintf("%s: %v", c.Message, c.Err))
+	}))
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+	require.Contains(t, reports[0], "somebody else has waited for a process")
+}
+
+func TestToStdoutIsForStderrAlone(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		for _, opt := range []asyncio.ProcessOption{asyncio.WithStdin(asyncio.ToStdout), asyncio.WithStdout(asyncio.ToStdout)} {
+			_, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStderr(asyncio.Pipe), opt)
+			require.ErrorContains(t, err, "ToStdout")
+		}
+		return nil
+	})
+}
+
+func TestWithPipeLimitBoundsALine(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, "echo", []string{"0123456789"}, asyncio.WithStdout(asyncio.Pipe), asyncio.WithPipeLimit(5))
+		require.NoError(t, err)
+		_, err = p.Stdout.ReadUntil(ctx, "\n")
+		var overrun *asyncio.LimitOverrunError
+		require.ErrorAs(t, err, &overrun)
+		stdout, _, err := p.Communicate(ctx, nil)
+		require.NoError(t, err)
+		require.Equal(t, "0123456789\n", string(stdout))
+		return nil
+	})
 }
 
 func TestProcessesAndVirtualTimeDoNotMix(t *testing.T) {

@@ -74,7 +74,7 @@ func (b *Barrier) fill(ctx context.Context) error {
 // leave counts a task out. With the last, the barrier fills again.
 func (b *Barrier) leave() {
 	b.count--
-	if b.count == 0 && b.cond.Locked() { // it is not when an abandoned task unwinds
+	if b.count == 0 {
 		if b.state != barrierBroken {
 			b.state = barrierFilling
 		}

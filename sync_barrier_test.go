@@ -218,3 +218,25 @@ func TestBarrierOfTenThousand(t *testing.T) {
 		require.NoError(t, asyncio.Sleep(ctx, time.Second))
 	})
 }
+
+func TestTasksThatAreAbandonedInABarrierLeaveIt(t *testing.T) {
+	var messages []string
+	loop := asyncio.NewLoop(asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		messages = append(messages, c.Message)
+	}))
+	barrier := asyncio.NewBarrier(3)
+	_, err := asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(func(ctx context.Context) error {
+		for range 2 {
+			spawn(ctx, func(ctx context.Context) error {
+				_, err := barrier.Wait(ctx)
+				return err
+			})
+		}
+		settled(ctx)
+		return nil
+	}))
+	require.NoError(t, err)
+	require.NoError(t, loop.Close())
+	require.Equal(t, []string{"task was destroyed but it is pending", "task was destroyed but it is pending"}, messages)
+	require.Zero(t, barrier.NWaiting())
+}

@@ -45,6 +45,13 @@ func (c *Condition) Wait(ctx context.Context) error {
 	c.mustHold("Wait")
 	t, lock := running(ctx), c.mutex()
 	lock.Release()
+	held := false
+	defer func() {
+		if !held { // the task is unwound, and its deferred functions release the lock
+			lock.hold()
+			c.notify(1) // it may have been notified before
+		}
+	}()
 	err := t.wait(ctx, &c.waiters, "Condition")
 	for lock.locked || lock.waiters.live > 0 { // whatever the context says: only Task.Cancel interrupts it
 		again := lock.wait(t, unwatched)
@@ -53,7 +60,7 @@ func (c *Condition) Wait(ctx context.Context) error {
 		}
 		err = again
 	}
-	lock.locked = true
+	lock.locked, held = true, true
 	if err != nil {
 		// The notification may have been meant for this wait.
 		c.notify(1)

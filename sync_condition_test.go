@@ -377,3 +377,33 @@ func TestConditionWaiterWhoseTaskHasAContextThatIsDoneReturnsWithTheLock(t *test
 		return err
 	})
 }
+
+// The deferred functions of the tasks release the lock.
+func TestTasksThatAreAbandonedInAConditionReleaseItsLock(t *testing.T) {
+	for name, held := range map[string]bool{"nobody holds it": false, "another holds it": true} {
+		t.Run(name, func(t *testing.T) {
+			var reports []string
+			loop := asyncio.NewLoop(asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+				reports = append(reports, c.Message)
+			}))
+			_, err := asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(func(ctx context.Context) error {
+				var cond asyncio.Condition
+				for range 2 {
+					spawn(ctx, func(ctx context.Context) error { return cond.With(ctx, cond.Wait) })
+				}
+				if held {
+					spawn(ctx, func(ctx context.Context) error {
+						return cond.With(ctx, func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
+					})
+				}
+				settled(ctx)
+				return nil
+			}))
+			require.NoError(t, err)
+			require.NoError(t, loop.Close())
+			for _, message := range reports {
+				require.Equal(t, "task was destroyed but it is pending", message)
+			}
+		})
+	}
+}

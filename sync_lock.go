@@ -9,6 +9,7 @@ import "context"
 // Between two suspension points a task is alone anyway, and needs no lock.
 type Lock struct {
 	locked  bool
+	unowned int32 // releases to come from tasks that do not hold it; see hold
 	waiters waitq
 }
 
@@ -37,10 +38,20 @@ func (l *Lock) wait(t *task, ctx context.Context) error {
 // Release unlocks l and wakes the first who waits for it. It panics if l is not locked.
 func (l *Lock) Release() {
 	if !l.locked {
-		panic("asyncio: release of an unlocked Lock")
+		l.releaseUnowned()
+	} else {
+		l.locked = false
+		l.wakeFirst()
 	}
-	l.locked = false
-	l.wakeFirst()
+}
+
+// hold is for a task that had released l for a time, and is unwound before it could acquire it
+// again: the functions that it has deferred will release l, though another task may hold it.
+func (l *Lock) hold() {
+	if l.locked {
+		l.unowned++
+	}
+	l.locked = true
 }
 
 // wakeFirst wakes the first waiter. One that was cancelled and has not resumed yet
@@ -49,6 +60,13 @@ func (l *Lock) wakeFirst() {
 	if w := l.waiters.head; w != nil {
 		w.run.(*task).wake()
 	}
+}
+
+func (l *Lock) releaseUnowned() {
+	if l.unowned == 0 {
+		panic("asyncio: release of an unlocked Lock")
+	}
+	l.unowned--
 }
 
 // Locked reports whether l is locked.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/go-asyncio/asyncio/internal/coro"
 )
@@ -24,21 +25,22 @@ type Task[T any] struct {
 type TaskOption func(*taskOptions)
 
 type taskOptions struct {
-	name  string
+	name  *string
 	eager bool
 }
 
 // WithName names the task; without it the name is "Task-1", "Task-2" and so on.
-func WithName(name string) TaskOption { return func(o *taskOptions) { o.name = name } }
+func WithName(name string) TaskOption { return func(o *taskOptions) { o.name = &name } }
 
 // WithEagerStart runs the task's first step at once, inside CreateTask, until it
 // suspends or returns. A loop that is not running starts it in the usual way.
 func WithEagerStart() TaskOption { return func(o *taskOptions) { o.eager = true } }
 
 // CreateTask has the loop of ctx run coro concurrently; its first step comes in
-// the next turn. The context that coro gets descends from ctx. CreateTask does
-// not suspend. It panics if coro is nil, if ctx carries no loop or if the loop is
-// closed. It is asyncio.create_task.
+// the next turn. The context that coro gets descends from ctx, and the task has the
+// profiler labels of ctx, as package runtime/pprof calls them. CreateTask does not
+// suspend. It panics if coro is nil, if ctx carries no loop or if the loop is closed. It
+// is asyncio.create_task.
 func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *Task[T] {
 	if coro == nil {
 		panic("asyncio: nil coroutine")
@@ -85,7 +87,7 @@ func (t *Task[T]) Uncancel() int {
 func (t *Task[T]) Done() bool { return t.task.state != pending }
 
 // Cancelled reports whether t ended as cancelled: whether its coroutine returned
-// an error that wraps a CancelledError.
+// a [CancelledError], or an error that wraps one and nothing else.
 func (t *Task[T]) Cancelled() bool { return t.task.state == cancelled }
 
 // Result returns what the coroutine returned, and ErrInvalidState if it is not
@@ -104,7 +106,7 @@ func (t *Task[T]) Exception() error { return t.task.exception() }
 // takes it back, and reports whether it did.
 func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
 	t.task.loop.checkCallback(fn == nil)
-	return t.task.addCallback(func() { fn(t) })
+	return addCallback(&t.task.future, t, fn)
 }
 
 // Name returns the task's name.
@@ -113,7 +115,7 @@ func (t *Task[T]) Name() string { return t.task.Name() }
 // SetName changes the task's name.
 func (t *Task[T]) SetName(name string) {
 	t.task.loop.check()
-	t.task.name = name
+	t.task.name.Store(&name)
 }
 
 // String gives "task" and the name.
@@ -137,9 +139,9 @@ type task struct {
 	future
 	context.Context // what CreateTask was given, but never another task's
 
-	coro *coroutine // nil before the first step, and once done or killed
-	name string
-	id   uint64 // for the default name
+	coro *coroutine             // nil before the first step, and once done or killed
+	name atomic.Pointer[string] // nil: the default name. The context shows it to any goroutine
+	id   uint64                 // for the default name; 0 if another was given
 
 	prev, next *task // the loop's tasks
 
@@ -168,7 +170,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	}
 	eager := t.configure(opts)
 	t.loop, t.custom = l, typed
-	if t.name == "" { // as in asyncio, a name that was given takes no number
+	if t.name.Load() == nil { // as in asyncio, a name that was given takes no number
 		l.lastID++
 		t.id = l.lastID
 	}
@@ -200,7 +202,9 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	t.name = o.name
+	if o.name != nil && *o.name != "" {
+		t.name.Store(o.name)
+	}
 	return o.eager
 }
 
@@ -211,11 +215,7 @@ func (t *task) run(l *Loop) {
 	}
 	outer := l.current // a task, if this is an eager start
 	l.current = t
-	if l.debug {
-		t.resumeTracked()
-	} else {
-		t.coro.Resume()
-	}
+	t.coro.Resume()
 	l.current = outer
 }
 
@@ -233,10 +233,7 @@ func (t *task) enter() bool {
 
 // Run runs the coroutine in the pool's coroutine. It is for package coro.
 func (t *task) Run() {
-	if t.loop.debug {
-		t.coro.Goroutine = goroutineID()
-		t.loop.goroutine.Store(t.coro.Goroutine)
-	}
+	t.loop.setLabels(t.Context)
 	returned := false
 	defer func() {
 		if returned {
@@ -252,12 +249,14 @@ func (t *task) Run() {
 			}
 		default:
 			t.end(&PanicError{r, debug.Stack()}, false)
+			t.loop.setLabels(context.Background())
 		}
 	}()
 	err := t.typed().invoke((*taskContext)(t))
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true
 	t.end(err, cancelled)
+	t.loop.setLabels(context.Background())
 }
 
 // exit ends a task that runtime.Goexit ends, unless Loop.kill does.
@@ -338,12 +337,12 @@ func (t *task) uncancel() int {
 	return int(t.cancels)
 }
 
-// Name gives the task's name.
+// Name gives the task's name. Any goroutine may call it.
 func (t *task) Name() string {
-	if t.name == "" {
-		t.name = "Task-" + strconv.FormatUint(t.id, 10)
+	if name := t.name.Load(); name != nil {
+		return *name
 	}
-	return t.name
+	return "Task-" + strconv.FormatUint(t.id, 10)
 }
 
 func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }

@@ -1,6 +1,7 @@
 package asyncio
 
 import (
+	"cmp"
 	"context"
 	"runtime/debug"
 )
@@ -39,20 +40,24 @@ type groupTask struct {
 // descends from ctx. It is
 //
 //	async with asyncio.TaskGroup() as tg:
+//
+// as CPython 3.15 has it, where earlier releases lose a cancellation from outside that comes
+// while a group that [TaskGroup.Cancel] has ended still waits for its tasks.
 func WithTaskGroup(ctx context.Context, body func(ctx context.Context, tg *TaskGroup) error) error {
 	tg := &TaskGroup{parent: running(ctx), ctx: ctx}
-	return tg.exit(tg.protect(func() error { return body(ctx, tg) }))
+	return tg.exit(tg.call(body))
 }
 
-// protect calls f and makes a *PanicError of a panic in it, unless that is what unwinds
-// the task.
-func (tg *TaskGroup) protect(f func() error) (err error) {
+// call calls body and makes a *PanicError of a panic in it. It reports whether body ended
+// as cancelled.
+func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (cancelled bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &PanicError{r, debug.Stack()}
+			cancelled, err = false, &PanicError{r, debug.Stack()}
 		}
 	}()
-	return f()
+	err = body(tg.ctx, tg)
+	return isCancelled(err), err // calls methods of err, which may panic
 }
 
 // Go creates a task in the group. See GroupTask.
@@ -62,7 +67,11 @@ func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
 
 // GroupTask creates a task in the group, as CreateTask does. It panics if the group is
 // shutting down, since one of its tasks has failed or it was cancelled, or is finished.
-// It is asyncio's TaskGroup.create_task.
+//
+// A task that fails in a first step that it makes at once, see [WithEagerStart], shuts the
+// group down in the next turn, like any other. One whose first step cancels the group is
+// cancelled with it. GroupTask is asyncio's TaskGroup.create_task, for tasks that start
+// eagerly that of CPython 3.15.
 func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] {
 	switch {
 	case tg.exiting && tg.members.head == nil:
@@ -82,17 +91,17 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 	m.done.run, m.member.run = &m.groupTask, &m.groupTask
 	m.Task.task.begin(tg.parent.loop, tg.ctx, &m.Task, opts)
 	tg.members.push(&m.member)
-	if m.Done() { // it started eagerly
-		m.groupTask.run(tg.parent.loop)
-	} else {
-		m.core().callbacks.push(&m.done)
+	m.core().whenDone(&m.done)
+	if tg.aborting { // since its first step, which it made before it was a member
+		m.core().cancel(nil)
 	}
 	return &m.Task
 }
 
 // Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil,
-// unless something fails. Cancel may be called again, and does nothing when the group
-// is finished. It is TaskGroup.cancel of asyncio 3.15.
+// unless something fails, or the task that called it is cancelled for another reason
+// meanwhile. Cancel may be called again, and does nothing when the group is finished. It
+// is TaskGroup.cancel of asyncio 3.15.
 func (tg *TaskGroup) Cancel() {
 	tg.parent.loop.check()
 	if !tg.exiting || tg.members.head != nil {
@@ -102,7 +111,7 @@ func (tg *TaskGroup) Cancel() {
 
 // abortAll cancels the members and the body.
 func (tg *TaskGroup) abortAll() {
-	if tg.aborting || tg.cancelledParent {
+	if tg.aborting {
 		return
 	}
 	tg.abort()
@@ -131,24 +140,24 @@ func (m *groupTask) run(*Loop) {
 	}
 }
 
-// exit waits for the members and tells how the group ends, after body has ended with
-// err. The accounting of cancellations is asyncio's, to the letter: what the group
-// asked of its parent it takes back, and what others asked stays.
-func (tg *TaskGroup) exit(err error) error {
+// exit waits for the members and returns how the group ends, after body has ended with
+// err. The accounting of cancellations is asyncio's, to the letter: the group takes back
+// its own request to its parent, and the requests of others stay.
+func (tg *TaskGroup) exit(cancelled bool, err error) error {
 	tg.exiting = true
 	var cancellation error
-	if isCancelled(err) {
+	if cancelled {
 		cancellation, err = err, nil
 	}
-	if (err != nil || cancellation != nil) && !tg.aborting {
+	if (err != nil || cancelled) && !tg.aborting {
 		tg.abort()
 	}
-	if c := tg.join(); c != nil {
-		cancellation = c
+	first, last := tg.join()
+	if first != nil {
+		cancellation = first
 	}
-	parent := tg.parent
-	if tg.cancelledParent && parent.uncancel() == 0 {
-		cancellation = nil
+	if tg.cancelledParent {
+		cancellation = tg.takeBack(cancellation, last)
 	}
 	if cancellation != nil && len(tg.errs) == 0 {
 		return cancellation
@@ -159,17 +168,17 @@ func (tg *TaskGroup) exit(err error) error {
 	if len(tg.errs) == 0 {
 		return nil
 	}
-	if parent.cancels > 0 {
+	if parent := tg.parent; parent.cancels > 0 {
 		parent.uncancel()
 		parent.cancel(nil)
 	}
 	return &ExceptionGroup{"unhandled errors in a TaskGroup", tg.errs}
 }
 
-// join waits until no member is left. The first cancellation of the waiting aborts the
-// group and is returned; those after it, and those of a group that aborts, are the
-// members' affair.
-func (tg *TaskGroup) join() (cancellation error) {
+// join waits until no member is left. A cancellation of the waiting aborts the group; that one
+// is first. While a group aborts, its members have been cancelled already and the waiting goes
+// on; last is the last cancellation of all, which may be the group's own.
+func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {
 		tg.waiting = true
@@ -179,10 +188,27 @@ func (tg *TaskGroup) join() (cancellation error) {
 			continue
 		}
 		ctx = unwatched // or a context that is done would not let it wait
+		last = err
 		if !tg.aborting {
-			cancellation = err
+			first = err
 			tg.abort()
 		}
 	}
-	return cancellation
+	return first, last
+}
+
+// takeBack takes back the group's request to cancel its parent. It returns the cancellation
+// that the group ends with: that of the body or else the last one of the joining if somebody
+// else has cancelled the parent, too, that of the context if it is done, and nil if there was
+// none but the group's own.
+func (tg *TaskGroup) takeBack(ofBody, ofJoin error) error {
+	others := tg.parent.uncancel() > 0
+	left := cmp.Or(ofBody, ofJoin)
+	if others || left == nil {
+		return left
+	}
+	if watched := watchedBy(tg.ctx); watched != nil && watched.Err() != nil {
+		return contextError(watched)
+	}
+	return nil
 }

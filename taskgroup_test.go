@@ -536,3 +536,40 @@ func TestTaskGroupCancelAfterItsEndDoesNothing(t *testing.T) {
 		uncancelled(t, ctx)
 	})
 }
+
+func TestTaskGroupLeavesWhatItsBodyWaitsForAlone(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		require.NoError(t, asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
+			tg.Go(func(context.Context) error { return nil }) // the last member
+			err := asyncio.Sleep(ctx, time.Second)
+			assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
+			return err
+		}))
+	})
+}
+
+func TestTaskGroupKeepsAnErrorThatIsJoinedToACancellation(t *testing.T) {
+	cleanUp := func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) }
+	for name, f := range map[string]func(ctx context.Context, tg *group) error{
+		"in its body": func(ctx context.Context, _ *group) error { return cleanUp(ctx) },
+		"in a task":   func(_ context.Context, tg *group) error { tg.Go(cleanUp); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				var err, next error
+				parent := spawn(ctx, func(ctx context.Context) error {
+					err = asyncio.WithTaskGroup(ctx, f)
+					next = asyncio.Sleep(ctx, 0)
+					return next
+				})
+				settled(ctx)
+				parent.Cancel()
+				join(ctx, parent)
+				assert.Len(t, groupErrors(t, err), 1)
+				assert.ErrorIs(t, err, errBoom)
+				assert.ErrorIs(t, next, asyncio.ErrCancelled, "the cancellation, at the next suspension")
+				assert.Equal(t, 1, parent.Cancelling())
+			})
+		})
+	}
+}

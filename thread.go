@@ -3,12 +3,18 @@ package asyncio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // ToThread runs fn on a goroutine of its own, while the loop goes on, and
@@ -16,17 +22,23 @@ import (
 // WithMaxThreads. A panic in fn comes back as a *PanicError.
 //
 // If the await is cancelled it returns at once, and the context that fn got is
-// cancelled; fn goes on until it returns, and Run or Close waits for that. With its
+// cancelled; fn goes on until it returns, and Run or Close waits for that: if it takes more
+// than ten seconds, the exception handler gets fn's name. With its
 // context fn cannot await, but it may call RunCoroutineThreadsafe, to whose Result it
 // should hand its context, and CallSoonThreadsafe. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
+	return onThread(ctx, l, &l.threads.functions, fn)
+}
+
+// onThread is ToThread with the slots of a lane.
+func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
 	th := &l.threads
 	done := NewFuture[T](l)
-	call := &threadContext{Context: ctx, loop: l}
+	call := &threadContext{Context: ctx, loop: l, fn: fn, lane: lane}
 	fnCtx, cancel := context.WithCancelCause(call)
-	defer cancel(context.Canceled) // the task may be unwound
-	slot := th.slots.TryAcquire(1) // here, so that the first to call are the first to run
+	defer cancel(context.Canceled)   // the task may be unwound
+	slot := lane.slots.TryAcquire(1) // here, so that the first to call are the first to run
 	th.enqueue(call, slot)
 	th.running.Go(func() {
 		var v T
@@ -41,13 +53,15 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 			})
 		}()
 		if !slot {
-			if err = th.slots.Acquire(fnCtx, 1); err != nil {
+			if err = lane.slots.Acquire(fnCtx, 1); err != nil {
 				return
 			}
 			err = errGoexit
+			th.mu.Lock()
 			th.begin(call)
+			th.mu.Unlock()
 		}
-		v, err = callIn(fnCtx, th, fn)
+		v, err = callIn(fnCtx, call, fn)
 	})
 	v, err := done.Await(ctx)
 	if isCancelled(err) {
@@ -60,9 +74,11 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 var errGoexit = errors.New("asyncio: function given to ToThread called runtime.Goexit")
 
 // callIn calls fn, which has a slot.
-func callIn[T any](ctx context.Context, th *threads, fn func(context.Context) (T, error)) (v T, err error) {
+func callIn[T any](ctx context.Context, call *threadContext, fn func(context.Context) (T, error)) (v T, err error) {
+	call.goroutine.Store(gid.G())
 	defer func() {
-		th.release()
+		call.goroutine.Store(0)
+		call.loop.threads.release(call)
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
 		}
@@ -80,10 +96,22 @@ func callIn[T any](ctx context.Context, th *threads, fn func(context.Context) (T
 type threadContext struct {
 	context.Context
 	loop *Loop
+	fn   any // the function
+	lane *lane
+
+	goroutine atomic.Uintptr // that runs the function, as gid.G has it; 0 when that does not run
 
 	// Guarded by loop.threads.mu.
-	begun bool
-	waits []*threadWait
+	begun    bool
+	returned bool
+	reported bool // that virtual time stands still for it
+	waits    []*threadWait
+}
+
+// waitsForLoop reports whether the function waits for the loop, which it does until the
+// context that it waits under is done.
+func (c *threadContext) waitsForLoop() bool {
+	return slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil })
 }
 
 type threadKey struct{} // the *threadContext
@@ -103,64 +131,104 @@ func (c *threadContext) Value(key any) any {
 
 // threads is the work that the loop has on other goroutines.
 type threads struct {
-	slots   *semaphore.Weighted
-	running sync.WaitGroup
+	functions lane // of ToThread
+	lookups   lane // of names, which functions that take their time must not hold up
+	running   sync.WaitGroup
 
 	mu      sync.Mutex
-	free    int                         // slots
-	queued  int                         // functions that wait for a slot
-	calls   map[*threadContext]struct{} // functions that got one, until the loop has seen their results
+	calls   map[*threadContext]struct{} // functions that got a slot, until the loop has seen their results
 	foreign map[failer]struct{}         // pending ConcurrentFutures
+	changes uint64                      // counts the functions that began, ended or went on after waiting for the loop
 }
+
+// A lane bounds the number of functions of one kind that run at a time.
+type lane struct {
+	slots  *semaphore.Weighted
+	free   int // slots; guarded by threads.mu
+	queued int // functions that wait for a slot; guarded by threads.mu
+}
+
+func newLane(slots int) lane {
+	return lane{slots: semaphore.NewWeighted(int64(slots)), free: slots}
+}
+
+// maxLookups bounds the number of names that are looked up at a time. Most of that is waiting
+// for answers, so that it may be more than there are processors.
+const maxLookups = 64
 
 func (th *threads) init(max int) {
 	if max == 0 {
 		max = min(32, runtime.NumCPU()+4)
 	}
-	th.slots = semaphore.NewWeighted(int64(max))
-	th.free = max
+	th.functions, th.lookups = newLane(max), newLane(maxLookups)
 	th.calls = make(map[*threadContext]struct{})
 }
 
-// busy reports whether a function runs, or is about to: virtual time stands still then.
-// One that waits for the loop does not, until the context that it waits under is done.
+// busy reports whether a function runs or is about to, save those that wait for the loop:
+// virtual time stands still then.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	for c := range th.calls {
-		if !slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil }) {
+		if !c.waitsForLoop() {
 			return true
 		}
 	}
-	return th.queued > 0 && th.free > 0
+	return th.functions.isMoving() || th.lookups.isMoving()
+}
+
+// isMoving reports whether a function is about to get a slot.
+func (ln *lane) isMoving() bool { return ln.queued > 0 && ln.free > 0 }
+
+// news returns a number that changes whenever a function begins, ends, or goes on after
+// it has waited for the loop.
+func (th *threads) news() uint64 {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.changes
+}
+
+// unreported returns the names of the functions for which virtual time stands still, unless
+// it has returned them before.
+func (th *threads) unreported() (names []string) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if !c.reported && !c.waitsForLoop() {
+			c.reported = true
+			names = append(names, funcName(c.fn))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // enqueue counts a function that has a slot or is going to wait for one.
 func (th *threads) enqueue(c *threadContext, slot bool) {
 	th.mu.Lock()
-	th.queued++
-	th.mu.Unlock()
+	defer th.mu.Unlock()
+	c.lane.queued++
 	if slot {
 		th.begin(c)
 	}
 }
 
-// begin counts a function that got its slot.
+// begin counts a function that got its slot. The caller holds the mutex.
 func (th *threads) begin(c *threadContext) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	th.queued--
-	th.free--
+	c.lane.queued--
+	c.lane.free--
 	c.begun = true
 	th.calls[c] = struct{}{}
+	th.changes++
 }
 
-// release gives a slot back.
-func (th *threads) release() {
+// release gives the slot of a function back that has returned.
+func (th *threads) release(c *threadContext) {
 	th.mu.Lock()
-	th.free++
+	c.returned = true
+	c.lane.free++
 	th.mu.Unlock()
-	th.slots.Release(1)
+	c.lane.slots.Release(1)
 }
 
 // finished counts out a function whose result the loop has seen.
@@ -168,9 +236,10 @@ func (th *threads) finished(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	if !c.begun {
-		th.queued--
+		c.lane.queued--
 	}
 	delete(th.calls, c)
+	th.changes++
 }
 
 // pause notes that a function begins to wait for the loop; resume takes that back.
@@ -185,17 +254,33 @@ func (th *threads) resume(w *threadWait) {
 	defer th.mu.Unlock()
 	i := slices.Index(w.call.waits, w)
 	w.call.waits = slices.Delete(w.call.waits, i, i+1)
+	th.changes++
 }
 
-// A threadWait is a call of Result in which a function of ToThread waits for the loop.
+// calling returns the call whose function runs on the goroutine g, or nil.
+func (th *threads) calling(g uintptr) *threadContext {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if c.goroutine.Load() == g {
+			return c
+		}
+	}
+	return nil
+}
+
+// A threadWait is a call, such as ConcurrentFuture.Result, in which a function of ToThread waits
+// for the loop.
 type threadWait struct {
 	call *threadContext
 	ctx  context.Context
 }
 
-// shutDown waits for the functions, whose contexts have been cancelled, and fails
-// what other goroutines still wait for.
-func (th *threads) shutDown() {
+// shutDownThreads waits for the functions, whose contexts have been cancelled, and fails
+// what other goroutines still wait for. If the functions take long, it reports them: they
+// may block on something that only the loop could have done.
+func (l *Loop) shutDownThreads() {
+	th := &l.threads
 	th.mu.Lock()
 	foreign := th.foreign
 	th.foreign = nil
@@ -203,5 +288,37 @@ func (th *threads) shutDown() {
 	for f := range foreign {
 		f.fail(ErrLoopClosed)
 	}
-	th.running.Wait()
+	if len(th.unreturned()) == 0 { // they are about to end, or known
+		th.running.Wait()
+		return
+	}
+	ended := make(chan struct{})
+	go func() {
+		th.running.Wait()
+		close(ended)
+	}()
+	defer func() { <-ended }() // deferred for a handler that calls runtime.Goexit
+	select {
+	case <-ended:
+		return
+	case <-time.After(standstill):
+	}
+	if names := th.unreturned(); len(names) > 0 {
+		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions given to ToThread return: %s",
+			standstill, strings.Join(names, ", "))})
+	}
+}
+
+// unreturned returns the names of the functions that have not returned, except for those
+// that were reported.
+func (th *threads) unreturned() (names []string) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	for c := range th.calls {
+		if !c.returned && !c.reported {
+			names = append(names, funcName(c.fn))
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -317,4 +318,37 @@ func TestInVirtualTimeAWaitThatACancellationDoesNotReachLetsTheClockRun(t *testi
 		join(ctx, thread)
 		assert.NoError(t, asyncio.Sleep(ctx, time.Minute))
 	})
+}
+
+// A function that blocks on something that only the loop could do keeps Run from returning,
+// but not silently.
+func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
+	for name, opts := range map[string][]asyncio.Option{"virtual": {asyncio.WithVirtualTime()}, "real": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var r reports
+				block := make(chan struct{})
+				time.AfterFunc(time.Hour, func() { close(block) })
+				begun := time.Now()
+				_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+					for _, f := range []func(context.Context) (int, error){
+						blockedOne(block),
+						func(context.Context) (int, error) { return 0, nil },
+						func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil },
+					} {
+						asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) { return asyncio.ToThread(ctx, f) })
+					}
+					giveWay(ctx, 2)
+					time.Sleep(time.Second) // in a bubble: until all of them have begun
+					return errBoom
+				}), append(opts, r.handler())...)
+				require.ErrorIs(t, err, errBoom)
+				assert.Equal(t, time.Hour, time.Since(begun), "Run waits")
+				require.Len(t, r.texts(), 1)
+				assert.Contains(t, r.texts()[0], "the loop cannot close for 10s, until these functions given to ToThread return: github.com/")
+				assert.Contains(t, r.texts()[0], ".blockedOne.")
+				assert.NotContains(t, r.texts()[0], ", github.com/")
+			})
+		})
+	}
 }

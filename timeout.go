@@ -16,8 +16,8 @@ type TimeoutScope struct {
 	state   timeoutState
 	when    time.Duration
 	timer   timerq.Timer[runnable]
-	soon    bool // the scope itself is ready, to expire in the next turn
-	revoked int  // how often it is ready in vain, before that
+	soon    bool // the scope itself is in the ready queue, to expire in the next turn
+	revoked int  // number of its entries there, before that one, which do nothing
 }
 
 type timeoutState uint8
@@ -30,10 +30,13 @@ const (
 )
 
 // Timeout runs body with a limit of d on its time, which may be Never. When the
-// time is over the task is cancelled, once, and when body then returns a
-// cancellation Timeout returns ErrTimeout. What else body returns, it returns. A
-// limit that is not positive is over in the next turn. The scope is given to body
-// to move the limit. Timeout suspends when body does. It is asyncio.timeout.
+// time is over the task is cancelled, once, and when body then returns that
+// cancellation Timeout returns ErrTimeout. If body has wrapped the cancellation, or
+// joined it to other errors, the error of body becomes the cause of an error that is
+// ErrTimeout: its text follows, and errors.Is and errors.As find what it holds, save the
+// cancellation. Any other error of body is returned as it is. A limit that is not
+// positive is over in the next turn. The scope is given to body to move the limit.
+// Timeout suspends when body does. It is asyncio.timeout.
 func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) error {
 	return TimeoutAt(ctx, running(ctx).loop.after(d), body)
 }
@@ -100,7 +103,7 @@ func (s *TimeoutScope) stop() {
 func (s *TimeoutScope) run(*Loop) {
 	if s.revoked > 0 {
 		s.revoked--
-	} else if s.soon {
+	} else {
 		s.soon = false
 		s.expire()
 	}
@@ -129,16 +132,16 @@ func (s *TimeoutScope) exit(err *error) {
 		return
 	}
 	s.state = timeoutExpired
-	if int32(s.task.uncancel()) <= s.cancels && isCancelled(*err) {
-		*err = ErrTimeout
+	if int32(s.task.uncancel()) <= s.cancels {
+		*err = timedOut(*err)
 	}
 }
 
 // WaitFor awaits aw for d at most, which may be Never. When the time is over, aw is
-// cancelled, and WaitFor waits until it has ended and returns ErrTimeout; if aw
-// ends with a result or an error of its own all the same, it returns that. A
-// coroutine runs in the running task. It suspends unless aw is done already. It is
-// asyncio.wait_for.
+// cancelled, and WaitFor waits until it has ended and returns ErrTimeout, with the error
+// of aw as its cause as [Timeout] has it; if aw ends with a result or an error of its own
+// all the same, it returns that. A coroutine runs in the running task. It suspends unless
+// aw is done already. It is asyncio.wait_for.
 func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T, err error) {
 	if d <= 0 {
 		return waitForNothing(ctx, aw.start(ctx))
@@ -166,8 +169,5 @@ func waitForNothing[T any](ctx context.Context, f source[T]) (v T, err error) {
 		return v, err
 	}
 	v, err = f.Await(ctx)
-	if isCancelled(err) {
-		err = ErrTimeout
-	}
-	return v, err
+	return v, timedOut(err)
 }

@@ -424,3 +424,78 @@ func TestTenThousandTimeoutsAtOnce(t *testing.T) {
 		assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
 	})
 }
+
+func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
+	for name, c := range map[string]struct {
+		when time.Duration
+		want error
+		at   time.Duration
+	}{
+		"later":     {5 * time.Second, asyncio.ErrTimeout, 5 * time.Second},
+		"never":     {asyncio.Never, nil, time.Minute},
+		"to now":    {time.Second, asyncio.ErrTimeout, time.Second},
+		"backwards": {0, asyncio.ErrTimeout, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				var in *scope
+				// Due at the same instant and asked for first, it runs first.
+				asyncio.RunningLoop(ctx).CallAt(time.Second, func() {
+					require.NoError(t, in.Reschedule(c.when))
+					assert.Equal(t, c.when, in.When())
+				})
+				err := asyncio.TimeoutAt(ctx, time.Second, func(ctx context.Context, s *scope) error {
+					in = s
+					return asyncio.Sleep(ctx, time.Minute)
+				})
+				assert.Equal(t, c.want, err)
+				assert.Equal(t, c.want != nil, in.Expired())
+				assert.Equal(t, c.at, asyncio.RunningLoop(ctx).Time())
+				uncancelled(t, ctx)
+				require.NoError(t, asyncio.Sleep(ctx, time.Hour), "nothing of it is left")
+			})
+		})
+	}
+}
+
+func TestTimeoutThatIsMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		var in *scope
+		turns := 0
+		err := asyncio.TimeoutAt(ctx, 0, func(ctx context.Context, s *scope) error { // ready from the start
+			in = s
+			require.NoError(t, s.Reschedule(asyncio.Never))
+			require.NoError(t, s.Reschedule(0))
+			require.NoError(t, s.Reschedule(time.Second))
+			for ; turns < 3; turns++ {
+				if err := asyncio.Sleep(ctx, 0); err != nil {
+					return err
+				}
+			}
+			return asyncio.Sleep(ctx, time.Hour)
+		})
+		assert.Equal(t, asyncio.ErrTimeout, err)
+		assert.Equal(t, 3, turns, "what was ready was revoked")
+		assert.True(t, in.Expired())
+		assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
+		uncancelled(t, ctx)
+	})
+}
+
+func TestTimeoutThatIsMovedBackKeepsTheOrderInWhichItWasAskedFor(t *testing.T) {
+	var r trace
+	inTurn(t, func(ctx context.Context) {
+		var in *scope
+		look := func() { r.add("expired %v", in.Expired()) }
+		err := asyncio.TimeoutAt(ctx, 0, func(ctx context.Context, s *scope) error { // ready from the start
+			in = s
+			asyncio.RunningLoop(ctx).CallSoon(look)
+			require.NoError(t, s.Reschedule(asyncio.Never))
+			require.NoError(t, s.Reschedule(0)) // ready again, behind
+			asyncio.RunningLoop(ctx).CallSoon(look)
+			return asyncio.Sleep(ctx, time.Hour)
+		})
+		assert.Equal(t, asyncio.ErrTimeout, err)
+	})
+	r.expect(t, "expired false", "expired true")
+}

@@ -2,6 +2,7 @@ package asyncio
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -27,8 +28,14 @@ type waitOptions struct {
 // WithTimeout has Wait return after d, whatever is done by then.
 func WithTimeout(d time.Duration) WaitOption { return func(o *waitOptions) { o.timeout = d } }
 
-// ReturnWhen has Wait return at a certain completion; without it, AllCompleted.
-func ReturnWhen(c Completion) WaitOption { return func(o *waitOptions) { o.until = c } }
+// ReturnWhen has Wait return at a certain completion; without it, AllCompleted. It panics if
+// there is no such completion.
+func ReturnWhen(c Completion) WaitOption {
+	if c < AllCompleted || c > FirstException {
+		panic(fmt.Sprintf("asyncio: ReturnWhen of completion %d", c))
+	}
+	return func(o *waitOptions) { o.until = c }
+}
 
 // Wait suspends until the futures and tasks in ws are done, or as the options say,
 // and returns which are and which are not, in the order of ws and each once. It

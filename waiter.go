@@ -37,7 +37,8 @@ type suspension struct {
 	cause      error  // of the cancellation of the private waiting
 	waitingFor string // for the private waiting
 	sleep      timerq.Timer[runnable]
-	watch      *watch // of the context of this waiting, if it has to be watched
+	watch      *watch    // of the context of this waiting, if it has to be watched
+	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
 }
 
 // waitState tells how a task's private waiting goes, or how its last one ended.
@@ -152,7 +153,7 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 			t.unwind()
 		}
 	} else {
-		fromContext = t.suspend(ctx)
+		fromContext = t.suspend(ctx, false)
 	}
 	var err error
 	if s.state == waitCancelled {
@@ -235,7 +236,7 @@ func (t *task) await(ctx context.Context, f *future) error {
 			t.unwind()
 		}
 	} else {
-		fromContext = t.suspend(ctx)
+		fromContext = t.suspend(ctx, false)
 	}
 	s.awaiting = nil
 	if f.state == pending { // the waiting was broken off, see task.cancel
@@ -291,16 +292,30 @@ func (t *task) direct(ctx context.Context) bool {
 	return ok && !c.watches && !t.mustCancel
 }
 
-// suspend gives control to the loop until something makes t ready. The error is
-// that of ctx if ctx is done and the waiting was cancelled for it.
-func (t *task) suspend(ctx context.Context) error {
+// suspend gives control to the loop until something makes t ready; t is ready already, or
+// rather after the methods of ctx were called, if it only gives way. The error is that of
+// ctx if ctx is done and the waiting was cancelled for it.
+func (t *task) suspend(ctx context.Context, ready bool) error {
+	returned := false
+	defer func() {
+		if !returned { // a method of ctx has panicked
+			t.leaveQueue()
+		}
+	}()
+	var err error
 	if t.mustCancel && t.cancelWait(t.cause) {
 		t.mustCancel = false
+		t.stand()
 	} else if watched := watchedBy(ctx); watched != nil {
-		return t.suspendWatching(watched)
+		err = t.suspendWatching(watched, ready)
+	} else {
+		if ready {
+			t.loop.push(t)
+		}
+		t.stand()
 	}
-	t.stand()
-	return nil
+	returned = true
+	return err
 }
 
 // stand gives control away until t's step is due. (What is done in its stead where direct

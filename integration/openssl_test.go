@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,4 +66,55 @@ func TestOpenSSLServesAClient(t *testing.T) {
 		require.True(t, wrongName, "got %v", err)
 		return nil
 	})
+}
+
+// A server that asks for what happens within a read of crypto/tls: another handshake, other keys.
+func TestOpenSSLAsksAClientForMore(t *testing.T) {
+	openssl, certs := need(t, "openssl"), newCertificates(t)
+	for name, test := range map[string]struct {
+		version, command string
+		refused          bool
+	}{
+		"renegotiation":              {"-tls1_2", "R\n", true},
+		"a key update":               {"-tls1_3", "k\n", false},
+		"a key update on both sides": {"-tls1_3", "K\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(ctx context.Context) error {
+				addr, port := freeAddr(t)
+				p, err := asyncio.CreateSubprocessExec(ctx, openssl, []string{"s_server", "-accept", port, test.version, "-cert", certs.certFile, "-key", certs.keyFile},
+					asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe), asyncio.WithStderr(asyncio.DevNull))
+				require.NoError(t, err)
+				defer p.Kill()
+				for line := ""; line != "ACCEPT\n"; {
+					p, err := p.Stdout.ReadLine(ctx)
+					require.NoError(t, err)
+					line = string(p)
+				}
+				r, w, err := asyncio.OpenConnection(ctx, addr, asyncio.WithTLS(certs.client))
+				require.NoError(t, err)
+				for _, piece := range []string{"before\n", test.command, "after\n"} {
+					_, err = p.Stdin.WriteString(piece)
+					require.NoError(t, err)
+					// s_server takes a read for a command, or else for text.
+					require.NoError(t, asyncio.Sleep(ctx, 100*time.Millisecond))
+					_, err := w.WriteString("and back\n")
+					if !test.refused {
+						require.NoError(t, err)
+					}
+				}
+				for line := ""; line != "after\n"; {
+					p, err := r.ReadLine(ctx)
+					if test.refused && err != nil {
+						require.ErrorContains(t, err, "no renegotiation")
+						return w.Close()
+					}
+					require.NoError(t, err)
+					line = string(p)
+				}
+				require.False(t, test.refused)
+				return w.Close()
+			})
+		})
+	}
 }

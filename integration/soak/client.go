@@ -1,3 +1,5 @@
+//go:build !plan9
+
 package main
 
 import (
@@ -141,7 +143,7 @@ func (c *client) reset(ctx context.Context) error {
 		return err
 	}
 	_, err = w.Write(message())
-	w.Abort()
+	w.Reset()
 	return err
 }
 

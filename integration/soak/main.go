@@ -1,3 +1,5 @@
+//go:build !plan9
+
 // Soak runs mixed traffic between a server and its clients for a while, each on a loop of its
 // own, and fails if goroutines, descriptors or the heap are more at the end than they were
 // once it had warmed up.

@@ -13,9 +13,12 @@
 package coro
 
 import (
+	"context"
 	"iter"
 	"runtime"
-	"time"
+	"runtime/pprof"
+
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // Work is what a coroutine runs. Run must not panic: a panic would lose its
@@ -43,13 +46,14 @@ type Coro[S any] struct {
 	killed   bool // Kill was called
 	returned bool // main has returned
 
-	Goroutine uint64 // its number, for the use of those who want to know it
+	g uintptr // identifies its goroutine; 0 before that begins and from when it ends
 }
 
 // main is the coroutine's whole life: it runs one work after another.
 func (c *Coro[S]) main(yield func(struct{}) bool) {
 	defer c.exit()
-	c.yield = yield
+	pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
+	c.yield, c.g = yield, gid.G()
 	for {
 		for c.work != nil {
 			c.work.Run()
@@ -69,10 +73,19 @@ type unwound struct{}
 // exit puts a panic in the place of the runtime.Goexit that unwinds a killed coroutine.
 // iter.Pull would pass the Goexit on to the caller of Kill; a panic Kill can recover.
 func (c *Coro[S]) exit() {
+	c.g = 0 // from here on another goroutine may get the same
 	if c.killed && !c.returned {
 		panic(unwound{})
 	}
 }
+
+// Is reports whether g, which gid.G has returned to the caller, is the coroutine's goroutine. Any
+// goroutine may ask, and needs no synchronization with the coroutine: one that is not its own
+// sees either another's number here or none, since a number is given to a new goroutine only
+// after the coroutine has cleared it.
+//
+//go:norace
+func (c *Coro[S]) Is(g uintptr) bool { return c.g == g }
 
 // Resume runs the work until it suspends itself or returns.
 func (c *Coro[S]) Resume() { c.next() }
@@ -98,21 +111,22 @@ func (c *Coro[S]) Kill() {
 	c.stop()
 }
 
-// A burst of tasks leaves idle coroutines behind, of about 3 KB each. Those that the next
-// bursts have no use for are ended, once a period and not too many at a time, until
-// keepIdle are left.
+// A burst of tasks leaves idle coroutines behind, of about 3 KB each. Of those that were idle
+// throughout a period, which the next bursts have no use for, a share is ended in the
+// next, until keepIdle are left. That is not done at once: to end one takes as long as to
+// switch to it.
 const (
-	trimPeriod = time.Second
-	trimAtOnce = 1024
 	keepIdle   = 1024
+	trimShare  = 4 // a quarter
+	trimAtOnce = 256
 )
 
 // A Pool holds idle coroutines. The zero Pool is empty and ready.
 type Pool[S any] struct {
 	idle []*Coro[S]
 
-	unused  int // the fewest that were idle since the last trim
-	trimmed time.Time
+	unused  int // the fewest that were idle since the period began
+	surplus int // of those, to be ended in this period
 }
 
 // Get gives a coroutine that will run w when it is first resumed.
@@ -137,26 +151,32 @@ func (p *Pool[S]) pop() *Coro[S] {
 	return c
 }
 
-// Trim ends some of the coroutines that were idle throughout the last period, if there are
-// very many. It is for moments when there is nothing better to do.
-func (p *Pool[S]) Trim(now func() time.Time) {
-	if len(p.idle) <= keepIdle {
-		return
-	}
-	t := now()
-	if t.Sub(p.trimmed) < trimPeriod {
-		return
-	}
-	if !p.trimmed.IsZero() {
-		p.shrink(len(p.idle) - min(p.unused, len(p.idle)-keepIdle, trimAtOnce))
-	}
-	p.trimmed, p.unused = t, len(p.idle)
+// Len returns the number of idle coroutines.
+func (p *Pool[S]) Len() int { return len(p.idle) }
+
+// IsLarge reports whether there are more idle coroutines than a small program has use for.
+func (p *Pool[S]) IsLarge() bool { return p.Len() > keepIdle }
+
+// BeginPeriod determines how many coroutines Trim is to end, by how many were idle since it
+// was last called.
+func (p *Pool[S]) BeginPeriod() {
+	unused := min(p.unused, len(p.idle)-keepIdle)
+	p.surplus = max(0, min(unused, max(unused/trimShare, keepIdle)))
+	p.unused = len(p.idle)
+}
+
+// Trim ends some coroutines and reports whether there are more to be ended in this period.
+func (p *Pool[S]) Trim() (more bool) {
+	n := min(p.surplus, trimAtOnce, len(p.idle))
+	p.surplus -= n
+	p.shrink(len(p.idle) - n)
+	return p.surplus > 0
 }
 
 // Release ends all idle coroutines.
 func (p *Pool[S]) Release() {
 	p.shrink(0)
-	p.idle = nil
+	p.idle, p.surplus = nil, 0
 }
 
 // shrink ends idle coroutines until n are left.

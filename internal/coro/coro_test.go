@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 	"weak"
 
 	"github.com/stretchr/testify/assert"
@@ -182,12 +181,10 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 	p.Release()
 }
 
-// What a burst of work leaves behind is there for the next, is trimmed little by little to a
+// What a burst of work leaves behind is there for the next, is trimmed in proportion to a
 // bounded number of goroutines once it is not used any more, and Release leaves none.
 func TestPoolIsTrimmed(t *testing.T) {
-	const burst, kept, atOnce = 5000, 1024, 1024
-	now := time.Now()
-	clock := func() time.Time { return now }
+	const burst, kept, atOnce = 20_000, 1024, 256
 	checkGoroutines(t, func() {
 		var p coro.Pool[state]
 		before := goroutines()
@@ -201,25 +198,35 @@ func TestPoolIsTrimmed(t *testing.T) {
 				c.Resume()
 			}
 		}
+		assert.False(t, p.IsLarge())
 		work(burst)
-		p.Trim(clock) // the period begins
-		p.Trim(clock)
+		assert.True(t, p.IsLarge())
+		p.BeginPeriod()
+		assert.False(t, p.Trim(), "all of it was in use in the period before")
 		assertGoroutines(t, before+burst)
 
 		work(burst - 10)
-		now = now.Add(time.Second)
-		p.Trim(clock)
+		p.BeginPeriod()
+		assert.False(t, p.Trim())
 		assertGoroutines(t, before+burst-10)
 
-		now = now.Add(time.Second)
-		p.Trim(clock)
-		p.Trim(clock)
+		p.BeginPeriod()
+		assert.True(t, p.Trim())
 		assertGoroutines(t, before+burst-10-atOnce)
-		for range 10 {
-			now = now.Add(time.Second)
-			p.Trim(clock)
+		for p.Trim() {
 		}
+		assertGoroutines(t, before+burst-10-(burst-10-kept)/4)
+		periods := 1
+		for p.IsLarge() {
+			p.BeginPeriod()
+			for p.Trim() {
+			}
+			periods++
+		}
+		assert.Less(t, periods, 15)
 		assertGoroutines(t, before+kept)
+		p.BeginPeriod()
+		assert.False(t, p.Trim())
 		p.Release()
 		p.Release() // of an empty pool
 	})

@@ -25,6 +25,9 @@ func (d *Deque[T]) PushBack(v T) {
 	d.n++
 }
 
+// At returns the element at index i, counted from the front. There must be one.
+func (d *Deque[T]) At(i int) T { return d.ring[(d.head+i)&(len(d.ring)-1)] }
+
 // Front returns the front. The Deque must not be empty.
 func (d *Deque[T]) Front() T { return d.ring[d.head&(len(d.ring)-1)] }
 
@@ -51,6 +54,28 @@ func (d *Deque[T]) PopBack() T {
 
 // Clear removes all elements, and the memory that held them.
 func (d *Deque[T]) Clear() { *d = Deque[T]{} }
+
+// Cap returns for how many elements there is memory.
+func (d *Deque[T]) Cap() int { return len(d.ring) }
+
+// maxSpare is the capacity up to which a ring is not too large, however little is in it.
+const maxSpare = 1024
+
+// IsLarge reports whether most of a large ring is empty.
+func (d *Deque[T]) IsLarge() bool { return len(d.ring) > maxSpare && d.n <= len(d.ring)/4 }
+
+// Shrink halves the ring if IsLarge. Called from time to time it gives back what a burst
+// has taken, and one that comes again and again has to double the ring once.
+func (d *Deque[T]) Shrink() {
+	if !d.IsLarge() {
+		return
+	}
+	half := Deque[T]{ring: make([]T, len(d.ring)/2)}
+	for d.n > 0 {
+		half.PushBack(d.PopFront())
+	}
+	*d = half
+}
 
 func (d *Deque[T]) grow() {
 	ring := make([]T, max(minCap, 2*len(d.ring)))

@@ -263,3 +263,40 @@ func BenchmarkGrow(b *testing.B) {
 		}
 	})
 }
+
+// A ring that is too large is halved, wherever its front is, and the order stays.
+func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
+	for _, front := range []int{0, 1, 1000, 4000, 4095} {
+		var d Deque[int]
+		for range 4096 {
+			d.PushBack(-1)
+		}
+		assert.False(t, d.IsLarge(), "it is full")
+		for range front {
+			d.PushBack(d.PopFront())
+		}
+		for d.Len() > 0 {
+			d.PopFront()
+		}
+		for i := range 600 {
+			d.PushBack(i)
+		}
+		for _, want := range []int{2048, 2048} { // 600 are more than a quarter of that
+			d.Shrink()
+			assert.Equal(t, want, len(d.ring))
+		}
+		for i := range 600 {
+			assert.Equal(t, i, d.At(i))
+		}
+		for i := range 600 {
+			assert.Equal(t, i, d.PopFront())
+		}
+		for range 10 {
+			d.Shrink()
+		}
+		assert.False(t, d.IsLarge())
+		assert.Equal(t, maxSpare, len(d.ring))
+		d.PushBack(7)
+		assert.Equal(t, 7, d.PopFront())
+	}
+}

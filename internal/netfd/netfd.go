@@ -4,13 +4,7 @@
 // the system has no such descriptors every call returns ErrUnsupported.
 package netfd
 
-import (
-	"errors"
-	"syscall"
-)
-
-// ErrAgain says that a call has nothing to read or no room to write, for now.
-const ErrAgain = syscall.EAGAIN
+import "errors"
 
 // ErrUnsupported is returned by all calls where there is no implementation.
 var ErrUnsupported = errors.New("no non-blocking descriptors on this system")

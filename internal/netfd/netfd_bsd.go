@@ -8,7 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const reusePort = unix.SO_REUSEPORT
+const (
+	reusePort  = unix.SO_REUSEPORT
+	pipeBroken = unix.POLLERR | unix.POLLHUP
+)
 
 // newSocket and accept hold the lock that keeps a child process from being started
 // between the two calls.
@@ -19,10 +22,10 @@ func newSocket(family, kind int) (int, error) {
 	return prepare(fd, err)
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
+func accept(fd int) (int, syscall.Sockaddr, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	conn, sa, err := unix.Accept(fd)
+	conn, sa, err := syscall.Accept(fd)
 	conn, err = prepare(conn, err)
 	return conn, sa, err
 }

@@ -11,7 +11,9 @@ func Socket(net.Addr) (int, error)        { return -1, ErrUnsupported }
 func Bind(int, net.Addr) error            { return ErrUnsupported }
 func Listen(fd, backlog int) error        { return ErrUnsupported }
 func Connect(int, net.Addr) error         { return ErrUnsupported }
+func Connected(int) error                 { return ErrUnsupported }
 func Error(int) error                     { return ErrUnsupported }
+func IsNonblock(int) (bool, error)        { return false, ErrUnsupported }
 func Accept(int) (int, net.Addr, error)   { return -1, nil, ErrUnsupported }
 func LocalAddr(int, string) net.Addr      { return nil }
 func RemoteAddr(int, string) net.Addr     { return nil }
@@ -24,13 +26,18 @@ func SetV6Only(int) error                 { return ErrUnsupported }
 func SetBroadcast(int) error              { return ErrUnsupported }
 func SetReset(int) error                  { return ErrUnsupported }
 func CloseWrite(int) error                { return ErrUnsupported }
+func PipeBroken(int) bool                 { return false }
 func Close(int) error                     { return ErrUnsupported }
-func Dup(*os.File) (int, error)           { return -1, ErrUnsupported }
 func SendTo(int, []byte, net.Addr) error  { return ErrUnsupported }
 func Read(fd int, p []byte) (int, error)  { return 0, ErrUnsupported }
 func Write(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func Open(*os.File, bool) (int, func(), error) {
+	return -1, nil, ErrUnsupported
+}
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
 }
-func Recv(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
-func Send(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func Recv(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
+func Send(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
+func RecvAny(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+func SendAny(fd int, p []byte) (int, error) { return 0, ErrUnsupported }

@@ -4,8 +4,9 @@ package netfd_test
 
 import (
 	"net"
-	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,11 +17,11 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// until makes a call again until it gives something other than ErrAgain.
+// until makes a call again until it gives something other than ErrAgain and ErrConnecting.
 func until(t *testing.T, call func() error) error {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		if err := call(); err != netfd.ErrAgain {
+		if err := call(); err != netfd.ErrAgain && err != netfd.ErrConnecting {
 			return err
 		}
 	}
@@ -61,7 +62,7 @@ func TestStreamSocketsThereAndBack(t *testing.T) {
 				return err
 			}))
 			defer netfd.Close(server)
-			require.NoError(t, netfd.Error(client))
+			require.NoError(t, netfd.Connected(client))
 			require.Equal(t, local.String(), netfd.RemoteAddr(client, network).String())
 
 			p := make([]byte, 10)
@@ -141,14 +142,118 @@ func TestDatagramsThereAndBack(t *testing.T) {
 	}))
 }
 
-func TestDupDoesNotBlock(t *testing.T) {
-	r, w, err := os.Pipe()
+// listening makes a TCP socket that listens.
+func listening(t *testing.T) (fd int, addr net.Addr) {
+	t.Helper()
+	addr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	fd, err := netfd.Socket(addr)
 	require.NoError(t, err)
-	defer w.Close()
-	fd, err := netfd.Dup(r)
+	t.Cleanup(func() { netfd.Close(fd) })
+	require.NoError(t, netfd.Bind(fd, addr))
+	require.NoError(t, netfd.Listen(fd, 100))
+	return fd, netfd.LocalAddr(fd, "tcp")
+}
+
+func TestASignalDoesNotEndConnecting(t *testing.T) {
+	_, addr := listening(t)
+	fd, err := netfd.Socket(addr)
 	require.NoError(t, err)
-	require.NoError(t, r.Close())
-	_, err = netfd.Read(fd, make([]byte, 1))
+	defer netfd.Close(fd)
+	defer netfd.InConnect(syscall.EINTR, true)()
+	require.Equal(t, netfd.ErrConnecting, netfd.Connect(fd, addr))
+	require.NoError(t, until(t, func() error { return netfd.Connected(fd) }))
+}
+
+// A socket without an error is not a connected one.
+func TestASocketThatIsNotConnectedIsNotTakenForOne(t *testing.T) {
+	_, addr := listening(t)
+	fd, err := netfd.Socket(addr)
+	require.NoError(t, err)
+	defer netfd.Close(fd)
+	require.Equal(t, netfd.ErrConnecting, netfd.Connected(fd))
+	require.NoError(t, until(t, func() error { return netfd.Connect(fd, addr) }))
+	require.NoError(t, netfd.Connected(fd))
+}
+
+func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
+	addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unix"}
+	listener, err := netfd.Socket(addr)
+	require.NoError(t, err)
+	defer netfd.Close(listener)
+	require.NoError(t, netfd.Bind(listener, addr))
+	require.NoError(t, netfd.Listen(listener, 1))
+	for range 100 {
+		fd, err := netfd.Socket(addr)
+		require.NoError(t, err)
+		defer netfd.Close(fd)
+		if err = netfd.Connect(fd, addr); err != nil {
+			if runtime.GOOS == "linux" { // others refuse
+				require.Equal(t, netfd.ErrAgain, err)
+			}
+			return
+		}
+	}
+	t.Fatal("a backlog without an end")
+}
+
+func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
+	listener, addr := listening(t)
+	client, err := netfd.Socket(addr)
+	require.NoError(t, err)
+	defer netfd.Close(client)
+	require.NoError(t, until(t, func() error { return netfd.Connect(client, addr) }))
+
+	defer netfd.InAccept(syscall.EINTR, syscall.ECONNABORTED, syscall.EINTR, syscall.ECONNABORTED)()
+	var conn int
+	require.NoError(t, until(t, func() error {
+		conn, _, err = netfd.Accept(listener)
+		return err
+	}))
+	require.NoError(t, netfd.Close(conn))
+
+	// Not without bounds.
+	defer netfd.InAccept(slices.Repeat([]error{syscall.ECONNABORTED}, netfd.MaxAborted)...)()
+	_, _, err = netfd.Accept(listener)
+	require.Equal(t, syscall.ECONNABORTED, err)
+	_, _, err = netfd.Accept(listener)
 	require.Equal(t, netfd.ErrAgain, err)
-	require.NoError(t, netfd.Close(fd))
+	defer netfd.InAccept(syscall.EPROTO)()
+	_, _, err = netfd.Accept(listener)
+	require.Equal(t, syscall.EPROTO, err)
+}
+
+func TestOnlyWhatIsOpenIsADescriptor(t *testing.T) {
+	fd, _ := listening(t)
+	ok, err := netfd.IsNonblock(fd)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.NoError(t, syscall.SetNonblock(fd, false))
+	ok, err = netfd.IsNonblock(fd)
+	require.NoError(t, err)
+	require.False(t, ok)
+	for _, bad := range []int{-1, 100_000_000, int(^uint(0) >> 1)} {
+		_, err := netfd.IsNonblock(bad)
+		require.Equal(t, syscall.EBADF, err, bad)
+	}
+	if beyond := uint64(fd) + 1<<32; uint64(int(beyond)) == beyond { // on 64 bits
+		_, err := netfd.IsNonblock(int(beyond))
+		require.Equal(t, syscall.EBADF, err)
+	}
+}
+
+func TestAPipeIsBrokenWhenItsReaderHasGone(t *testing.T) {
+	var pipe [2]int
+	require.NoError(t, syscall.Pipe(pipe[:]))
+	require.False(t, netfd.PipeBroken(pipe[1]))
+	require.NoError(t, netfd.Close(pipe[0]))
+	require.True(t, netfd.PipeBroken(pipe[1]))
+	require.NoError(t, netfd.Close(pipe[1]))
+	require.False(t, netfd.PipeBroken(pipe[1]))
+
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.False(t, netfd.PipeBroken(fds[0]))
+	require.NoError(t, netfd.Close(fds[1]))
+	require.True(t, netfd.PipeBroken(fds[0]))
+	require.NoError(t, netfd.Close(fds[0]))
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,34 +49,65 @@ func Bind(fd int, addr net.Addr) error {
 	if err != nil {
 		return err
 	}
-	return os.NewSyscallError("bind", unix.Bind(fd, sa))
+	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
 }
 
 // Listen has fd accept connections.
 func Listen(fd, backlog int) error { return os.NewSyscallError("listen", unix.Listen(fd, backlog)) }
 
-// Connect begins to connect fd. It returns nil if that is done already, and ErrAgain
-// if it goes on: it is over when fd is ready for writing, and Error tells how it ended.
+// The system calls that tests have fail.
+var (
+	connectCall = syscall.Connect
+	acceptCall  = accept
+)
+
+// Connect begins to connect fd. It returns nil if that is done already, and ErrConnecting if
+// it goes on: when fd is ready for writing, Connected tells how it has ended. ErrAgain means
+// that a unix server's backlog is full, of whose end the socket is not notified.
 func Connect(fd int, addr net.Addr) error {
 	sa, err := sockaddr(addr)
 	if err != nil {
 		return err
 	}
-	switch err := unix.Connect(fd, sa); err {
+	switch err := connectCall(fd, sa); err {
 	case nil, unix.EISCONN:
 		return nil
-	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
-		return ErrAgain
-	default: // EAGAIN too: a unix server whose backlog is full never becomes writable
-		return &os.SyscallError{Syscall: "connect", Err: err}
+	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR: // which does not end it
+		return ErrConnecting
+	case unix.EAGAIN:
+		if _, ok := sa.(*syscall.SockaddrUnix); ok {
+			return ErrAgain
+		}
+		return unix.EADDRNOTAVAIL // no local port is free
+	default:
+		return err
 	}
 }
 
-// Error returns and clears the pending error of the socket.
+// Connected returns nil if fd is connected, ErrConnecting if that is still going on, and
+// otherwise the reason why it will not be. It clears the pending error of the socket.
+func Connected(fd int) error {
+	switch err := Error(fd); err {
+	case nil:
+		// It may be ready without being connected: see golang.org/issue/14548.
+		if _, err := syscall.Getpeername(fd); err == unix.ENOTCONN {
+			return ErrConnecting
+		}
+		return nil
+	case unix.EISCONN:
+		return nil
+	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
+		return ErrConnecting
+	default:
+		return err
+	}
+}
+
+// Error returns and clears the pending error of a socket.
 func Error(fd int) error {
 	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
-		return os.NewSyscallError("getsockopt", err)
+		return err
 	}
 	if errno != 0 {
 		return unix.Errno(errno)
@@ -83,25 +115,68 @@ func Error(fd int) error {
 	return nil
 }
 
-// Accept takes a connection, whose descriptor is non-blocking.
+// maxAborted is how many connections in a row, given up by their peers meanwhile, Accept
+// passes over.
+const maxAborted = 16
+
+// Accept takes a connection, whose descriptor is non-blocking. ErrAborted means that there may be
+// others behind those that were given up.
 func Accept(fd int) (conn int, peer net.Addr, err error) {
-	for {
-		conn, sa, err := accept(fd)
+	for aborted := 0; ; {
+		conn, sa, err := acceptCall(fd)
 		switch err {
 		case nil:
 			return conn, netAddr(sa, "tcp"), nil
-		case unix.EINTR, unix.ECONNABORTED:
+		case unix.EINTR:
 			continue
-		default:
-			return -1, nil, err
+		case unix.ECONNABORTED:
+			if aborted++; aborted < maxAborted {
+				continue
+			}
 		}
+		return -1, nil, err
 	}
+}
+
+// RecvAny and SendAny are Recv and Send, or Read and Write of a pipe or a terminal. What is none
+// of these is an error.
+func RecvAny(fd int, p []byte) (int, error) {
+	n, err := Recv(fd, p)
+	if err == unix.ENOTSOCK && waits(fd) {
+		return Read(fd, p)
+	}
+	return n, err
+}
+
+func SendAny(fd int, p []byte) (int, error) {
+	n, err := Send(fd, p)
+	if err == unix.ENOTSOCK && waits(fd) {
+		return Write(fd, p)
+	}
+	return n, err
+}
+
+// waits reports whether fd is of a kind that one can wait for.
+func waits(fd int) bool {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	kind := uint32(st.Mode) & unix.S_IFMT
+	return err == nil && (kind == unix.S_IFIFO || kind == unix.S_IFCHR)
+}
+
+// IsNonblock reports whether calls on fd return at once. Its error is that fd is not open.
+func IsNonblock(fd int) (bool, error) {
+	if int(int32(fd)) != fd { // the system would look at its lower half
+		return false, unix.EBADF
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return flags&unix.O_NONBLOCK != 0, err
 }
 
 // LocalAddr and RemoteAddr return nil if there is no such address. network is that of
 // package net: tcp, udp, unix or unixgram.
 func LocalAddr(fd int, network string) net.Addr {
-	sa, err := unix.Getsockname(fd)
+	sa, err := syscall.Getsockname(fd)
 	if err != nil {
 		return nil
 	}
@@ -109,7 +184,7 @@ func LocalAddr(fd int, network string) net.Addr {
 }
 
 func RemoteAddr(fd int, network string) net.Addr {
-	sa, err := unix.Getpeername(fd)
+	sa, err := syscall.Getpeername(fd)
 	if err != nil {
 		return nil
 	}
@@ -122,11 +197,11 @@ func Network(fd int) (string, error) {
 	if err != nil {
 		return "", os.NewSyscallError("getsockopt", err)
 	}
-	sa, err := unix.Getsockname(fd)
+	sa, err := syscall.Getsockname(fd)
 	if err != nil {
 		return "", os.NewSyscallError("getsockname", err)
 	}
-	_, local := sa.(*unix.SockaddrUnix)
+	_, local := sa.(*syscall.SockaddrUnix)
 	switch datagram := kind == unix.SOCK_DGRAM; {
 	case local && datagram:
 		return "unixgram", nil
@@ -171,35 +246,27 @@ func CloseWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
+// PipeBroken reports whether nobody can read any more from the pipe whose write end fd is, or
+// from the socket that serves as one. It changes nothing.
+func PipeBroken(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	if _, err := unix.Poll(fds, 0); err != nil {
+		return false
+	}
+	if fds[0].Revents&pipeBroken != 0 {
+		return true
+	}
+	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && fds[0].Revents&unix.POLLHUP != 0 // a terminal that hangs up may come back
+}
+
 // Close closes fd.
 func Close(fd int) error { return os.NewSyscallError("close", unix.Close(fd)) }
-
-// Dup copies f's descriptor and makes the copy, and with it the file, non-blocking.
-func Dup(f *os.File) (fd int, err error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	var dupErr error
-	if err := raw.Control(func(old uintptr) {
-		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
-	}); err != nil {
-		return -1, err
-	}
-	if dupErr != nil {
-		return -1, os.NewSyscallError("dup", dupErr)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	return fd, nil
-}
 
 // RecvFrom receives a datagram. It cuts off what p has no room for.
 func RecvFrom(fd int, p []byte, network string) (int, net.Addr, error) {
 	for {
-		n, sa, err := unix.Recvfrom(fd, p, 0)
+		n, sa, err := syscall.Recvfrom(fd, p, unix.MSG_DONTWAIT)
 		if err != unix.EINTR {
 			return max(n, 0), netAddr(sa, network), err
 		}
@@ -209,7 +276,7 @@ func RecvFrom(fd int, p []byte, network string) (int, net.Addr, error) {
 // SendTo sends a datagram to addr, or to the peer of a connected socket if addr is nil.
 func SendTo(fd int, p []byte, addr net.Addr) error {
 	if addr == nil {
-		_, err := Write(fd, p)
+		_, err := Send(fd, p)
 		return err
 	}
 	sa, err := sockaddr(addr)
@@ -217,30 +284,30 @@ func SendTo(fd int, p []byte, addr net.Addr) error {
 		return err
 	}
 	for {
-		if err := unix.Sendto(fd, p, 0, sa); err != unix.EINTR {
+		if err := syscall.Sendto(fd, p, unix.MSG_DONTWAIT, sa); err != unix.EINTR {
 			return err
 		}
 	}
 }
 
-func sockaddr(addr net.Addr) (unix.Sockaddr, error) {
+func sockaddr(addr net.Addr) (syscall.Sockaddr, error) {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
 		return ipSockaddr(a.IP, a.Port, a.Zone)
 	case *net.UDPAddr:
 		return ipSockaddr(a.IP, a.Port, a.Zone)
 	case *net.UnixAddr:
-		return &unix.SockaddrUnix{Name: a.Name}, nil
+		return &syscall.SockaddrUnix{Name: a.Name}, nil
 	default:
 		return nil, &net.AddrError{Err: "unexpected address type", Addr: fmt.Sprint(addr)}
 	}
 }
 
-func ipSockaddr(ip net.IP, port int, zone string) (unix.Sockaddr, error) {
+func ipSockaddr(ip net.IP, port int, zone string) (syscall.Sockaddr, error) {
 	if ip4 := ip.To4(); ip4 != nil {
-		return &unix.SockaddrInet4{Port: port, Addr: [4]byte(ip4)}, nil
+		return &syscall.SockaddrInet4{Port: port, Addr: [4]byte(ip4)}, nil
 	}
-	sa := &unix.SockaddrInet6{Port: port}
+	sa := &syscall.SockaddrInet6{Port: port}
 	if ip != nil {
 		ip16 := ip.To16()
 		if ip16 == nil {
@@ -261,11 +328,12 @@ func ipSockaddr(ip net.IP, port int, zone string) (unix.Sockaddr, error) {
 	return sa, nil
 }
 
-func netAddr(sa unix.Sockaddr, network string) net.Addr {
+// netAddr converts an address of package syscall: golang.org/x/sys makes a system call for each.
+func netAddr(sa syscall.Sockaddr, network string) net.Addr {
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return ipAddr(netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), network)
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		ip := netip.AddrFrom16(sa.Addr)
 		if sa.ZoneId != 0 {
 			zone := strconv.Itoa(int(sa.ZoneId))
@@ -275,7 +343,7 @@ func netAddr(sa unix.Sockaddr, network string) net.Addr {
 			ip = ip.WithZone(zone)
 		}
 		return ipAddr(netip.AddrPortFrom(ip, uint16(sa.Port)), network)
-	case *unix.SockaddrUnix:
+	case *syscall.SockaddrUnix:
 		if network != "unixgram" {
 			network = "unix"
 		}

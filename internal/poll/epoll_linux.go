@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// SeesUrgentData says that TCP's urgent data come with Hangup.
+const SeesUrgentData = true
+
 // A Poller is an epoll instance, and an eventfd that wakes it.
 type Poller struct {
 	epfd   int
@@ -19,23 +22,41 @@ type Poller struct {
 
 // New makes a poller.
 func New() (*Poller, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
 	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		unix.Close(epfd)
 		return nil, err
 	}
-	p := &Poller{epfd: epfd, wakefd: wakefd}
+	epfd, err := newEpoll(wakefd)
+	if err != nil {
+		unix.Close(wakefd)
+		return nil, err
+	}
+	return &Poller{epfd: epfd, wakefd: wakefd}, nil
+}
+
+func newEpoll(wakefd int) (int, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
 	// Edge triggered, the eventfd never has to be read.
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(wakefd)}
 	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wakefd, &ev); err != nil {
-		p.Close()
-		return nil, err
+		unix.Close(epfd)
+		return -1, err
 	}
-	return p, nil
+	return epfd, nil
+}
+
+// Renew takes everything out, also what was closed before it was taken out, while a duplicate of
+// it was open: there is no other way to be rid of that.
+func (p *Poller) Renew() error {
+	epfd, err := newEpoll(p.wakefd)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(epfd)
+	return unix.Dup3(epfd, p.epfd, unix.O_CLOEXEC)
 }
 
 // Add registers fd for both directions, edge triggered, until it is closed or removed. again
@@ -45,25 +66,29 @@ func (p *Poller) Add(fd int, gen uint32, again bool) error {
 }
 
 // Watch registers fd for want, level triggered, instead of what it was registered for
-// before. With an empty want it removes it. again is as for Add.
+// before. again is as for Add.
 func (p *Poller) Watch(fd int, gen uint32, want Ready, again bool) error {
-	if want == 0 {
-		p.Remove(fd)
-		return nil
-	}
-	var events uint32
+	return p.set(fd, gen, again, interest(want))
+}
+
+// Await is Watch for one event, after which none comes until it is called again.
+func (p *Poller) Await(fd int, gen uint32, want Ready, again bool) error {
+	return p.set(fd, gen, again, interest(want)|unix.EPOLLONESHOT)
+}
+
+func interest(want Ready) (events uint32) {
 	if want&Read != 0 {
 		events |= unix.EPOLLIN | unix.EPOLLRDHUP
 	}
 	if want&Write != 0 {
 		events |= unix.EPOLLOUT
 	}
-	return p.set(fd, gen, again, events)
+	return events
 }
 
 // set registers fd, whatever it was registered for before. The owner may have closed a
 // descriptor without a word and the number may be in use again: only the kernel knows. So
-// again tells no more than which call to try first.
+// again decides no more than which call to try first.
 func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
 	first, second, refused := unix.EPOLL_CTL_ADD, unix.EPOLL_CTL_MOD, unix.EEXIST
@@ -81,6 +106,10 @@ func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 func (p *Poller) Remove(fd int) {
 	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil)
 }
+
+// Drop is Remove for a descriptor that its owner closes next. Closing it would not take it out
+// while a duplicate is open.
+func (p *Poller) Drop(fd int) { p.Remove(fd) }
 
 // Poll returns what is ready now. The events are valid until the next call.
 func (p *Poller) Poll() ([]Event, error) {
@@ -157,9 +186,15 @@ func (p *Poller) convert(n uintptr, errno unix.Errno) ([]Event, error) {
 
 // Wake ends a Wait, or the next one if there is none. Any goroutine may call it, but not
 // after Close.
-func (p *Poller) Wake() {
+func (p *Poller) Wake() { p.wake(unix.Write) }
+
+func (p *Poller) wake(write func(int, []byte) (int, error)) {
 	one := uint64(1)
-	_, _ = unix.Write(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:])
+	for {
+		if _, err := write(p.wakefd, (*[8]byte)(unsafe.Pointer(&one))[:]); err != unix.EINTR {
+			return
+		}
+	}
 }
 
 // Close closes the poller. The registered descriptors stay open.

@@ -1,10 +1,13 @@
-// Package poll tells which descriptors are ready for reading or writing: by epoll on
+// Package poll reports which descriptors are ready for reading or writing: by epoll on
 // Linux, by kqueue on darwin and the BSDs. Elsewhere New returns ErrUnsupported.
 //
-// A descriptor is registered in one of two ways. Add is for descriptors that their owner
+// A descriptor is registered in one of three ways. Add is for descriptors that their owner
 // reads until nothing is left: both directions, edge triggered, with no further system
 // call until the descriptor is closed. Watch is for callers who ask for a direction and
-// may leave bytes behind: level triggered.
+// may leave bytes behind: level triggered. Await is Watch for one event.
+//
+// A descriptor is taken out before it is closed, by Drop. What was registered by Await need not
+// be: once its event has come nothing is left.
 //
 // A Poller belongs to one goroutine; only Wake may be called from any.
 package poll
@@ -17,7 +20,7 @@ type Ready uint8
 const (
 	Read   Ready = 1 << iota // there is something to read, or the end
 	Write                    // there is room to write
-	Hangup                   // a read that gives little may have left something: the peer writes no more, the descriptor has failed, or TCP's urgent data are in the way; comes with Read
+	Hangup                   // a read that gives little may have left something: the peer writes no more, the descriptor has failed, or TCP's urgent data are in the way; after Add it comes with Read
 )
 
 // An Event says that a descriptor is ready.

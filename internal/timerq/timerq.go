@@ -91,6 +91,23 @@ func (q *Queue[T]) Clear() {
 	q.heap = nil
 }
 
+// Cap returns for how many timers there is memory.
+func (q *Queue[T]) Cap() int { return cap(q.heap) }
+
+// maxSpare is the capacity up to which a heap is not too large, however little is in it.
+const maxSpare = 1024
+
+// IsLarge reports whether most of a large heap is empty.
+func (q *Queue[T]) IsLarge() bool { return cap(q.heap) > maxSpare && len(q.heap) <= cap(q.heap)/4 }
+
+// Shrink halves the heap's capacity if IsLarge. Called from time to time it gives back what
+// a burst has taken.
+func (q *Queue[T]) Shrink() {
+	if q.IsLarge() {
+		q.heap = append(make([]entry[T], 0, cap(q.heap)/2), q.heap...)
+	}
+}
+
 // arity is the number of children of a node: with four, a node and its
 // siblings share cache lines and the heap is half as deep as a binary one.
 const arity = 4

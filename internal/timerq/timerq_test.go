@@ -559,3 +559,27 @@ func BenchmarkSetHalfStopped(b *testing.B) {
 		}
 	})
 }
+
+func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
+	var q Queue[int]
+	ts := timers(10_000)
+	for i := range ts {
+		q.Set(&ts[i], time.Duration(i))
+	}
+	most := cap(q.heap)
+	assert.False(t, q.IsLarge(), "it is full")
+	for i := range ts[100:] {
+		q.Stop(&ts[100+i])
+	}
+	assert.True(t, q.IsLarge())
+	q.Shrink()
+	assert.Equal(t, most/2, cap(q.heap))
+	for q.IsLarge() {
+		q.Shrink()
+	}
+	assert.LessOrEqual(t, cap(q.heap), maxSpare)
+	q.Stop(&ts[0])
+	got := popAll(&q, 10_000)
+	assert.Len(t, got, 99)
+	assert.IsIncreasing(t, got)
+}

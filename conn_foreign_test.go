@@ -1,0 +1,497 @@
+package asyncio_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// elsewhere runs f on a goroutine of its own while the loop goes on, and suspends until it has returned. It is not
+// ToThread, of which a Conn might know.
+func elsewhere(ctx context.Context, f func()) {
+	loop := asyncio.RunningLoop(ctx)
+	done := asyncio.NewFuture[asyncio.None](loop)
+	go func() {
+		defer loop.CallSoonThreadsafe(func() { _ = done.SetResult(asyncio.None{}) })
+		f()
+	}()
+	if _, err := done.Await(ctx); err != nil {
+		panic(err)
+	}
+}
+
+// socketPair makes a Conn of a Dialer and the net.Conn of package net that is its peer.
+func socketPair(t *testing.T, ctx context.Context) (*asyncio.Conn, *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	c, err := asyncio.NewDialer(ctx).Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	peer, err := ln.Accept()
+	require.NoError(t, err)
+	asyncio.CurrentTask(ctx).(*asyncio.Task[asyncio.None]).AddDoneCallback(func(*asyncio.Task[asyncio.None]) { peer.Close() })
+	return c.(*asyncio.Conn), peer.(*net.TCPConn)
+}
+
+// opError checks that err is package net's.
+func opError(t *testing.T, err error, op string, target error) {
+	t.Helper()
+	e, ok := err.(*net.OpError)
+	if assert.True(t, ok, "%T: %v", err, err) {
+		assert.Equal(t, op, e.Op)
+		assert.ErrorIs(t, err, target)
+	}
+}
+
+// A justWriter hides that a connection is one: to copy from a socket to a socket, package net
+// takes pipes from a pool, whose descriptors would be taken for left over.
+type justWriter struct{ io.Writer }
+
+func TestAConnIsForAnyGoroutine(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := io.CopyN(justWriter{peer}, peer, int64(len(data)))
+			assert.NoError(t, err)
+			assert.NoError(t, peer.CloseWrite())
+		})
+		all.Go(func() {
+			n, err := c.Write(data)
+			assert.NoError(t, err)
+			assert.Equal(t, len(data), n)
+			assert.NoError(t, c.CloseWrite())
+		})
+		elsewhere(ctx, func() {
+			got, err := io.ReadAll(c)
+			assert.NoError(t, err)
+			assert.True(t, bytes.Equal(data, got))
+			all.Wait()
+			assert.NoError(t, c.Close())
+			_, err = c.Read(make([]byte, 1))
+			opError(t, err, "read", net.ErrClosed)
+			_, err = c.Write(make([]byte, 1))
+			opError(t, err, "write", net.ErrClosed)
+			opError(t, c.SetDeadline(time.Now()), "set", net.ErrClosed)
+			opError(t, c.Close(), "close", net.ErrClosed)
+		})
+		return nil
+	})
+}
+
+func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		c, _ := socketPair(t, ctx)
+		write := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Write(make([]byte, 64<<20)) })
+		read := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Read(make([]byte, 1)) })
+		giveWay(ctx, 1)
+		elsewhere(ctx, func() { assert.NoError(t, c.Close()) })
+		_, err := read.Await(ctx)
+		opError(t, err, "read", net.ErrClosed)
+		_, err = write.Await(ctx)
+		opError(t, err, "write", net.ErrClosed)
+		return nil
+	})
+}
+
+func TestReadsThatComeTogetherTakeTurns(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := connPair(ctx)
+		var r trace
+		read := func(name string) *asyncio.Task[asyncio.None] {
+			return spawn(ctx, func(context.Context) error {
+				p := make([]byte, 1)
+				n, err := client.Read(p)
+				switch {
+				case errors.Is(err, asyncio.ErrCancelled):
+					r.add("%s cancelled", name)
+				case errors.Is(err, os.ErrDeadlineExceeded):
+					r.add("%s too late", name)
+				default:
+					r.add("%s %s", name, p[:n])
+				}
+				return nil
+			})
+		}
+		a, b, c := read("a"), read("b"), read("c")
+		giveWay(ctx, 1)
+		_, err := server.Write([]byte("x"))
+		require.NoError(t, err)
+		giveWay(ctx, 1) // a has read, and b is to go on, which
+		b.Cancel()      // passes that on
+		join(ctx, a, b)
+		_, err = server.Write([]byte("y"))
+		require.NoError(t, err)
+		join(ctx, c)
+		d, e := read("d"), read("e")
+		giveWay(ctx, 1)
+		require.NoError(t, client.SetReadDeadline(time.Unix(1, 0)))
+		join(ctx, d, e)
+		r.expect(t, "a x", "b cancelled", "c y", "d too late", "e too late")
+		return nil
+	})
+}
+
+func TestManyGoroutinesUseOneConn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		const n, size = 20, 100
+		go func() {
+			_, _ = io.Copy(justWriter{peer}, peer)
+		}()
+		elsewhere(ctx, func() {
+			var all sync.WaitGroup
+			got := make(chan byte, n*size)
+			for i := range n {
+				all.Go(func() {
+					_, err := c.Write(bytes.Repeat([]byte{byte(i)}, size))
+					assert.NoError(t, err)
+				})
+				all.Go(func() {
+					p := make([]byte, size)
+					_, err := io.ReadFull(c, p)
+					assert.NoError(t, err)
+					for _, b := range p {
+						got <- b
+					}
+				})
+			}
+			all.Wait()
+			close(got)
+			counts := map[byte]int{}
+			for b := range got {
+				counts[b]++
+			}
+			assert.Len(t, counts, n)
+			for _, count := range counts {
+				assert.Equal(t, size, count)
+			}
+		})
+		return c.Close()
+	})
+}
+
+func TestALoopThatIsBlockedEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testing.T) {
+	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		calls := map[string]func() error{
+			"read": func() error {
+				_, err := c.Read(make([]byte, 10))
+				return err
+			},
+			"write": func() error {
+				_, err := c.Write([]byte("must not be written"))
+				return err
+			},
+			"raw-control": func() error {
+				raw, err := c.SyscallConn()
+				if err == nil {
+					err = raw.Control(func(uintptr) { t.Error("called though the caller has gone") })
+				}
+				return err
+			},
+			"dial": func() error {
+				_, err := asyncio.NewDialer(ctx).Dial("tcp", peer.LocalAddr().String())
+				return err
+			},
+		}
+		for op, call := range calls {
+			done := make(chan error)
+			go func() { done <- call() }()
+			err := <-done // which blocks the loop
+			opError(t, err, op, asyncio.ErrLoopBlocked)
+			assert.ErrorContains(t, err, "ToThread")
+			assert.False(t, err.(net.Error).Timeout())
+		}
+		giveWay(ctx, 3)
+		_, err := peer.Write([]byte("hello"))
+		require.NoError(t, err)
+		p := make([]byte, 10)
+		n, err := c.Read(p)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(p[:n]))
+		require.NoError(t, c.Close())
+		rest, err := io.ReadAll(peer)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		return nil
+	})
+}
+
+func TestAReadElsewhereThatTheLoopHasTakenUpLosesNothingIfTheLoopIsBlockedLater(t *testing.T) {
+	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		done := make(chan error, 1)
+		go func() {
+			p := make([]byte, 10)
+			_, err := c.Read(p)
+			assert.Equal(t, make([]byte, 10), p)
+			done <- err
+		}()
+		for len(asyncio.RunningLoop(ctx).AllTasks()) == 1 {
+			giveWay(ctx, 1)
+		}
+		giveWay(ctx, 1) // it waits
+		_, err := peer.Write([]byte("hello"))
+		require.NoError(t, err)
+		opError(t, <-done, "read", asyncio.ErrLoopBlocked)
+		p := make([]byte, 10)
+		n, err := io.ReadAtLeast(c, p, 5)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(p[:n]))
+		return c.Close()
+	})
+}
+
+func TestALoopThatIsBusyForLessThanASecondAnswersLate(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Write([]byte("x"))
+			done <- err
+		}()
+		time.Sleep(50 * time.Millisecond) // not to wait: the loop is blocked
+		elsewhere(ctx, func() {
+			assert.NoError(t, <-done)
+			_, err := peer.Read(make([]byte, 1))
+			assert.NoError(t, err)
+		})
+		return c.Close()
+	})
+}
+
+func TestTheEndOfTheRunEndsTheCallsOfOtherGoroutines(t *testing.T) {
+	var c *asyncio.Conn
+	var ln *asyncio.Listener
+	done := make(chan error, 2)
+	runReal(t, func(ctx context.Context) error {
+		c, _ = socketPair(t, ctx)
+		var err error
+		ln, err = asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			done <- err
+		}()
+		go func() {
+			_, err := ln.Accept()
+			done <- err
+		}()
+		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 {
+			giveWay(ctx, 1)
+		}
+		return nil
+	})
+	require.ErrorIs(t, <-done, net.ErrClosed)
+	require.ErrorIs(t, <-done, net.ErrClosed)
+	// All that is over: nothing hangs.
+	_, err := c.Read(make([]byte, 1))
+	opError(t, err, "read", net.ErrClosed)
+	_, err = c.Write(make([]byte, 1))
+	opError(t, err, "write", net.ErrClosed)
+	opError(t, c.SetDeadline(time.Time{}), "set", net.ErrClosed)
+	_, err = ln.Accept()
+	opError(t, err, "accept", net.ErrClosed)
+	require.NoError(t, ln.Close())
+	require.NoError(t, c.Close())
+}
+
+func TestALoopThatDoesNotRunEndsTheCallsOfOtherGoroutines(t *testing.T) {
+	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
+	runner := asyncio.NewRunner()
+	var c, server *asyncio.Conn
+	start := func(ctx context.Context) error {
+		c, server = connPair(ctx)
+		return nil
+	}
+	_, err := asyncio.RunIn(runner, t.Context(), asyncio.Do(start))
+	require.NoError(t, err)
+	_, err = c.Read(make([]byte, 1))
+	opError(t, err, "read", asyncio.ErrLoopBlocked)
+	require.NoError(t, c.SetReadDeadline(time.Unix(1, 0)))
+	_, err = asyncio.RunIn(runner, t.Context(), asyncio.Do(func(context.Context) error {
+		if _, err := server.Write([]byte("x")); err != nil {
+			return err
+		}
+		_, err := c.Read(make([]byte, 1))
+		return err
+	}))
+	opError(t, err, "read", os.ErrDeadlineExceeded)
+	require.NoError(t, runner.Close())
+}
+
+func TestCryptoTLSOverAConnWorksOnAnyGoroutine(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		serverConfig, clientConfig := certificates()
+		clientConn, serverConn := connPair(ctx)
+		client, server := tls.Client(clientConn, clientConfig), tls.Server(serverConn, serverConfig)
+		data := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+		go func() {
+			_, err := server.Write(data)
+			assert.NoError(t, err)
+			assert.NoError(t, server.Close())
+		}()
+		got, err := io.ReadAll(client) // in the task
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got))
+		return client.Close()
+	})
+}
+
+func TestAFunctionOfToThreadThatUsesAConnLetsVirtualTimeGoOn(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := connPair(ctx)
+		spawn(ctx, func(ctx context.Context) error {
+			if err := asyncio.Sleep(ctx, time.Hour); err != nil {
+				return err
+			}
+			_, err := server.Write([]byte("late"))
+			return err
+		})
+		got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) {
+			p := make([]byte, 10)
+			n, err := client.Read(p)
+			return string(p[:n]), err
+		})
+		require.NoError(t, err)
+		require.Equal(t, "late", got)
+		require.Equal(t, time.Hour, asyncio.RunningLoop(ctx).Time())
+		return nil
+	})
+}
+
+func TestACancelledReadIsAnErrorOfPackageNetAndACancellation(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, _ := connPair(ctx)
+		read := spawn(ctx, func(context.Context) error {
+			_, err := client.Read(make([]byte, 1))
+			opError(t, err, "read", asyncio.ErrCancelled)
+			assert.False(t, err.(net.Error).Timeout())
+			assert.True(t, err.(interface{ Temporary() bool }).Temporary(), "which crypto/tls asks")
+			return err
+		})
+		giveWay(ctx, 1)
+		read.Cancel()
+		join(ctx, read)
+		require.True(t, read.Cancelled())
+		return nil
+	})
+}
+
+func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		first, peer := socketPair(t, ctx)
+		second, _ := socketPair(t, ctx)
+		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		stubborn := func() error { // as database/sql, which tries again with another connection
+			_, err := first.Read(make([]byte, 1))
+			opError(t, err, "read", asyncio.ErrCancelled)
+			_, err = second.Read(make([]byte, 1))
+			opError(t, err, "read", asyncio.ErrCancelled)
+			_, err = second.Write([]byte("again"))
+			opError(t, err, "write", asyncio.ErrCancelled)
+			_, err = ln.Accept()
+			opError(t, err, "accept", asyncio.ErrCancelled)
+			_, err = asyncio.NewDialer(ctx).Dial("tcp", ln.Addr().String())
+			opError(t, err, "dial", asyncio.ErrCancelled)
+			_, err2 := first.Write([]byte("goodbye"))
+			assert.NoError(t, err2)
+			return err
+		}
+		err = asyncio.Timeout(ctx, time.Millisecond, func(context.Context, *asyncio.TimeoutScope) error { return stubborn() })
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		// Timeout has taken it back.
+		_, err = second.Write([]byte("again"))
+		require.NoError(t, err)
+		p := make([]byte, 7)
+		_, err = io.ReadFull(peer, p)
+		require.NoError(t, err)
+		require.Equal(t, "goodbye", string(p))
+		return errors.Join(first.Close(), second.Close(), ln.Close())
+	})
+}
+
+func TestCloseInATaskDoesNotRaceWithTheEndOfAReadElsewhere(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		c, peer := socketPair(t, ctx)
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			done <- err
+		}()
+		reads := func() bool { return len(asyncio.RunningLoop(ctx).AllTasks()) == 2 }
+		for !reads() {
+			giveWay(ctx, 1)
+		}
+		require.NoError(t, peer.CloseWrite())
+		for reads() {
+			giveWay(ctx, 1)
+		}
+		require.NoError(t, c.Close())
+		require.Equal(t, io.EOF, <-done)
+		return nil
+	})
+}
+
+func TestAConnOfTwoPipesClosesBoth(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		out, in, err := os.Pipe()
+		require.NoError(t, err)
+		r, err := asyncio.ConnectReadPipe(ctx, out)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, in)
+		require.NoError(t, err)
+		c := asyncio.NewConn(context.Background(), r, w) // the streams know their loop
+		p := make([]byte, 10)
+		_, err = c.Write([]byte("hello"))
+		require.NoError(t, err)
+		n, err := c.Read(p)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(p[:n]))
+		read := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Read(p) })
+		elsewhere(ctx, func() { assert.NoError(t, c.Close()) })
+		_, err = read.Await(ctx)
+		opError(t, err, "read", net.ErrClosed)
+		return nil
+	})
+}
+
+func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		client, server := connPair(ctx)
+		spawn(ctx, func(context.Context) error {
+			_, err := io.Copy(server, server)
+			return err
+		})
+		elsewhere(ctx, func() {
+			p := make([]byte, 5)
+			_, err := client.Write([]byte("hello"))
+			assert.NoError(t, err)
+			_, err = io.ReadFull(client, p)
+			assert.NoError(t, err)
+			assert.Equal(t, "hello", string(p))
+			assert.NoError(t, client.SetDeadline(time.Now().Add(time.Hour)))
+			assert.NoError(t, client.Close())
+		})
+		return nil
+	}), asyncio.WithDebug())
+	require.NoError(t, err)
+}

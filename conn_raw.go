@@ -1,0 +1,128 @@
+package asyncio
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// SyscallConn gives access to the socket, as a library uses to see whether an idle connection is
+// still good. Any goroutine may use it: its functions are called on the loop's goroutine, in
+// a task or elsewhere as Read and Write are, and must not block. What the stream has received
+// or keeps for sending already they do not see. It returns an error that is errors.ErrUnsupported
+// if there is no socket, or TLS between it and the stream. It implements syscall.Conn.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	s, ok := c.writer.stream.under.(*socket)
+	if !ok {
+		return nil, c.opError("raw", errors.ErrUnsupported)
+	}
+	return &rawConn{c, s}, nil
+}
+
+type rawConn struct {
+	conn   *Conn
+	socket *socket
+}
+
+// Control calls f with the descriptor.
+func (r *rawConn) Control(f func(fd uintptr)) error {
+	return r.do("raw-control", func(_ context.Context, call *foreignCall) error {
+		r.try(call, func(fd uintptr) bool {
+			f(fd)
+			return true
+		})
+		return nil
+	})
+}
+
+// Read calls f again and again until it reports true, and waits in between until there may
+// be something to read.
+func (r *rawConn) Read(f func(fd uintptr) (done bool)) error {
+	return r.do("raw-read", func(ctx context.Context, call *foreignCall) error {
+		c := r.conn
+		if err := c.beginRead(ctx); err != nil {
+			return err
+		}
+		defer c.endRead()
+		for !r.try(call, f) {
+			if err := c.reader.await(ctx); err != nil {
+				return err
+			}
+			if err := r.refuse(); err != nil {
+				return err
+			}
+			if c.readDeadline.passed(c.loop) {
+				return os.ErrDeadlineExceeded
+			}
+		}
+		return nil
+	})
+}
+
+// Write calls f again and again until it reports true, and waits in between until there may
+// be room to write.
+func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
+	return r.do("raw-write", func(ctx context.Context, call *foreignCall) error {
+		c := r.conn
+		for {
+			c.obey()
+			if c.writeDeadline.passed(c.loop) {
+				return os.ErrDeadlineExceeded
+			}
+			if r.try(call, f) {
+				return nil
+			}
+			c.writer.paused = true // until the socket has room
+			c.writer.hold()
+			if err := c.writer.drainers.wait(ctx, "room in a socket"); err != nil {
+				return err
+			}
+			if err := r.refuse(); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// try calls f, unless its caller has gone, and reports whether that is all.
+func (r *rawConn) try(call *foreignCall, f func(fd uintptr) (done bool)) bool {
+	if call == nil { // the caller is the running task
+		return f(uintptr(r.socket.fd))
+	}
+	if !call.commit() {
+		return true
+	}
+	done := f(uintptr(r.socket.fd))
+	if !done {
+		call.reopen()
+	}
+	return done
+}
+
+// do calls work in a task of the loop.
+func (r *rawConn) do(op string, work func(ctx context.Context, call *foreignCall) error) error {
+	c := r.conn
+	if c.loop.here() {
+		err := r.refuse()
+		if err == nil {
+			err = work(c.ctx, nil)
+		}
+		return c.opError(op, err)
+	}
+	return c.opError(op, c.do("Conn.SyscallConn", func(ctx context.Context, call *foreignCall) error {
+		if err := r.refuse(); err != nil {
+			return err
+		}
+		return work(ctx, call)
+	}))
+}
+
+// refuse returns an error if the socket is closed.
+func (r *rawConn) refuse() error {
+	if r.conn.closed.Load() || r.socket.fd < 0 {
+		return net.ErrClosed
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package asyncio
+
+import (
+	"context"
+	"net"
+)
+
+// A Dialer makes a Conn in the way of a net.Dialer, for libraries that take a function which
+// does. Any goroutine may use it: in a task it suspends, elsewhere it blocks.
+type Dialer struct {
+	ctx  context.Context
+	loop *Loop
+	opts []StreamOption
+
+	reporter reporter
+}
+
+// NewDialer makes a Dialer. The connections belong to the loop of ctx and end with ctx, as NewConn
+// has it, not with the context of the call that dialled: mostly it is main's. It does not
+// suspend. It has no counterpart in asyncio.
+func NewDialer(ctx context.Context, opts ...StreamOption) *Dialer {
+	return &Dialer{ctx: ctx, loop: RunningLoop(ctx), opts: opts}
+}
+
+// Dial is DialContext with the Dialer's own context.
+func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(d.ctx, network, address)
+}
+
+// DialContext connects to an address of the network "tcp", "tcp4", "tcp6" or "unix", and suspends,
+// or blocks, until that is done or ctx is; see OpenConnection. Its error is a *net.OpError.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	var c *Conn
+	err := ctx.Err()
+	switch {
+	case err != nil:
+		err = contextError(ctx)
+	case d.loop.here():
+		c, err = d.dialHere(ctx, network, address)
+	default:
+		c, err = d.dialElsewhere(ctx, network, address)
+	}
+	if _, ok := err.(*net.OpError); err != nil && !ok {
+		err = &net.OpError{Op: "dial", Net: network, Err: passing(err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (d *Dialer) dialHere(ctx context.Context, network, address string) (*Conn, error) {
+	if err := d.loop.swallowed(nil); err != nil {
+		return nil, err
+	}
+	if loopOf(ctx) != d.loop {
+		ctx = d.loop.Context(ctx)
+	}
+	c, err := d.dial(ctx, network, address)
+	d.loop.reported(&d.reporter, err)
+	return c, err
+}
+
+func (d *Dialer) dialElsewhere(ctx context.Context, network, address string) (c *Conn, err error) {
+	err = d.loop.do(d.ctx, ctx, "Dialer.Dial", func(taskCtx context.Context, call *foreignCall) error {
+		made, err := d.dial(taskCtx, network, address)
+		if err != nil {
+			return err
+		}
+		if call.commit() {
+			c = made
+		} else {
+			_ = made.Close()
+		}
+		return nil
+	})
+	if isCancelled(err) && ctx.Err() == nil && d.ctx.Err() == nil { // the run ends
+		err = net.ErrClosed
+	}
+	return c, err
+}
+
+func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, error) {
+	var r *StreamReader
+	var w *StreamWriter
+	var err error
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+		opts := append([]StreamOption{WithNetwork(network)}, d.opts...)
+		r, w, err = OpenConnection(ctx, address, opts...)
+	case "unix":
+		r, w, err = OpenUnixConnection(ctx, address, d.opts...)
+	default:
+		err = net.UnknownNetworkError(network)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(d.ctx, r, w), nil
+}

@@ -1,0 +1,14 @@
+package asyncio
+
+import "syscall"
+
+// Plan 9 has words where other systems have numbers, and none for these.
+const (
+	errPipe         = syscall.ErrorString("broken pipe")
+	errConnReset    = syscall.ErrorString("connection reset by peer")
+	errConnRefused  = syscall.ErrorString("connection refused")
+	errAddrNotAvail = syscall.ErrorString("cannot assign requested address")
+	errAddrInUse    = syscall.ErrorString("address already in use")
+	errIO           = syscall.ErrorString("input/output error")
+	errBadFD        = syscall.ErrorString("bad file descriptor")
+)

@@ -1,0 +1,47 @@
+package asyncio
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+)
+
+// What the tests of servers, connections and datagrams cannot reach otherwise.
+
+// DialAny is OpenConnection with the addresses that a name has.
+func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...StreamOption) (*StreamWriter, error) {
+	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(opts))
+	if err != nil {
+		return nil, err
+	}
+	return &s.writer, nil
+}
+
+// These put what a function makes of a system call in its place until the test is over.
+
+func ReplaceAccept(t testing.TB, with func(accept func(int) (int, net.Addr, error)) func(int) (int, net.Addr, error)) {
+	replace(t, &system.accept, with)
+}
+
+func ReplaceBind(t testing.TB, with func(bind func(int, net.Addr) error) func(int, net.Addr) error) {
+	replace(t, &system.bind, with)
+}
+
+func ReplaceListen(t testing.TB, with func(listen func(int, int) error) func(int, int) error) {
+	replace(t, &system.listen, with)
+}
+
+func ReplaceLocalAddr(t testing.TB, with func(localAddr func(int, string) net.Addr) func(int, string) net.Addr) {
+	replace(t, &system.localAddr, with)
+}
+
+func ReplaceSendTo(t testing.TB, with func(sendTo func(int, []byte, net.Addr) error) func(int, []byte, net.Addr) error) {
+	replace(t, &system.sendTo, with)
+}
+
+func replace[T any](t testing.TB, call *T, with func(T) T) {
+	old := *call
+	*call = with(old)
+	t.Cleanup(func() { *call = old })
+}

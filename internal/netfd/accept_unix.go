@@ -1,0 +1,17 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package netfd
+
+import "golang.org/x/sys/unix"
+
+// OnlyOneConnection reports whether an error of Accept concerns a connection that has failed
+// before it was accepted: accept passes such errors on, whatever they are, and the next
+// connection may be in order. The others say that the system has no descriptor or no memory
+// left, or that fd does not listen.
+func OnlyOneConnection(err error) bool {
+	switch err {
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EFAULT:
+		return false
+	}
+	return true
+}

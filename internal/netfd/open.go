@@ -1,0 +1,150 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package netfd
+
+import (
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Open returns a descriptor of its own for what f has open, to be read or to be written, on
+// which calls do not block. f stays as it is.
+//
+// O_NONBLOCK belongs to the open file, which other processes may share: a standard stream is
+// that of the shell and of all its other children. So a file that is not non-blocking already,
+// and a standard stream in any case, is opened anew where the system can do that, and sockets
+// are used with calls that do not block. What is left is made non-blocking, for all, until
+// restore is called, which is to be done once the descriptor is closed.
+func Open(f *os.File, write bool) (fd int, restore func(), err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, nil, err
+	}
+	var openErr error
+	err = raw.Control(func(old uintptr) { fd, restore, openErr = open(int(old), write) })
+	if err != nil {
+		return -1, nil, err
+	}
+	if openErr != nil {
+		return -1, nil, &fs.PathError{Op: "open", Path: f.Name(), Err: openErr}
+	}
+	return fd, restore, nil
+}
+
+func open(old int, write bool) (fd int, restore func(), err error) {
+	flags, err := unix.FcntlInt(uintptr(old), unix.F_GETFL, 0)
+	if err != nil {
+		return -1, nil, err
+	}
+	mode, other := unix.O_RDONLY, unix.O_WRONLY
+	if write {
+		mode, other = other, mode
+	}
+	if flags&unix.O_ACCMODE == other {
+		return -1, nil, unix.EBADF
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(old, &st); err != nil {
+		return -1, nil, err
+	}
+	if standard := old <= 2; standard || flags&unix.O_NONBLOCK == 0 {
+		if fd, ok := reopen(old, &st, mode|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY); ok {
+			return fd, func() {}, nil
+		}
+	}
+	fd, err = duplicate(old)
+	if err != nil || socketsNeverBlock && st.Mode&unix.S_IFMT == unix.S_IFSOCK {
+		return fd, func() {}, err
+	}
+	restore, err = lend(fd, file{uint64(st.Dev), uint64(st.Ino)}, flags&unix.O_NONBLOCK != 0)
+	if err != nil {
+		unix.Close(fd)
+		return -1, nil, err
+	}
+	return fd, restore, nil
+}
+
+// reopen opens what fd has open anew.
+func reopen(fd int, st *unix.Stat_t, flags int) (int, bool) {
+	path := pathOf(fd, st)
+	if path == "" {
+		return -1, false
+	}
+	again, err := unix.Open(path, flags, 0)
+	if err != nil {
+		return -1, false
+	}
+	var now unix.Stat_t
+	if err := unix.Fstat(again, &now); err != nil || now.Dev != st.Dev || now.Ino != st.Ino {
+		unix.Close(again)
+		return -1, false
+	}
+	return again, true
+}
+
+func duplicate(fd int) (int, error) {
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+}
+
+// A file is what open files are of: its device and its number.
+type file struct{ dev, ino uint64 }
+
+// loans are the files whose open files were made non-blocking.
+var loans struct {
+	sync.Mutex
+	of map[file]*loan
+}
+
+// A loan ends with the last that has a part in it: what one makes non-blocking, another may
+// find to be so.
+type loan struct {
+	parts int
+	lent  []int // copies of the descriptors that were blocking
+}
+
+// lend makes the open file of fd non-blocking, until restore is called.
+func lend(fd int, of file, nonblocking bool) (restore func(), err error) {
+	loans.Lock()
+	defer loans.Unlock()
+	l := loans.of[of]
+	if l == nil {
+		if nonblocking {
+			return func() {}, nil // whoever has made it so
+		}
+		l = new(loan)
+	}
+	if !nonblocking {
+		spare, err := duplicate(fd)
+		if err != nil {
+			return nil, err
+		}
+		if err := syscall.SetNonblock(fd, true); err != nil {
+			unix.Close(spare)
+			return nil, err
+		}
+		l.lent = append(l.lent, spare)
+	}
+	if loans.of == nil {
+		loans.of = make(map[file]*loan)
+	}
+	loans.of[of] = l
+	l.parts++
+	return func() { l.restore(of) }, nil
+}
+
+func (l *loan) restore(of file) {
+	loans.Lock()
+	defer loans.Unlock()
+	if l.parts--; l.parts > 0 {
+		return
+	}
+	for _, fd := range l.lent {
+		_ = syscall.SetNonblock(fd, false)
+		unix.Close(fd)
+	}
+	delete(loans.of, of)
+}

@@ -1,0 +1,23 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package poll
+
+import "time"
+
+// An AnyPoller is a Poller over the system, or over what a test makes up.
+type AnyPoller interface {
+	Add(fd int, gen uint32, again bool) error
+	Watch(fd int, gen uint32, want Ready, again bool) error
+	Await(fd int, gen uint32, want Ready, again bool) error
+	Remove(fd int)
+	Drop(fd int)
+	Poll() ([]Event, error)
+	Wait(d time.Duration) ([]Event, error)
+	Wake()
+	Close() error
+}
+
+// Pollers are the ways to make one.
+var Pollers = map[string]func() (AnyPoller, error){
+	"system": func() (AnyPoller, error) { return New() },
+}

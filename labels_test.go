@@ -1,0 +1,152 @@
+package asyncio_test
+
+import (
+	"bytes"
+	"context"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// goroutineProfile is the profile of all goroutines, with their labels.
+func goroutineProfile() string {
+	var profile bytes.Buffer
+	must(pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	return profile.String()
+}
+
+// labelsHere gives the profiler labels of the calling goroutine. One goroutine at a time may
+// call it.
+func labelsHere() string {
+	for record := range strings.SplitSeq(goroutineProfile(), "\n\n") {
+		if strings.Contains(record, "asyncio_test.labelsHere") {
+			_, labels, _ := strings.Cut(record, "# labels: ")
+			labels, _, _ = strings.Cut(labels, "\n")
+			return labels
+		}
+	}
+	return "not found"
+}
+
+func labelled(ctx context.Context, value string) context.Context {
+	return pprof.WithLabels(ctx, pprof.Labels("job", value))
+}
+
+// looking is a coroutine that suspends as often as it is told and gives its labels each time.
+func looking(turns int) asyncio.Coro[[]string] {
+	return func(ctx context.Context) ([]string, error) {
+		seen := []string{labelsHere()}
+		for range turns {
+			giveWay(ctx, 1)
+			seen = append(seen, labelsHere())
+		}
+		return seen, nil
+	}
+}
+
+func TestATaskHasTheProfilerLabelsOfItsContext(t *testing.T) {
+	const main, child = `{"job":"main"}`, `{"job":"child"}`
+	_, err := asyncio.Run(labelled(t.Context(), "main"), asyncio.Do(func(ctx context.Context) error {
+		look := func(ctx context.Context, turns int, opts ...asyncio.TaskOption) []string {
+			seen, err := asyncio.CreateTask(ctx, looking(turns), opts...).Await(ctx)
+			must(err)
+			return seen
+		}
+		assert.Equal(t, main, labelsHere())
+		assert.Equal(t, []string{main}, look(ctx, 0))
+		pprof.Do(ctx, pprof.Labels("job", "child"), func(inner context.Context) {
+			assert.Equal(t, []string{child, child, child}, look(inner, 2))
+			assert.Equal(t, []string{child}, look(inner, 0, asyncio.WithEagerStart()))
+			assert.Equal(t, []string{main, main}, look(ctx, 1), "of the context, not of the creator")
+			assert.Equal(t, []string{main}, look(ctx, 0, asyncio.WithEagerStart()))
+			giveWay(inner, 1)
+			assert.Equal(t, child, labelsHere(), "after others have run")
+			for range 3 {
+				assert.Equal(t, []string{child}, look(inner, 0))
+				assert.Equal(t, []string{main}, look(ctx, 0))
+			}
+			got, err := asyncio.ToThread(inner, func(context.Context) (string, error) { return labelsHere(), nil })
+			must(err)
+			assert.Equal(t, child, got, "of a function on a goroutine of its own")
+		})
+		assert.Equal(t, main, labelsHere())
+		return nil
+	}))
+	require.NoError(t, err)
+}
+
+func TestATaskHasNoProfilerLabelsOfAnother(t *testing.T) {
+	for name, other := range map[string]func(ctx context.Context) error{
+		"that has ended with some set": func(ctx context.Context) error {
+			pprof.SetGoroutineLabels(labelled(ctx, "other"))
+			return nil
+		},
+		"that has waited and ended with some set": func(ctx context.Context) error {
+			pprof.SetGoroutineLabels(labelled(ctx, "other"))
+			giveWay(ctx, 3)
+			return nil
+		},
+		"that has panicked with some set": func(ctx context.Context) error {
+			pprof.SetGoroutineLabels(labelled(ctx, "other"))
+			panic(errBoom)
+		},
+		"that waits with some set": func(ctx context.Context) error {
+			pprof.Do(ctx, pprof.Labels("job", "other"), func(ctx context.Context) { _ = asyncio.Sleep(ctx, time.Second) })
+			return nil
+		},
+		"that has made it run": func(ctx context.Context) error {
+			pprof.SetGoroutineLabels(labelled(ctx, "other"))
+			_, err := asyncio.CreateTask(context.WithValue(ctx, valueKey{}, 1), looking(0)).Await(ctx)
+			return err
+		},
+		"whose context had some": func(ctx context.Context) error {
+			_, err := asyncio.CreateTask(labelled(ctx, "other"), looking(1)).Await(ctx)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTurn(t, func(ctx context.Context) {
+				var others []*asyncio.Task[asyncio.None]
+				var looks []*asyncio.Task[[]string]
+				for range 10 {
+					others = append(others, spawn(ctx, other))
+					looks = append(looks, asyncio.CreateTask(ctx, looking(2)), asyncio.CreateTask(ctx, looking(0), asyncio.WithEagerStart()))
+				}
+				giveWay(ctx, 2)
+				for range 10 {
+					others = append(others, spawn(ctx, other))
+					looks = append(looks, asyncio.CreateTask(ctx, looking(0)), asyncio.CreateTask(ctx, looking(2)))
+				}
+				join(ctx, others...)
+				looks = append(looks, asyncio.CreateTask(ctx, looking(1)))
+				for _, look := range looks {
+					seen, err := look.Await(ctx)
+					require.NoError(t, err)
+					for _, labels := range seen {
+						assert.Empty(t, labels)
+					}
+				}
+				assert.Empty(t, labelsHere())
+				assert.NotContains(t, goroutineProfile(), `"other"`, "nor do idle goroutines keep them")
+			})
+		})
+	}
+}
+
+func TestATaskHasNoProfilerLabelsOfTheCallerOfRun(t *testing.T) {
+	pprof.Do(t.Context(), pprof.Labels("job", "caller"), func(context.Context) {
+		inTurn(t, func(ctx context.Context) {
+			assert.Empty(t, labelsHere())
+			seen, err := asyncio.CreateTask(ctx, looking(1)).Await(ctx)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"", ""}, seen)
+		})
+		assert.Equal(t, `{"job":"caller"}`, labelsHere(), "its own are left alone")
+	})
+}

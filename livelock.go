@@ -1,0 +1,155 @@
+package asyncio
+
+// This file is about virtual time that stands still: because tasks and callbacks keep each
+// other going at one instant, or because the loop waits for a function of ToThread.
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An instant of virtual time, and what is noted of the turns that the loop makes at it.
+type instant struct {
+	begun uint64    // the last turn before it
+	ran   []string  // in the last turns that are allowed
+	news  uint64    // of the loop's threads, when isHeld looked last
+	since time.Time // when isHeld found the news
+	told  uint64    // the news for which a standstill was reported
+}
+
+const (
+	// livelockTurns is of how many turns a LivelockError names what ran: what keeps itself
+	// going may take several for one round.
+	livelockTurns = 8
+	livelockNames = 100
+)
+
+// beginInstant starts counting the turns at a new instant.
+func (l *Loop) beginInstant() {
+	if l.virtual {
+		l.instant.begun, l.instant.ran = l.turns, nil
+		l.chores = min(l.chores, l.turns+l.unnoted()+1)
+	}
+}
+
+// unnoted is how many turns at an instant pass before the loop notes what runs.
+func (l *Loop) unnoted() uint64 { return l.maxTurns - min(l.maxTurns, livelockTurns) }
+
+// checkInstant ends the run if the turn that begins is one too many at this instant.
+func (l *Loop) checkInstant() {
+	made := l.turns - l.instant.begun
+	if made > l.unnoted() && l.isHeld() {
+		l.beginInstant()
+		made = 0
+	}
+	switch {
+	case l.failure != nil:
+		l.left = 0
+	case made <= l.unnoted():
+		l.chores = min(l.chores, l.instant.begun+l.unnoted()+1)
+	case made <= l.maxTurns:
+		l.noteReady()
+		l.chores = l.turns + 1
+	default:
+		l.stuck = true
+		l.fail(&LivelockError{l.Time(), int(l.maxTurns), l.instant.ran})
+		l.left = 0
+	}
+}
+
+// isHeld reports whether something from outside keeps virtual time from moving on, or has
+// done so since it was asked last.
+func (l *Loop) isHeld() bool {
+	defer l.failOnPanic() // in the context of a function that waits for the loop
+	news := l.threads.news()
+	held := news != l.instant.news
+	busy := l.threads.busy()
+	if held {
+		l.instant.news, l.instant.since = news, time.Now()
+	} else if busy && time.Since(l.instant.since) >= standstill {
+		l.reportStandstill()
+	}
+	return held || busy || l.awaitsDeadline()
+}
+
+// noteReady notes what is going to run in this turn.
+func (l *Loop) noteReady() {
+	const most = 1000 // not to be quadratic
+	for i := range min(l.left, most) {
+		name := nameOf(l.ready.At(i))
+		if len(l.instant.ran) == livelockNames {
+			return
+		}
+		if !slices.Contains(l.instant.ran, name) {
+			l.instant.ran = append(l.instant.ran, name)
+		}
+	}
+}
+
+// nameOf says in words for the user what runs.
+func nameOf(r runnable) string {
+	switch r := r.(type) {
+	case *task:
+		return r.describe()
+	case *sleeper:
+		return r.waiter.run.(*task).describe()
+	case *TimeoutScope:
+		return "timeout of " + r.task.describe()
+	case *scopeTimer:
+		return "timeout of " + r.task.describe()
+	case *Handle:
+		if r.fn == nil {
+			return "cancelled callback"
+		}
+		return callbackName(r.fn)
+	case *TimerHandle:
+		return nameOf(&r.Handle)
+	case callback:
+		return callbackName(r)
+	case interface{ name() string }:
+		return r.name()
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", r), "*asyncio.")
+}
+
+// callbackName names a function of whatever type as a callback.
+func callbackName(fn any) string { return "callback " + funcName(fn) }
+
+// funcName returns the name of a function of whatever type.
+func funcName(fn any) string {
+	return runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name()
+}
+
+// standstill is for how long a loop waits for functions of ToThread, in virtual time or when
+// it closes, before it reports them.
+const standstill = 10 * time.Second
+
+// waitForThreads waits for functions of ToThread, and reports it if that takes long.
+func (l *Loop) waitForThreads() {
+	l.beginInstant()
+	if l.threads.news() == l.instant.told {
+		l.wait(Never)
+		return
+	}
+	begun := time.Now()
+	l.wait(standstill)
+	if l.ready.Len() == 0 && !l.stopping.Load() && time.Since(begun) >= standstill {
+		l.reportStandstill()
+	}
+}
+
+// reportStandstill reports the functions for which virtual time stands still, each once:
+// they may block on something that only time can bring. The exception handler is called in
+// the next turn, and not on the stack of a task that may drive.
+func (l *Loop) reportStandstill() {
+	l.instant.told = l.threads.news()
+	if names := l.threads.unreported(); len(names) > 0 {
+		message := fmt.Sprintf("virtual time has stood still for %v, until these functions given to ToThread return: %s",
+			standstill, strings.Join(names, ", "))
+		l.push(callback(func() { l.report(ExceptionContext{Message: message}) }))
+	}
+}

@@ -1,0 +1,229 @@
+package asyncio
+
+// This file is about the sockets that a server listens on: how they are bound, and how they
+// accept.
+
+import (
+	"errors"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
+	"github.com/go-asyncio/asyncio/internal/poll"
+)
+
+// A listener is a socket that accepts connections.
+type listener struct {
+	server *Server
+	fd     int // -1 once closed
+	addr   net.Addr
+	path   string       // of a unix socket
+	file   os.FileInfo  // at path, or nil: there is none in the abstract namespace
+	ready  bool         // it is in the ready queue
+	full   bool         // the server has all the connections that it may have
+	failed int          // connections in a row that had failed before they were accepted
+	retry  *TimerHandle // while it waits for resources, or nil
+}
+
+// A Socket is one that a server listens on.
+type Socket struct{ l *listener }
+
+// Addr returns the address, with the port that the system chose if the server asked for
+// port 0.
+func (s Socket) Addr() net.Addr { return s.l.addr }
+
+// Fd returns the descriptor, which remains the server's.
+func (s Socket) Fd() uintptr { return uintptr(s.l.fd) }
+
+// portTries is how many ports a server that may have any tries in order to find one that is
+// free on all of its addresses.
+const portTries = 16
+
+// start listens on addrs, and serves unless the options say not to.
+func (s *Server) start(addrs []net.Addr) (*Server, error) {
+	taken, err := s.listenAll(addrs)
+	for tries := 1; taken && tries < portTries; tries++ {
+		taken, err = s.listenAll(addrs)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	if s.options.notServing {
+		return s, nil
+	}
+	return s, s.StartServing()
+}
+
+// listenAll listens on addrs, or on none if it fails: taken reports that the port which the
+// system had chosen for the first address is in use on another.
+func (s *Server) listenAll(addrs []net.Addr) (taken bool, err error) {
+	for i, addr := range addrs {
+		addr, chosen := s.withPort(addr)
+		ln, err := s.listen(addr)
+		another := len(s.sockets) > 0 || i < len(addrs)-1
+		switch {
+		case err == nil:
+			s.sockets = append(s.sockets, ln)
+		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, errAddrNotAvail)):
+			// A system, or a machine, without IPv6: the others do.
+		default:
+			s.closeSockets()
+			taken := chosen && errors.Is(err, errAddrInUse)
+			return taken, &net.OpError{Op: "listen", Net: addr.Network(), Addr: addr, Err: err}
+		}
+	}
+	return false, nil
+}
+
+// withPort puts the port that the system chose for the first address in the place of port 0,
+// and reports whether it did.
+func (s *Server) withPort(addr net.Addr) (_ net.Addr, chosen bool) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || tcp.Port != 0 || len(s.sockets) == 0 {
+		return addr, false
+	}
+	return &net.TCPAddr{IP: tcp.IP, Port: s.sockets[0].addr.(*net.TCPAddr).Port, Zone: tcp.Zone}, true
+}
+
+// listen makes a socket that is bound to addr.
+func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
+	fd, err := netfd.Socket(addr)
+	if err != nil {
+		return nil, err
+	}
+	ln := &listener{server: s, fd: fd}
+	defer func() {
+		if err != nil {
+			ln.close()
+		}
+	}()
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		if err := netfd.SetReuseAddr(fd); err != nil {
+			return nil, err
+		}
+		if tcp.IP.To4() == nil {
+			_ = netfd.SetV6Only(fd)
+		}
+		if s.options.reusePort {
+			if err := netfd.SetReusePort(fd); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := system.bind(fd, addr); err != nil {
+		return nil, err
+	}
+	if unix, ok := addr.(*net.UnixAddr); ok {
+		ln.path = unix.Name
+		ln.file, _ = os.Lstat(unix.Name)
+	}
+	if err := system.listen(fd, min(s.options.backlog, math.MaxInt32)); err != nil {
+		return nil, err
+	}
+	if ln.addr = system.localAddr(fd, s.network); ln.addr == nil {
+		return nil, errNoAddress
+	}
+	return ln, s.loop.own(fd, ln)
+}
+
+var errNoAddress = errors.New("asyncio: the system does not tell the address of a socket")
+
+// notify is called when there may be a connection to accept.
+func (ln *listener) notify(poll.Ready) { ln.schedule() }
+
+// schedule has the loop try to accept.
+func (ln *listener) schedule() {
+	if ln.server.serving && !ln.ready && !ln.full && ln.retry == nil {
+		ln.ready = true
+		ln.server.loop.push(ln)
+	}
+}
+
+const (
+	// maxAccepts is how many connections a listener accepts in one turn, however many wait:
+	// the first steps of all their handlers come in the next one.
+	maxAccepts = 16
+
+	// maxFailed is how many connections in a row may have failed before they were accepted
+	// until a listener takes the error for its own.
+	maxFailed = 1024
+
+	// acceptRetryDelay is how long a listener waits, as asyncio does, when the system has no
+	// descriptor or no memory for another connection, and after an error of its own: the poller
+	// does not tell again of connections that were waiting by then.
+	acceptRetryDelay = time.Second
+)
+
+// run accepts some of the connections that wait.
+func (ln *listener) run(*Loop) {
+	ln.ready = false
+	s := ln.server
+	for range maxAccepts {
+		if !s.serving {
+			return
+		}
+		if n := s.options.maxConnections; n > 0 && s.conns.Len() >= n {
+			ln.full = true
+			return
+		}
+		fd, peer, err := system.accept(ln.fd)
+		switch {
+		case err == nil:
+			ln.failed = 0
+			s.serve(fd, peer)
+		case err == netfd.ErrAgain:
+			ln.failed = 0
+			return
+		case netfd.OnlyOneConnection(err) && ln.failed < maxFailed:
+			ln.failed++
+			if s.loop.debug {
+				slog.Warn("asyncio: a connection failed before it was accepted", "err", err)
+			}
+		default:
+			ln.pause(err)
+			return
+		}
+	}
+	ln.schedule()
+}
+
+// pause has the listener try again later.
+func (ln *listener) pause(err error) {
+	l := ln.server.loop
+	ln.failed = 0
+	ln.retry = l.CallLater(acceptRetryDelay, func() {
+		ln.retry = nil
+		ln.schedule()
+	})
+	l.report(ExceptionContext{Message: "cannot accept connections for now", Err: os.NewSyscallError("accept", err)})
+}
+
+// close closes the socket. A second call does nothing: the number may be another's by then.
+func (ln *listener) close() {
+	if ln.fd < 0 {
+		return
+	}
+	if ln.retry != nil {
+		ln.retry.Cancel()
+	}
+	ln.server.loop.disown(ln.fd)
+	netfd.Close(ln.fd)
+	ln.fd = -1
+	if ln.file == nil {
+		return
+	}
+	if now, err := os.Lstat(ln.path); err == nil && os.SameFile(now, ln.file) { // not another server's
+		_ = os.Remove(ln.path)
+	}
+}
+
+// abandon is called when the loop closes.
+func (ln *listener) abandon() {
+	ln.server.serving = false
+	ln.close()
+}

@@ -1,0 +1,8 @@
+//go:build !unix && !windows
+
+package asyncio
+
+import "os"
+
+// deliverable reports whether the runtime hands the signal to programs.
+func deliverable(sig os.Signal) bool { return sig != os.Kill }

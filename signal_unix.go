@@ -1,0 +1,32 @@
+//go:build unix
+
+package asyncio
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// deliverable reports whether the runtime hands the signal to programs.
+func deliverable(sig os.Signal) bool {
+	number, ok := sig.(syscall.Signal)
+	switch number {
+	case syscall.SIGKILL, syscall.SIGSTOP:
+		return false
+	case syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV, syscall.SIGSYS:
+		return false
+	}
+	last := syscall.Signal(31)
+	if runtime.GOOS == "linux" || runtime.GOOS == "android" {
+		const stackFault = 16 // another signal on MIPS, whose SIGSTKFLT is none
+		if mips := syscall.SIGUSR1 == stackFault; number == stackFault && !mips {
+			return false
+		}
+		if number >= 32 && number <= 34 { // the C libraries' own
+			return false
+		}
+		last = 64
+	}
+	return ok && number > 0 && number <= last
+}

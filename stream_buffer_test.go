@@ -1,0 +1,127 @@
+package asyncio_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+func TestBuffersOfStreamsThatAreClosedAreGivenBack(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		before := heap()
+		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+			for range 2000 {
+				client, server := asyncio.StreamPair(ctx)
+				tg.Go(func(ctx context.Context) error {
+					defer client.Writer.Close()
+					_, err := client.Reader.ReadExactly(ctx, 60*kib)
+					return err
+				})
+				tg.Go(func(ctx context.Context) error {
+					defer server.Writer.Close()
+					if _, err := server.Writer.Write(make([]byte, 40*kib)); err != nil {
+						return err
+					}
+					giveWay(ctx, 3) // until the others have sent theirs, too
+					_, err := server.Writer.Write(make([]byte, 20*kib))
+					return err
+				})
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Less(t, heap()-before, 16<<20, "bytes after all have been closed")
+		return nil
+	})
+}
+
+// A handler may do something else for long before it reads on.
+func TestUnreadBytesHoldLittleMoreThanTheirSize(t *testing.T) {
+	const n = 200
+	for _, size := range []int{100, 1100, 5000, 17_000, 40_000, 60_000} {
+		run(t, func(ctx context.Context) error {
+			readers := make([]*asyncio.StreamReader, n)
+			for i := range readers {
+				client, server := asyncio.StreamPair(ctx)
+				readers[i] = client.Reader
+				_, err := server.Writer.Write(make([]byte, 100+size))
+				require.NoError(t, err)
+			}
+			for _, r := range readers {
+				_, err := r.ReadExactly(ctx, 100)
+				require.NoError(t, err)
+			}
+			require.NoError(t, asyncio.Sleep(ctx, time.Second))
+			runtime.GC()
+			before := heap()
+			for _, r := range readers {
+				_, err := r.ReadExactly(ctx, size)
+				require.NoError(t, err)
+			}
+			require.NoError(t, asyncio.Sleep(ctx, time.Second))
+			freed := (before - heap()) / n
+			require.Less(t, freed, size+size/4+500, "bytes that a stream held for %d", size)
+			require.Greater(t, freed, size/2)
+			runtime.KeepAlive(readers)
+			return nil
+		})
+	}
+}
+
+// A line without an end, and a task that waits for it.
+func TestAHalfMessageHoldsLittleMoreThanItsSize(t *testing.T) {
+	const n = 200
+	for _, size := range []int{1100, 17_000, 40_000, 60_000} {
+		run(t, func(ctx context.Context) error {
+			var servers []asyncio.Stream
+			before := heap()
+			for range n {
+				client, server := asyncio.StreamPair(ctx)
+				servers = append(servers, server)
+				spawn(ctx, func(ctx context.Context) error {
+					_, err := client.Reader.ReadExactly(ctx, size+1)
+					return err
+				})
+				_, err := server.Writer.Write(make([]byte, size))
+				require.NoError(t, err)
+			}
+			giveWay(ctx, 10)
+			require.Less(t, (heap()-before)/n, size+size/4+6000, "bytes of a stream and its task")
+			for _, s := range servers {
+				_, err := s.Writer.WriteString("x")
+				require.NoError(t, err)
+			}
+			giveWay(ctx, 10)
+			return nil
+		})
+	}
+}
+
+// Much that was received at once does not stay because of the little that is left of it.
+func TestTheRestOfMuchHoldsLittle(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		before := heap()
+		_, err := server.Writer.Write(make([]byte, 4<<20))
+		require.NoError(t, err)
+		err = asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := client.Reader.ReadExactly(ctx, 5<<20) // which gathers it in the reader
+			return err
+		})
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		require.Greater(t, heap()-before, 4<<20)
+		_, err = client.Reader.ReadExactly(ctx, 4<<20-100)
+		require.NoError(t, err)
+		require.Less(t, heap()-before, 100_000)
+		got, err := client.Reader.Read(ctx, 1000)
+		require.NoError(t, err)
+		require.Len(t, got, 100)
+		runtime.KeepAlive(server)
+		return nil
+	})
+}

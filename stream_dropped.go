@@ -1,0 +1,90 @@
+package asyncio
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"weak"
+)
+
+// A dropWatch stands between a stream and the transport that the loop's table of descriptors
+// holds. It does not keep the stream alive, except while that has something to send. So a stream
+// that the program drops without closing it becomes garbage, as in asyncio and in package net, and
+// its connection is closed then; debug mode reports it. The streams that a server has accepted need
+// none: the server has them, and closes them.
+type dropWatch struct {
+	loop    *Loop
+	stream  weak.Pointer[stream]
+	busy    *stream   // the stream, while it has something to send
+	under   transport // the stream's
+	cleanup runtime.Cleanup
+	opened  string // where, in debug mode
+}
+
+// watchDrop has s, which is new, closed when it becomes garbage.
+func (s *stream) watchDrop() {
+	d := &dropWatch{loop: s.loop, stream: weak.Make(s), under: s.under}
+	if s.loop.debug {
+		d.opened = callerOutside()
+	}
+	d.cleanup = runtime.AddCleanup(s, func(d *dropWatch) { _ = d.loop.post(d) }, d)
+	s.drop = d
+	s.under.attach(d)
+}
+
+// run is called on the loop when the stream is garbage.
+func (d *dropWatch) run(l *Loop) {
+	d.under.close()
+	if l.debug {
+		l.report(ExceptionContext{Message: "stream was dropped without Close; it was opened at " + d.opened})
+	}
+}
+
+// hold keeps the stream alive while it is not idle.
+func (d *dropWatch) hold(s *stream, idle bool) {
+	if idle {
+		d.busy = nil
+	} else {
+		d.busy = s
+	}
+}
+
+func (d *dropWatch) onReadable() {
+	if s := d.stream.Value(); s != nil {
+		s.onReadable()
+	}
+}
+
+func (d *dropWatch) onWritable() {
+	if d.busy != nil {
+		d.busy.onWritable()
+	}
+}
+
+func (d *dropWatch) onBroken(err error) {
+	if s := d.stream.Value(); s != nil {
+		s.onBroken(err)
+	}
+}
+
+func (d *dropWatch) onClosed() {
+	d.cleanup.Stop()
+	if s := d.stream.Value(); s != nil {
+		s.onClosed()
+	}
+}
+
+// callerOutside returns the file and line from which the program has called this package.
+func callerOutside() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, "github.com/go-asyncio/asyncio.") {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+		if !more {
+			return "an unknown place"
+		}
+	}
+}

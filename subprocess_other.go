@@ -1,0 +1,16 @@
+//go:build !unix && !windows
+
+package asyncio
+
+import (
+	"os"
+	"os/exec"
+)
+
+func shellCommand(command string) *exec.Cmd { return exec.Command("/bin/rc", "-c", command) }
+
+func setShellCommand(*exec.Cmd, string) {}
+
+func terminate(p *os.Process) error { return p.Kill() }
+
+func returnCode(state *os.ProcessState) int { return state.ExitCode() }
