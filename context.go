@@ -101,8 +101,8 @@ func CurrentTask(ctx context.Context) AnyTask {
 	return nil
 }
 
-// running returns the task that makes the call. Every suspension point asks this
-// first. (What is seldom is another function, so that this one can be inlined.)
+// running returns the task that makes the call. Every suspension point asks this first, before a
+// switch; it is too large to be inlined.
 func running(ctx context.Context) *task {
 	if c, ok := ctx.(*taskContext); ok && c.loop.current == (*task)(c) && !c.loop.debug {
 		return (*task)(c)

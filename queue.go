@@ -8,7 +8,7 @@ import (
 )
 
 // A Queue hands values from tasks that put to tasks that get, in the order in which
-// they were put. It must be made by NewQueue. It is asyncio.Queue.
+// they were put. It must be made by NewQueue, and not be copied. It is asyncio.Queue.
 //
 // It is for tasks of one loop; other goroutines reach it through CallSoonThreadsafe.
 type Queue[T any] struct {

@@ -3,7 +3,7 @@ package asyncio
 import "context"
 
 // A Barrier holds tasks back until there are enough of them, and then lets them all go.
-// It can be used again and again. It must be made by NewBarrier. It is
+// It can be used again and again. It must be made by NewBarrier, and not be copied. It is
 // asyncio.Barrier.
 type Barrier struct {
 	cond    Condition // the state has changed

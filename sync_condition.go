@@ -3,7 +3,8 @@ package asyncio
 import "context"
 
 // A Condition lets tasks wait, with a lock released meanwhile, until another notifies
-// them. The zero Condition has a lock of its own. It is asyncio.Condition.
+// them. The zero Condition has a lock of its own. It must not be copied after first use. It is
+// asyncio.Condition.
 //
 // A wait may end without a notification, so what is waited for has to be looked at
 // again; WaitFor does that.

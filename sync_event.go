@@ -2,8 +2,8 @@ package asyncio
 
 import "context"
 
-// An Event is a flag that tasks can wait for. The zero Event is not set. It is
-// asyncio.Event.
+// An Event is a flag that tasks can wait for. The zero Event is not set. It must not be copied
+// after first use. It is asyncio.Event.
 type Event struct {
 	set     bool
 	waiters waitq

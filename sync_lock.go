@@ -4,7 +4,7 @@ import "context"
 
 // A Lock excludes tasks from one another across their suspension points. It is not
 // owned: any task may release it. Those who wait get it in the order in which they
-// came. The zero Lock is unlocked. It is asyncio.Lock.
+// came. The zero Lock is unlocked. It must not be copied after first use. It is asyncio.Lock.
 //
 // Between two suspension points a task is alone anyway, and needs no lock.
 type Lock struct {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// A Semaphore admits so many tasks at a time. Those who wait are admitted in the order
-// in which they came. The zero Semaphore admits none until it is released. It is
-// asyncio.Semaphore.
+// A Semaphore admits n tasks at a time. Those who wait are admitted in the order in which
+// they came. The zero Semaphore admits none until it is released. It must not be copied after
+// first use. It is asyncio.Semaphore.
 type Semaphore struct {
 	value   int
 	waiters waitq
@@ -69,7 +69,7 @@ func (s *Semaphore) With(ctx context.Context, body func(ctx context.Context) err
 }
 
 // A BoundedSemaphore is a Semaphore that cannot be released more often than it was
-// acquired. It is asyncio.BoundedSemaphore.
+// acquired. It must not be copied after first use. It is asyncio.BoundedSemaphore.
 type BoundedSemaphore struct {
 	semaphore Semaphore
 	bound     int

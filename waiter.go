@@ -54,9 +54,17 @@ const (
 // was cancelled stays in it until its task has resumed, as in asyncio, where
 // that decides who is woken next.
 type waitq struct {
+	_          noCopy
 	head, tail *waiter
 	live       int // tasks that wait privately here and were not cancelled, until they have resumed
 }
+
+// noCopy has go vet report a copy of the primitive that has it as a field: tasks that wait would
+// stand in the queue of the original.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
 
 func (q *waitq) push(w *waiter) {
 	w.q, w.prev, w.next = q, q.tail, nil

@@ -1,0 +1,29 @@
+package asyncio_test
+
+import (
+	"os/exec"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The functions on the hot path that have to be inlined stand a few statements below the
+// compiler's budget, and a call after a switch costs as much as a mispredicted branch.
+func TestTheHotPathIsInlined(t *testing.T) {
+	out, err := exec.Command("go", "build", "-gcflags=-m=2", ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	inlined := make(map[string]bool)
+	typeArguments := regexp.MustCompile(`\[[^]]*\]`)
+	for _, m := range regexp.MustCompile(`(?m)^\S+: can inline (\S+) with cost`).FindAllSubmatch(out, -1) {
+		inlined[typeArguments.ReplaceAllString(string(m[1]), "")] = true
+	}
+	for _, name := range []string{
+		"(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*waiter).unlink",
+		"(*task).direct", "(*task).settle", "(*future).seen", "(*Loop).check", "(*Loop).checkCallback",
+		"coro.(*Coro).Resume", "coro.(*Coro).Suspend", "coro.(*Coro).Is",
+	} {
+		assert.True(t, inlined[name], name)
+	}
+}
