@@ -64,7 +64,7 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 		v, err = callIn(fnCtx, call, fn)
 	})
 	v, err := done.Await(ctx)
-	if isCancelled(err) {
+	if err != nil { // a cancellation or a timeout, unless it is fn's own
 		cancel(err)
 	}
 	return v, err
