@@ -414,7 +414,7 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 			_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
 				for range 100 {
 					time.Sleep(9 * time.Second)
-					if _, err := asyncio.RunCoroutineThreadsafe(l, answer(0, 1)).Result(ctx); err != nil {
+					if _, err := asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Result(ctx); err != nil {
 						return 0, err
 					}
 				}
