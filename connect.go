@@ -138,10 +138,20 @@ func (l *Loop) resolve(ctx context.Context, network, address string, empty ...ne
 // GetAddrInfo resolves "host:port" to addresses, in the order in which they are best tried.
 // network is "tcp" or "udp", with a 4 or 6 for one family alone. A name is looked up on
 // another goroutine, 64 at a time and beside the functions of ToThread, and GetAddrInfo
-// suspends; cancelled, it returns at once. An address does not suspend. It is asyncio's
-// getaddrinfo.
+// suspends; cancelled, it returns at once. An address does not suspend. For another network
+// it returns a net.UnknownNetworkError. It is asyncio's getaddrinfo.
 func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
-	family := "ip" + strings.TrimLeft(network, "tcpud")
+	var family string
+	switch network {
+	case "tcp", "udp":
+		family = "ip"
+	case "tcp4", "udp4":
+		family = "ip4"
+	case "tcp6", "udp6":
+		family = "ip6"
+	default:
+		return nil, net.UnknownNetworkError(network)
+	}
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("asyncio: %w", err)

@@ -235,6 +235,10 @@ func TestNamesAreLookedUp(t *testing.T) {
 		_, err = asyncio.RunningLoop(ctx).GetAddrInfo(ctx, "tcp", "no-such-host.invalid:80")
 		var dns *net.DNSError
 		require.ErrorAs(t, err, &dns)
+		for _, network := range []string{"", "dcp", "unix", "ip", "tcp46", "TCP"} {
+			_, err := asyncio.RunningLoop(ctx).GetAddrInfo(ctx, network, "127.0.0.1:80")
+			require.Equal(t, net.UnknownNetworkError(network), err)
+		}
 		return nil
 	})
 }

@@ -240,29 +240,42 @@ type ExceptionGroup struct {
 }
 
 func (g *ExceptionGroup) Error() string {
+	var b strings.Builder
+	g.write(&b)
+	return b.String()
+}
+
+// write appends the text. Groups in groups append theirs to the same, so that many levels take
+// no more time than their text is long.
+func (g *ExceptionGroup) write(b *strings.Builder) {
 	s := "s"
 	if len(g.Errors) == 1 {
 		s = ""
 	}
-	return fmt.Sprintf("%s (%d sub-exception%s)", g.Message, len(g.Errors), s) + enumerate(g.Errors, "; ", error.Error)
+	fmt.Fprintf(b, "%s (%d sub-exception%s)", g.Message, len(g.Errors), s)
+	enumerate(b, g.Errors, "; ", func(err error) {
+		if inner, ok := err.(*ExceptionGroup); ok {
+			inner.write(b)
+		} else {
+			b.WriteString(err.Error())
+		}
+	})
 }
 
-// enumerate gives the texts of the first items, after a colon, and the number of the others.
-func enumerate[T any](items []T, separator string, text func(T) string) string {
+// enumerate appends the first items, after a colon, and the number of the others.
+func enumerate[T any](b *strings.Builder, items []T, separator string, write func(T)) {
 	const most = 10
-	var b strings.Builder
 	for i, item := range items[:min(len(items), most)] {
 		if i == 0 {
 			b.WriteString(": ")
 		} else {
 			b.WriteString(separator)
 		}
-		b.WriteString(text(item))
+		write(item)
 	}
 	if n := len(items) - most; n > 0 {
-		fmt.Fprintf(&b, "%sand %d more", separator, n)
+		fmt.Fprintf(b, "%sand %d more", separator, n)
 	}
-	return b.String()
 }
 
 func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
@@ -299,7 +312,10 @@ type WaitingTask struct {
 }
 
 func (e *DeadlockError) Error() string {
-	return "asyncio: deadlock" + enumerate(e.Waiting, ", ", func(w WaitingTask) string { return w.Name + " waits for " + w.For })
+	var b strings.Builder
+	b.WriteString("asyncio: deadlock")
+	enumerate(&b, e.Waiting, ", ", func(w WaitingTask) { b.WriteString(w.Name + " waits for " + w.For) })
+	return b.String()
 }
 
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }
@@ -318,8 +334,10 @@ type LivelockError struct {
 }
 
 func (e *LivelockError) Error() string {
-	return fmt.Sprintf("asyncio: livelock: %d turns at %v (see WithMaxTurnsPerInstant) ran", e.Turns, e.Time) +
-		enumerate(e.Ran, ", ", func(name string) string { return name })
+	var b strings.Builder
+	fmt.Fprintf(&b, "asyncio: livelock: %d turns at %v (see WithMaxTurnsPerInstant) ran", e.Turns, e.Time)
+	enumerate(&b, e.Ran, ", ", func(name string) { b.WriteString(name) })
+	return b.String()
 }
 
 func (e *LivelockError) Unwrap() error { return ErrLivelock }

@@ -300,3 +300,16 @@ func TestAnErrorThatIsJoinedToACancellationIsReportedAtTheEndOfARun(t *testing.T
 	require.Len(t, reported, 1)
 	assert.ErrorIs(t, reported[0], errBoom)
 }
+
+func TestTheTextOfGroupsInGroupsIsLinear(t *testing.T) {
+	const levels = 100_000
+	err := errBoom
+	for range levels {
+		err = &asyncio.ExceptionGroup{Message: "g", Errors: []error{err}}
+	}
+	const level = "g (1 sub-exception): "
+	text := err.Error() // if each level copied those below, they would come to a hundred gigabytes
+	assert.Len(t, text, levels*len(level)+len("boom"))
+	assert.Equal(t, level+level, text[:2*len(level)])
+	assert.Equal(t, level+"boom", text[len(text)-len(level)-len("boom"):])
+}

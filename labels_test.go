@@ -150,3 +150,31 @@ func TestATaskHasNoProfilerLabelsOfTheCallerOfRun(t *testing.T) {
 		assert.Equal(t, `{"job":"caller"}`, labelsHere(), "its own are left alone")
 	})
 }
+
+// unlabelled is a context that cannot be asked for profiler labels once it is spent.
+type unlabelled struct {
+	context.Context
+	spent *bool
+}
+
+func (c unlabelled) Value(key any) any {
+	if *c.spent {
+		panic("spent")
+	}
+	return c.Context.Value(key)
+}
+
+func TestATaskWhosePanickingContextIsAskedForLabelsFailsAlone(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		labelled(ctx, "any") // from now on the loop asks
+		spent := false
+		task := spawn(unlabelled{ctx, &spent}, func(context.Context) error { return nil })
+		other := spawn(ctx, func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Second) })
+		spent = true
+		join(ctx, task, other)
+		var panicked *asyncio.PanicError
+		require.ErrorAs(t, task.Exception(), &panicked)
+		assert.Equal(t, "spent", panicked.Value)
+		assert.NoError(t, other.Exception())
+	})
+}

@@ -14,11 +14,9 @@ import (
 
 // An instant of virtual time, and what is noted of the turns that the loop makes at it.
 type instant struct {
-	begun uint64    // the last turn before it
-	ran   []string  // in the last turns that are allowed
-	news  uint64    // of the loop's threads, when isHeld looked last
-	since time.Time // when isHeld found the news
-	told  uint64    // the news for which a standstill was reported
+	begun uint64   // the last turn before it
+	ran   []string // in the last turns that are allowed
+	news  uint64   // of the loop's threads, when isHeld looked last
 }
 
 const (
@@ -67,13 +65,9 @@ func (l *Loop) isHeld() bool {
 	defer l.failOnPanic() // in the context of a function that waits for the loop
 	news := l.threads.news()
 	held := news != l.instant.news
-	busy := l.threads.busy()
-	if held {
-		l.instant.news, l.instant.since = news, time.Now()
-	} else if busy && time.Since(l.instant.since) >= standstill {
-		l.reportStandstill()
-	}
-	return held || busy || l.awaitsDeadline()
+	l.instant.news = news
+	l.reportStandstill()
+	return held || l.threads.busy() || l.awaitsDeadline()
 }
 
 // noteReady notes what is going to run in this turn.
@@ -124,32 +118,28 @@ func funcName(fn any) string {
 	return runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name()
 }
 
-// standstill is for how long a loop waits for functions of ToThread, in virtual time or when
-// it closes, before it reports them.
+// standstill is for how long a function of ToThread may hold up virtual time, or the closing of
+// the loop, before it is reported.
 const standstill = 10 * time.Second
 
-// waitForThreads waits for functions of ToThread, and reports it if that takes long.
+// waitForThreads waits for functions of ToThread, and reports those that take long.
 func (l *Loop) waitForThreads() {
 	l.beginInstant()
-	if l.threads.news() == l.instant.told {
-		l.wait(Never)
-		return
-	}
-	begun := time.Now()
-	l.wait(standstill)
-	if l.ready.Len() == 0 && !l.stopping.Load() && time.Since(begun) >= standstill {
-		l.reportStandstill()
+	if patience := l.reportStandstill(); l.ready.Len() == 0 {
+		l.wait(patience)
 	}
 }
 
-// reportStandstill reports the functions for which virtual time stands still, each once:
-// they may block on something that only time can bring. The exception handler is called in
-// the next turn, and not on the stack of a task that may drive.
-func (l *Loop) reportStandstill() {
-	l.instant.told = l.threads.news()
-	if names := l.threads.unreported(); len(names) > 0 {
+// reportStandstill reports the functions for which virtual time has stood still for long, each
+// once: they may block on something that only time can bring. It returns after what time it
+// should be called again. The exception handler is called in the next turn, and not on the stack
+// of a task that may drive.
+func (l *Loop) reportStandstill() (patience time.Duration) {
+	names, patience := l.threads.overdue()
+	if len(names) > 0 {
 		message := fmt.Sprintf("virtual time has stood still for %v, until these functions given to ToThread return: %s",
 			standstill, strings.Join(names, ", "))
 		l.push(callback(func() { l.report(ExceptionContext{Message: message}) }))
 	}
+	return patience
 }

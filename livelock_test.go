@@ -357,13 +357,64 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		assert.Contains(t, got[0], ".blockedOne.")
 		assert.Equal(t, 2, strings.Count(got[0], "asyncio_test."), got[0])
 	})
-	t.Run("but not one that gives signs of life, or waits for the loop", func(t *testing.T) {
+	t.Run("whatever else reaches the loop", func(t *testing.T) {
+		got := inStandstill(t, func(ctx context.Context) error {
+			l := asyncio.RunningLoop(ctx)
+			block := make(chan struct{})
+			over := false
+			others := spawn(ctx, func(ctx context.Context) error { // which come and go
+				for !over {
+					if _, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { time.Sleep(time.Second); return 0, nil }); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			go func() {
+				for range 20 {
+					time.Sleep(700 * time.Millisecond)
+					must(l.CallSoonThreadsafe(func() {}))
+				}
+				close(block)
+			}()
+			_, err := asyncio.ToThread(ctx, blockedOne(block))
+			over = true
+			join(ctx, others)
+			return err
+		})
+		require.Len(t, got, 1)
+		assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+$`, got[0])
+	})
+	t.Run("and one that goes on after it has waited for the loop, when others have been reported", func(t *testing.T) {
+		got := inStandstill(t, func(ctx context.Context) error {
+			l := asyncio.RunningLoop(ctx)
+			block := make(chan struct{})
+			time.AfterFunc(time.Minute, func() { close(block) })
+			waiter := spawn(ctx, func(ctx context.Context) error {
+				_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+					ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+					defer cancel()
+					_, _ = asyncio.RunCoroutineThreadsafe(l, answer(time.Hour, 1)).Result(ctx)
+					<-block
+					return 0, nil
+				})
+				return err
+			})
+			_, err := asyncio.ToThread(ctx, blockedOne(block))
+			join(ctx, waiter)
+			return err
+		})
+		require.Len(t, got, 2)
+		assert.Contains(t, got[0], ".blockedOne.")
+		assert.NotContains(t, got[1], ".blockedOne.")
+	})
+	t.Run("but not one that returns to waiting for the loop", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
 				for range 100 {
 					time.Sleep(9 * time.Second)
-					if err := l.CallSoonThreadsafe(func() {}); err != nil {
+					if _, err := asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Result(ctx); err != nil {
 						return 0, err
 					}
 				}

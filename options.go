@@ -36,11 +36,10 @@ func WithSlowCallbackDuration(d time.Duration) Option {
 // callbacks go on and on at the same instant, see [WithMaxTurnsPerInstant].
 //
 // While a function that ToThread started is running, time stands still; other goroutines
-// are not waited for. If that lasts for ten seconds of real time, and nothing else is
-// ready, the function is named to the exception handler, once, since it may wait for
-// something that time has to bring; the loop waits on. Deadlines of contexts are in real
-// time; those of contexts that were derived in tasks are waited for when nothing else is
-// left. Use Timeout.
+// are not waited for. If that lasts for ten seconds of real time, the function is named to
+// the exception handler, once, since it may wait for something that time has to bring; the
+// loop waits on. Deadlines of contexts are in real time; those of contexts that were derived
+// in tasks are waited for when nothing else is left. Use Timeout.
 func WithVirtualTime() Option { return func(c *config) { c.virtual = true } }
 
 // WithExceptionHandler sets what is called, on the loop's goroutine, with errors

@@ -41,7 +41,7 @@ func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	if r.task != nil {
+	if r.busy() {
 		return nil, ErrReaderBusy
 	}
 	if r.buf.len() == 0 {
@@ -67,7 +67,7 @@ func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
 // ReadInto reads into p as Read does, without making a copy, and returns how many bytes
 // it has read. It has no counterpart in asyncio.
 func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
-	if r.task != nil {
+	if r.busy() {
 		return 0, ErrReaderBusy
 	}
 	if r.buf.len() == 0 && len(p) > 0 {
@@ -133,7 +133,7 @@ func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		panic("asyncio: ReadExactly of a negative number of bytes")
 	}
-	if r.task != nil {
+	if r.busy() {
 		return nil, ErrReaderBusy
 	}
 	for r.buf.len() < n {
@@ -161,7 +161,7 @@ func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]b
 	if longest == 0 || shortest == 0 {
 		panic("asyncio: ReadUntil needs a separator of at least one byte")
 	}
-	if r.task != nil {
+	if r.busy() {
 		return nil, ErrReaderBusy
 	}
 	for searched := 0; ; {
@@ -206,7 +206,7 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // broke is not at its end: to read gives the error. It does not suspend. It is asyncio's
 // at_eof.
 func (r *StreamReader) AtEOF() bool {
-	if r.task == nil && r.buf.len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
+	if !r.busy() && r.buf.len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
 		_ = r.fillNow() // an end is kept in r.err
 	}
 	return r.err == io.EOF && r.buf.len() == 0
@@ -300,10 +300,13 @@ func (r *StreamReader) gather() {
 // without end does not keep the loop to itself.
 const maxReceives = 4
 
+// busy reports whether a task waits to read, which one that runtime.Goexit has ended does not.
+func (r *StreamReader) busy() bool { return r.task != nil && r.task.state == pending }
+
 // admit returns nil if the running task may try to receive.
 func (r *StreamReader) admit(ctx context.Context) error {
 	switch l := r.stream.loop; {
-	case r.task != nil:
+	case r.busy():
 		return ErrReaderBusy
 	case r.err != nil:
 		return r.err

@@ -505,3 +505,30 @@ func heap() int {
 	runtime.ReadMemStats(&mem)
 	return int(mem.HeapAlloc)
 }
+
+// A Goexit that ends the run passes those who drive on its way, and so may end a task that reads.
+func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
+	r := asyncio.NewRunner(asyncio.WithVirtualTime())
+	var client, server asyncio.Stream
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+			client, server = asyncio.StreamPair(ctx)
+			spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil })
+			_, err := client.Reader.Read(ctx, 1)
+			return err
+		}))
+	}()
+	<-done
+	_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_, err := server.Writer.Write([]byte("x"))
+		require.NoError(t, err)
+		got, err := client.Reader.Read(ctx, 1)
+		require.NoError(t, err)
+		require.Equal(t, "x", string(got))
+		return nil
+	}))
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+}

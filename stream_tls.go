@@ -25,7 +25,7 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 	if err := s.writer.refuse(); err != nil {
 		return err
 	}
-	if s.reader.task != nil {
+	if s.reader.busy() {
 		return ErrReaderBusy
 	}
 	if config == nil {

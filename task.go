@@ -233,7 +233,6 @@ func (t *task) enter() bool {
 
 // Run runs the coroutine in the pool's coroutine. It is for package coro.
 func (t *task) Run() {
-	t.loop.setLabels(t.Context)
 	returned := false
 	defer func() {
 		if returned {
@@ -252,6 +251,7 @@ func (t *task) Run() {
 			t.loop.setLabels(context.Background())
 		}
 	}()
+	t.loop.setLabels(t.Context) // calls a method of it, which may panic
 	err := t.typed().invoke((*taskContext)(t))
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true

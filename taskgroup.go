@@ -131,6 +131,9 @@ func (tg *TaskGroup) abort() {
 func (m *groupTask) run(*Loop) {
 	tg := m.group
 	m.member.unlink()
+	if tg.parent.state != pending { // runtime.Goexit has ended it, and nobody looks at m's error
+		return
+	}
 	if tg.waiting && tg.members.head == nil {
 		tg.parent.wake()
 	}

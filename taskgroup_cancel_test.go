@@ -2,6 +2,7 @@ package asyncio_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -137,6 +138,38 @@ func TestAnEagerMemberThatExitsEndsTheRun(t *testing.T) {
 	}()
 	<-done
 	assert.False(t, returned)
+}
+
+// A Goexit that ends the run passes those who drive on its way, and so may end a task that waits
+// for the members of a group. They end when the runner is closed.
+func TestAGroupWhoseTaskHasExitedLeavesItsMembersToTheRunner(t *testing.T) {
+	var reports []string
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r := asyncio.NewRunner(asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+			reports = append(reports, fmt.Sprintf("%s: %v", c.Message, c.Err))
+		}))
+		defer func() { err = r.Close() }()
+		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+			return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
+				tg.Go(func(ctx context.Context) error {
+					giveWay(ctx, 1)
+					runtime.Goexit()
+					return nil
+				})
+				tg.Go(func(ctx context.Context) error {
+					_ = asyncio.Sleep(ctx, time.Hour)
+					return errBoom
+				})
+				return nil
+			})
+		}))
+	}()
+	<-done
+	assert.NoError(t, err)
+	assert.Equal(t, []string{"unhandled exception during shutdown: boom"}, reports)
 }
 
 // A joining is a group that Cancel has ended and that still waits for a member's clean-up,

@@ -64,7 +64,7 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 		v, err = callIn(fnCtx, call, fn)
 	})
 	v, err := done.Await(ctx)
-	if isCancelled(err) {
+	if err != nil { // a cancellation or a timeout, unless it is fn's own
 		cancel(err)
 	}
 	return v, err
@@ -106,6 +106,7 @@ type threadContext struct {
 	returned bool
 	reported bool // that virtual time stands still for it
 	waits    []*threadWait
+	since    time.Time // when it began, or went on after waiting; in virtual time
 }
 
 // waitsForLoop reports whether the function waits for the loop, which it does until the
@@ -188,19 +189,26 @@ func (th *threads) news() uint64 {
 	return th.changes
 }
 
-// unreported returns the names of the functions for which virtual time stands still, unless
-// it has returned them before.
-func (th *threads) unreported() (names []string) {
+// overdue returns the names of the functions for which virtual time has stood still for long,
+// each once, and after what time there may be more of them: Never if no other one runs.
+func (th *threads) overdue() (names []string, patience time.Duration) {
+	const slack = 100 * time.Millisecond // to name together those that began together
 	th.mu.Lock()
 	defer th.mu.Unlock()
+	patience = Never
 	for c := range th.calls {
-		if !c.reported && !c.waitsForLoop() {
+		if c.reported || c.returned || len(c.waits) > 0 {
+			continue
+		}
+		if left := standstill - time.Since(c.since); left > 0 {
+			patience = min(patience, left+slack)
+		} else {
 			c.reported = true
 			names = append(names, funcName(c.fn))
 		}
 	}
 	slices.Sort(names)
-	return names
+	return names, patience
 }
 
 // enqueue counts a function that has a slot or is going to wait for one.
@@ -219,7 +227,16 @@ func (th *threads) begin(c *threadContext) {
 	c.lane.free--
 	c.begun = true
 	th.calls[c] = struct{}{}
+	th.goesOn(c)
+}
+
+// goesOn notes that virtual time stands still for a function from now on. The caller holds mu.
+func (th *threads) goesOn(c *threadContext) {
 	th.changes++
+	if c.loop.virtual {
+		c.since = time.Now()
+		c.loop.posted.nudge() // it may wait longer than for this function
+	}
 }
 
 // release gives the slot of a function back that has returned.
@@ -254,7 +271,7 @@ func (th *threads) resume(w *threadWait) {
 	defer th.mu.Unlock()
 	i := slices.Index(w.call.waits, w)
 	w.call.waits = slices.Delete(w.call.waits, i, i+1)
-	th.changes++
+	th.goesOn(w.call)
 }
 
 // calling returns the call whose function runs on the goroutine g, or nil.

@@ -352,3 +352,49 @@ func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
 		})
 	}
 }
+
+func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
+	for name, end := range map[string]struct {
+		await func(ctx context.Context, fn func(ctx context.Context) error) error
+		is    error
+	}{
+		"cancelled": {func(ctx context.Context, fn func(ctx context.Context) error) error {
+			task := spawn(ctx, fn)
+			asyncio.RunningLoop(ctx).CallLater(time.Second, func() { task.CancelCause(errBoom) })
+			_, err := task.Await(ctx)
+			return err
+		}, asyncio.ErrCancelled},
+		"by a context": {func(ctx context.Context, fn func(ctx context.Context) error) error {
+			ctx, cancel := context.WithCancelCause(ctx)
+			asyncio.RunningLoop(ctx).CallLater(time.Second, func() { cancel(errBoom) })
+			return fn(ctx)
+		}, asyncio.ErrCancelled},
+		"by a context's deadline": {func(ctx context.Context, fn func(ctx context.Context) error) error {
+			ctx, cancel := context.WithTimeoutCause(ctx, time.Second, errBoom)
+			defer cancel()
+			return fn(ctx)
+		}, asyncio.ErrTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // so that the function begins before the second is over
+				var cause error
+				_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+					err := end.await(ctx, func(ctx context.Context) error {
+						_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+							<-ctx.Done()
+							cause = context.Cause(ctx)
+							return 0, nil
+						})
+						return err
+					})
+					assert.ErrorIs(t, err, end.is)
+					assert.ErrorIs(t, err, errBoom)
+					return nil
+				}))
+				require.NoError(t, err)
+				assert.ErrorIs(t, cause, end.is)
+				assert.ErrorIs(t, cause, errBoom)
+			})
+		})
+	}
+}
