@@ -22,7 +22,7 @@ import (
 //
 // It does not suspend. It is asyncio's connect_read_pipe.
 func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamReader, error) {
-	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(opts))
+	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(forPipe, opts))
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*St
 // ConnectWritePipe is ConnectReadPipe for writing. The stream is closed by its writer's
 // Close or WriteEOF. It does not suspend. It is asyncio's connect_write_pipe.
 func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamWriter, error) {
-	s, err := openPipe(RunningLoop(ctx), f, true, newStreamOptions(opts))
+	s, err := openPipe(RunningLoop(ctx), f, true, newStreamOptions(forPipe, opts))
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*S
 // openPipe makes a stream of f, which it takes over.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
-	if err := o.checkPlain(); err != nil {
+	if err := o.checkPlaces(); err != nil {
 		return nil, err
 	}
 	if err := l.openPoller(); err != nil {
