@@ -11,7 +11,7 @@ import (
 
 // ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal, which is closed
 // by its reader's Close. It takes f over: f is closed and cannot be used any more, unless it is
-// a standard stream. Descriptors 0, 1 and 2 stay open, and after Close they are the program's
+// a standard stream; a reader that AddReader has set for it is removed. Descriptors 0, 1 and 2 stay open, and after Close they are the program's
 // and its children's as before. If it returns an error, f is as it was and remains the
 // caller's: a regular file, say, which cannot be polled, can be read in ToThread.
 //
@@ -70,6 +70,9 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	}
 	s.ended = restore
 	if !s.standard {
+		if raw, err := f.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { l.unwatch(int(fd)) })
+		}
 		f.Close()
 	}
 	stream.watchDrop()
