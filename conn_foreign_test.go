@@ -537,3 +537,48 @@ func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
 	}), asyncio.WithDebug())
 	require.NoError(t, err)
 }
+
+// However short the patience with a loop that is blocked is: this one is not.
+func TestAReadElsewhereWaitsForAsLongAsThePeerTakes(t *testing.T) {
+	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
+	runReal(t, func(ctx context.Context) error {
+		client, server := connPair(ctx)
+		read := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			elsewhere(ctx, func() {
+				n, err := client.Read(make([]byte, 1))
+				assert.NoError(t, err)
+				assert.Equal(t, 1, n)
+			})
+			return nil
+		}))
+		require.NoError(t, asyncio.Sleep(ctx, 300*time.Millisecond))
+		_, err := server.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = read.Await(ctx)
+		return errors.Join(err, client.Close(), server.Close())
+	})
+}
+
+func TestCloseOfAConnOfTwoPipesEndsAReadWhoseWriterGoesOn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		out, in, err := os.Pipe()
+		require.NoError(t, err)
+		defer in.Close()
+		other, sink, err := os.Pipe()
+		require.NoError(t, err)
+		defer other.Close()
+		r, err := asyncio.ConnectReadPipe(ctx, out)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, sink)
+		require.NoError(t, err)
+		c := asyncio.NewConn(ctx, r, w)
+		read := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Read(make([]byte, 1)) })
+		giveWay(ctx, 1)
+		require.NoError(t, c.Close())
+		return asyncio.Timeout(ctx, time.Minute, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := read.Await(ctx)
+			opError(t, err, "read", net.ErrClosed)
+			return nil
+		})
+	})
+}
