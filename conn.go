@@ -24,10 +24,8 @@ import (
 //
 // Errors are a *net.OpError, as those of package net, apart from io.EOF: with net.ErrClosed after Close,
 // os.ErrDeadlineExceeded after a deadline, and the task's or context's own error, which is
-// temporary in the sense of net.Error, after a cancellation. One by Task.Cancel lasts for a library that
-// might hide it: until it is taken back, as by Timeout, the task's other Conns, Dialers and Listeners
-// report it, too, so to clean up with these takes a task of its own. As in package net reads that
-// come together take turns, and each Write is sent as a whole.
+// temporary in the sense of net.Error, after a cancellation. As in package net reads that come together
+// take turns, and each Write is sent as a whole. A Conn of a Dialer remembers cancellations; see there.
 type Conn struct {
 	ctx           context.Context
 	loop          *Loop
@@ -267,14 +265,19 @@ func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall)
 }
 
 // A library takes a cancellation for an error like any other. It may hide it, and, as database/sql
-// does, try again with another connection, so that the task never ends. So for libraries a
-// cancellation of the task lasts, unlike elsewhere: once a Conn, a Dialer or a Listener has reported it, all
-// others report it, too, until it is taken back, as Timeout does. The Conn itself can be used
-// to say goodbye. swallowed returns the cancellation if the running task has one that r, which
-// is nil for a Dialer, has not reported.
+// does, try again with another connection, idle or new, so that the task never ends. So a
+// cancellation of the task lasts, unlike elsewhere, for what came from one Dialer: once it or a Conn
+// of its has reported it, it and its other Conns report it, too, until it is taken back, as
+// Timeout does. The Conn itself can be used to say goodbye. A Conn that no Dialer made is in the
+// hands of whoever made it. swallowed returns the cancellation that the running task has and
+// r must report again, or nil.
 func (l *Loop) swallowed(r *reporter) error {
 	t := l.current
-	if t == nil || t.coro.State.reporter == nil || t.coro.State.reporter == r {
+	if t == nil {
+		return nil
+	}
+	first := t.coro.State.reporter
+	if first == nil || first.dialer != r.dialer || first == r && r != &r.dialer.reporter {
 		return nil
 	}
 	if t.cancels == 0 {
@@ -286,13 +289,13 @@ func (l *Loop) swallowed(r *reporter) error {
 
 // reported notes that r reports err to the running task.
 func (l *Loop) reported(r *reporter, err error) {
-	if t := l.current; t != nil && t.cancels > 0 && isCancelled(err) {
+	if t := l.current; r.dialer != nil && t != nil && t.cancels > 0 && isCancelled(err) {
 		t.coro.State.reporter = r
 	}
 }
 
-// A reporter is a Conn, a Dialer or a Listener, by the address of a part of it.
-type reporter struct{ _ byte }
+// A reporter is a Dialer, or a Conn of its. Of another Conn the dialer is nil.
+type reporter struct{ dialer *Dialer }
 
 // opError makes what package net would return of an error.
 func (c *Conn) opError(op string, err error) error {

@@ -100,3 +100,18 @@ func TestAWriteThatTheDeadlineHasEndedIsNotFinishedByClose(t *testing.T) {
 		return nil
 	})
 }
+
+func TestCloseTakesTheDeadlinesBack(t *testing.T) {
+	var loop *asyncio.Loop
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		loop = asyncio.RunningLoop(ctx)
+		client, _ := connPair(ctx)
+		require.NoError(t, client.SetDeadline(time.Now().Add(time.Hour)))
+		require.NoError(t, client.Close())
+		_, err := asyncio.NewFuture[asyncio.None](loop).Await(ctx)
+		return err
+	}), asyncio.WithVirtualTime())
+	var deadlock *asyncio.DeadlockError
+	require.ErrorAs(t, err, &deadlock)
+	require.Less(t, loop.Time(), time.Minute, "the clock has not gone on to a timer that was left")
+}

@@ -397,10 +397,21 @@ func TestACancelledReadIsAnErrorOfPackageNetAndACancellation(t *testing.T) {
 
 func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
-		first, peer := socketPair(t, ctx)
-		second, _ := socketPair(t, ctx)
-		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
+		defer ln.Close()
+		dialer := asyncio.NewDialer(ctx)
+		dial := func() (net.Conn, net.Conn) {
+			c, err := dialer.Dial("tcp", ln.Addr().String())
+			require.NoError(t, err)
+			peer, err := ln.Accept()
+			require.NoError(t, err)
+			return c, peer
+		}
+		first, peer := dial()
+		defer peer.Close()
+		second, peerOfSecond := dial()
+		defer peerOfSecond.Close()
 		stubborn := func() error { // as database/sql, which tries again with another connection
 			_, err := first.Read(make([]byte, 1))
 			opError(t, err, "read", asyncio.ErrCancelled)
@@ -408,9 +419,7 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 			opError(t, err, "read", asyncio.ErrCancelled)
 			_, err = second.Write([]byte("again"))
 			opError(t, err, "write", asyncio.ErrCancelled)
-			_, err = ln.Accept()
-			opError(t, err, "accept", asyncio.ErrCancelled)
-			_, err = asyncio.NewDialer(ctx).Dial("tcp", ln.Addr().String())
+			_, err = dialer.Dial("tcp", ln.Addr().String())
 			opError(t, err, "dial", asyncio.ErrCancelled)
 			_, err2 := first.Write([]byte("goodbye"))
 			assert.NoError(t, err2)
@@ -425,7 +434,40 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 		_, err = io.ReadFull(peer, p)
 		require.NoError(t, err)
 		require.Equal(t, "goodbye", string(p))
-		return errors.Join(first.Close(), second.Close(), ln.Close())
+		return errors.Join(first.Close(), second.Close())
+	})
+}
+
+// Whoever cleans up after a cancellation uses other connections than the library that has met it.
+func TestACancelledTaskMayUseTheConnsOfOthers(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		first, _ := socketPair(t, ctx)
+		second, _ := socketPair(t, ctx) // of another Dialer
+		own, peer := connPair(ctx)
+		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		task := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			_, err := first.Read(make([]byte, 1))
+			opError(t, err, "read", asyncio.ErrCancelled)
+			_, err2 := second.Write([]byte("unlock"))
+			assert.NoError(t, err2)
+			_, err2 = own.Write([]byte("quit"))
+			assert.NoError(t, err2)
+			_, err2 = io.ReadFull(peer, make([]byte, 4))
+			assert.NoError(t, err2)
+			other, err2 := asyncio.NewDialer(ctx).Dial("tcp", ln.Addr().String())
+			if assert.NoError(t, err2) {
+				accepted, err2 := ln.Accept()
+				assert.NoError(t, err2)
+				assert.NoError(t, errors.Join(other.Close(), accepted.Close()))
+			}
+			return err
+		}))
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+		task.Cancel()
+		_, err = task.Await(ctx)
+		require.ErrorIs(t, err, asyncio.ErrCancelled)
+		return errors.Join(first.Close(), second.Close(), own.Close(), peer.Close(), ln.Close())
 	})
 }
 
@@ -494,4 +536,49 @@ func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
 		return nil
 	}), asyncio.WithDebug())
 	require.NoError(t, err)
+}
+
+// However short the patience with a loop that is blocked is: this one is not.
+func TestAReadElsewhereWaitsForAsLongAsThePeerTakes(t *testing.T) {
+	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
+	runReal(t, func(ctx context.Context) error {
+		client, server := connPair(ctx)
+		read := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			elsewhere(ctx, func() {
+				n, err := client.Read(make([]byte, 1))
+				assert.NoError(t, err)
+				assert.Equal(t, 1, n)
+			})
+			return nil
+		}))
+		require.NoError(t, asyncio.Sleep(ctx, 300*time.Millisecond))
+		_, err := server.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = read.Await(ctx)
+		return errors.Join(err, client.Close(), server.Close())
+	})
+}
+
+func TestCloseOfAConnOfTwoPipesEndsAReadWhoseWriterGoesOn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		out, in, err := os.Pipe()
+		require.NoError(t, err)
+		defer in.Close()
+		other, sink, err := os.Pipe()
+		require.NoError(t, err)
+		defer other.Close()
+		r, err := asyncio.ConnectReadPipe(ctx, out)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, sink)
+		require.NoError(t, err)
+		c := asyncio.NewConn(ctx, r, w)
+		read := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Read(make([]byte, 1)) })
+		giveWay(ctx, 1)
+		require.NoError(t, c.Close())
+		return asyncio.Timeout(ctx, time.Minute, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := read.Await(ctx)
+			opError(t, err, "read", net.ErrClosed)
+			return nil
+		})
+	})
 }

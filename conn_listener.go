@@ -16,8 +16,7 @@ type Listener struct {
 	addr   net.Addr
 	conns  *Queue[*Conn]
 	closed atomic.Bool
-
-	reporter reporter
+	taken  quota // of connections by tasks
 }
 
 // Listen makes a Listener on the address of a "tcp" or "unix" network, for a task. It suspends
@@ -47,7 +46,8 @@ func (ln *Listener) take(ctx context.Context, r *StreamReader, w *StreamWriter) 
 	return nil
 }
 
-// Accept suspends, or blocks, until there is a connection; it is a *Conn. After Close it returns
+// Accept suspends, or blocks, until there is a connection, which is a *Conn. In a task it gives way
+// for a turn if many were accepted in this one. After Close it returns
 // net.ErrClosed. Its errors are a *net.OpError.
 func (ln *Listener) Accept() (net.Conn, error) {
 	var c *Conn
@@ -69,14 +69,14 @@ func (ln *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
+// acceptHere gives way if the turn has had its share, which a queue that holds many would not do.
 func (ln *Listener) acceptHere() (*Conn, error) {
-	l := ln.server.loop
-	if err := l.swallowed(&ln.reporter); err != nil {
-		return nil, err
+	for !ln.taken.spend(ln.server.loop, maxAccepts) {
+		if err := Sleep(ln.ctx, 0); err != nil {
+			return nil, err
+		}
 	}
-	c, err := ln.conns.Get(ln.ctx)
-	l.reported(&ln.reporter, err)
-	return c, err
+	return ln.conns.Get(ln.ctx)
 }
 
 func (ln *Listener) acceptElsewhere() (c *Conn, err error) {

@@ -221,3 +221,41 @@ func TestAListenerAccepts(t *testing.T) {
 		return err
 	})
 }
+
+// Connections that wait to be accepted are there at once, one after the other.
+func TestAcceptingManyConnectionsLeavesOthersTheirTurn(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		const n = 100
+		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		dialer := asyncio.NewDialer(ctx)
+		var clients []net.Conn
+		for range n {
+			c, err := dialer.Dial("tcp", ln.Addr().String())
+			require.NoError(t, err)
+			clients = append(clients, c)
+		}
+		loop := asyncio.RunningLoop(ctx)
+		for len(loop.AllTasks()) < n+1 { // a task for each connection that has been accepted
+			require.NoError(t, asyncio.Sleep(ctx, 0))
+		}
+		turns := 0
+		other := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			for asyncio.Sleep(ctx, 0) == nil {
+				turns++
+			}
+			return nil
+		}))
+		for range n {
+			c, err := ln.Accept()
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+		}
+		require.GreaterOrEqual(t, turns, 3)
+		other.Cancel()
+		for _, c := range clients {
+			require.NoError(t, c.Close())
+		}
+		return ln.Close()
+	})
+}

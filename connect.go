@@ -21,8 +21,8 @@ import (
 // *net.OpError, several joined; see [Timeout] to bound the wait. It is asyncio.open_connection.
 func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(opts)
-	if err := o.check(false); err != nil {
+	o := newStreamOptions(forClient, opts)
+	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
 	host, _, err := net.SplitHostPort(address)
@@ -54,8 +54,8 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 // asyncio.open_unix_connection.
 func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(opts)
-	if err := o.check(false); err != nil {
+	o := newStreamOptions(forClient, opts)
+	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
 	if err := l.openPoller(); err != nil {

@@ -52,13 +52,13 @@ type datagram struct {
 // CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected
 // to the address remote, both "host:port". Either may be empty: without remote it sends to
 // and receives from anybody. An address without a host, ":port", is all of this machine's as
-// local and this machine as remote. It suspends while it looks a name up. Of the options
-// WithNetwork ("udp4", "udp6"), WithReusePort and WithBroadcast matter; WithTLS is an error. It
-// is asyncio's create_datagram_endpoint.
+// local and this machine as remote. It suspends while it looks a name up. Its options
+// are WithNetwork ("udp4", "udp6"), WithReusePort and WithBroadcast. It is asyncio's
+// create_datagram_endpoint.
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...StreamOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(opts)
-	if err := o.checkPlain(); err != nil {
+	o := newStreamOptions(forDatagrams, opts)
+	if err := o.checkPlaces(); err != nil {
 		return nil, err
 	}
 	switch o.network {

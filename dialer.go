@@ -7,6 +7,13 @@ import (
 
 // A Dialer makes a Conn in the way of a net.Dialer, for libraries that take a function which
 // does. Any goroutine may use it: in a task it suspends, elsewhere it blocks.
+//
+// A library may hide that its task was cancelled, and try again with another connection, as
+// database/sql does. So a cancellation by Task.Cancel lasts for all that comes from one Dialer:
+// once a Conn of it, or a dial, has reported it to a task, the others report it to this task, too, until it
+// is taken back, as by Timeout. To clean up after a cancellation through the same library takes a task
+// of its own, a Conn of something else does not. A library should have one Dialer for all its
+// connections.
 type Dialer struct {
 	ctx  context.Context
 	loop *Loop
@@ -19,7 +26,9 @@ type Dialer struct {
 // has it, not with the context of the call that dialled: mostly it is main's. It does not
 // suspend. It has no counterpart in asyncio.
 func NewDialer(ctx context.Context, opts ...StreamOption) *Dialer {
-	return &Dialer{ctx: ctx, loop: RunningLoop(ctx), opts: opts}
+	d := &Dialer{ctx: ctx, loop: RunningLoop(ctx), opts: opts}
+	d.reporter.dialer = d
+	return d
 }
 
 // Dial is DialContext with the Dialer's own context.
@@ -50,7 +59,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 }
 
 func (d *Dialer) dialHere(ctx context.Context, network, address string) (*Conn, error) {
-	if err := d.loop.swallowed(nil); err != nil {
+	if err := d.loop.swallowed(&d.reporter); err != nil {
 		return nil, err
 	}
 	if loopOf(ctx) != d.loop {
@@ -96,5 +105,7 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	return NewConn(d.ctx, r, w), nil
+	c := NewConn(d.ctx, r, w)
+	c.reporter.dialer = d
+	return c, nil
 }

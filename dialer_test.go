@@ -2,6 +2,7 @@ package asyncio_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -90,4 +91,58 @@ func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
 			})
 		})
 	}
+}
+
+// muteServer is the address of a server that accepts connections, and says nothing.
+func muteServer(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	return ln.Addr().String()
+}
+
+func TestADialThatWasCancelledIsNotTriedAgain(t *testing.T) {
+	address := muteServer(t)
+	runReal(t, func(ctx context.Context) error {
+		dialer := asyncio.NewDialer(ctx, asyncio.WithTLS(&tls.Config{InsecureSkipVerify: true}))
+		dialed := 0
+		stubborn := asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) (err error) {
+			for range 3 {
+				_, err = dialer.Dial("tcp", address)
+				opError(t, err, "dial", asyncio.ErrCancelled)
+				dialed++
+			}
+			return err
+		}))
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+		stubborn.Cancel()
+		return asyncio.Timeout(ctx, time.Minute, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := stubborn.Await(ctx)
+			require.ErrorIs(t, err, asyncio.ErrCancelled)
+			require.Equal(t, 3, dialed)
+			return nil
+		})
+	})
+}
+
+func TestADialElsewhereThatIsGivenUpLeavesNoTask(t *testing.T) {
+	address := muteServer(t)
+	runReal(t, func(ctx context.Context) error {
+		dialer := asyncio.NewDialer(ctx, asyncio.WithTLS(&tls.Config{InsecureSkipVerify: true}))
+		elsewhere(ctx, func() {
+			bound, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+			defer cancel()
+			_, err := dialer.DialContext(bound, "tcp", address)
+			opError(t, err, "dial", context.DeadlineExceeded)
+		})
+		return asyncio.Timeout(ctx, 30*time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			for len(asyncio.RunningLoop(ctx).AllTasks()) > 1 {
+				if err := asyncio.Sleep(ctx, time.Millisecond); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
 }

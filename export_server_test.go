@@ -11,7 +11,7 @@ import (
 
 // DialAny is OpenConnection with the addresses that a name has.
 func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...StreamOption) (*StreamWriter, error) {
-	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(opts))
+	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(forClient, opts))
 	if err != nil {
 		return nil, err
 	}

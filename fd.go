@@ -88,6 +88,18 @@ func (l *Loop) disown(fd int) {
 	}
 }
 
+// unwatch takes the caller's descriptor, which is about to be closed, from those who watch it. Its
+// open file goes on, so that epoll would, too.
+func (l *Loop) unwatch(fd int) {
+	if fd >= len(l.fds.table) {
+		return
+	}
+	if w, ok := l.fds.table[fd].owner.(*fdWatch); ok {
+		l.disown(fd)
+		w.wakeTasks()
+	}
+}
+
 // release takes a descriptor from its owner and returns that, or nil.
 func (f *descriptors) release(fd int) fdOwner {
 	if fd >= len(f.table) {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,7 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 			recv.Cancel()
 			_, err := recv.Await(ctx)
 			require.ErrorIs(t, err, asyncio.ErrCancelled)
+			require.Zero(t, asyncio.Polled(l), "nobody waits for it")
 			leave(t, a)
 			writeFD(t, b, "x")
 			closeFD(t, a, b)
@@ -123,6 +125,26 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 			leave(t, w.GetExtraInfo("pipe").(int))
 			require.NoError(t, w.Close())
 			require.NoError(t, r.Close())
+		},
+		"a pipe that was watched": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
+			in, out, err := os.Pipe()
+			require.NoError(t, err)
+			fd := int(in.Fd()) // which makes it block
+			require.NoError(t, syscall.SetNonblock(fd, true))
+			require.NoError(t, l.AddReader(fd, func() { assert.Fail(t, "the reader of a file that was handed over") }))
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, fd, 1) })
+			giveWay(ctx, 1)
+			r, err := asyncio.ConnectReadPipe(ctx, in)
+			require.NoError(t, err)
+			_, err = out.Write([]byte("x"))
+			require.NoError(t, err)
+			require.Error(t, errOf(ctx, recv))
+			require.False(t, l.RemoveReader(fd))
+			p, err := r.Read(ctx, 2)
+			require.NoError(t, err)
+			require.Equal(t, "x", string(p))
+			require.NoError(t, r.Close())
+			require.NoError(t, out.Close())
 		},
 		"a server": func(t *testing.T, ctx context.Context, _ *asyncio.Loop) {
 			s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 
 // ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal, which is closed
 // by its reader's Close. It takes f over: f is closed and cannot be used any more, unless it is
-// a standard stream. Descriptors 0, 1 and 2 stay open, and after Close they are the program's
+// a standard stream; a reader that AddReader has set for it is removed. Descriptors 0, 1 and 2 stay open, and after Close they are the program's
 // and its children's as before. If it returns an error, f is as it was and remains the
 // caller's: a regular file, say, which cannot be polled, can be read in ToThread.
 //
@@ -22,7 +22,7 @@ import (
 //
 // It does not suspend. It is asyncio's connect_read_pipe.
 func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamReader, error) {
-	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(opts))
+	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(forPipe, opts))
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*St
 // ConnectWritePipe is ConnectReadPipe for writing. The stream is closed by its writer's
 // Close or WriteEOF. It does not suspend. It is asyncio's connect_write_pipe.
 func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamWriter, error) {
-	s, err := openPipe(RunningLoop(ctx), f, true, newStreamOptions(opts))
+	s, err := openPipe(RunningLoop(ctx), f, true, newStreamOptions(forPipe, opts))
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*S
 // openPipe makes a stream of f, which it takes over.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
-	if err := o.checkPlain(); err != nil {
+	if err := o.checkPlaces(); err != nil {
 		return nil, err
 	}
 	if err := l.openPoller(); err != nil {
@@ -70,6 +70,9 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	}
 	s.ended = restore
 	if !s.standard {
+		if raw, err := f.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { l.unwatch(int(fd)) })
+		}
 		f.Close()
 	}
 	stream.watchDrop()

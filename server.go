@@ -94,8 +94,8 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	}
 	l := RunningLoop(ctx)
 	l.check()
-	o := newStreamOptions(opts)
-	if err := o.check(true); err != nil {
+	o := newStreamOptions(forServer, opts)
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	if err := l.openPoller(); err != nil {

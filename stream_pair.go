@@ -8,12 +8,12 @@ import (
 
 // StreamPair makes two streams that are connected to one another in memory, for tests, and
 // for simulations in virtual time: a client and a server talk over it as they would over
-// a socket. Up to 64 KiB are under way in each direction. Of the options only WithLimit
-// matters; it panics if WithTLS is given. It does not suspend. It has no counterpart in asyncio.
+// a socket. Up to 64 KiB are under way in each direction. It has the option
+// WithLimit, and panics if another is given. It does not suspend. It has no counterpart in asyncio.
 func StreamPair(ctx context.Context, opts ...StreamOption) (client, server Stream) {
 	l := RunningLoop(ctx)
-	o := newStreamOptions(opts)
-	if err := o.checkPlain(); err != nil {
+	o := newStreamOptions(forPipe, opts)
+	if err := o.checkPlaces(); err != nil {
 		panic(err.Error())
 	}
 	a, b := &memory{name: "client"}, &memory{name: "server"}

@@ -6,9 +6,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -101,6 +103,71 @@ func TestANetworkThatThereIsNotIsAnError(t *testing.T) {
 			_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", asyncio.WithNetwork(network))
 			require.ErrorAs(t, err, new(net.UnknownNetworkError), network)
 		}
+		return nil
+	})
+}
+
+// An option that a call would ignore is a mistake, of which the caller would not learn.
+func TestAnOptionThatIsNotForACallIsAnError(t *testing.T) {
+	options := map[string]asyncio.StreamOption{
+		"WithTLS":                 asyncio.WithTLS(&tls.Config{Certificates: []tls.Certificate{{}}}),
+		"WithTLSHandshakeTimeout": asyncio.WithTLSHandshakeTimeout(time.Minute),
+		"WithLimit":               asyncio.WithLimit(1000),
+		"WithNetwork":             asyncio.WithNetwork("tcp4"),
+		"WithLocalAddr":           asyncio.WithLocalAddr("127.0.0.1:0"),
+		"WithHappyEyeballsDelay":  asyncio.WithHappyEyeballsDelay(time.Second),
+		"WithKeepAlive":           asyncio.WithKeepAlive(),
+		"WithBacklog":             asyncio.WithBacklog(10),
+		"WithReusePort":           asyncio.WithReusePort(),
+		"WithMaxConnections":      asyncio.WithMaxConnections(10),
+		"WithoutServing":          asyncio.WithoutServing(),
+		"WithBroadcast":           asyncio.WithBroadcast(),
+	}
+	nothing := func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error { return nil }
+	calls := []struct {
+		call     func(ctx context.Context, opt asyncio.StreamOption) error
+		isNotFor string
+	}{
+		{func(ctx context.Context, opt asyncio.StreamOption) error {
+			_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", opt)
+			return err
+		}, "WithBacklog WithReusePort WithMaxConnections WithoutServing WithBroadcast"},
+		{func(ctx context.Context, opt asyncio.StreamOption) error {
+			_, err := asyncio.NewDialer(ctx, opt).Dial("unix", "/nowhere")
+			return err
+		}, "WithBacklog WithReusePort WithMaxConnections WithoutServing WithBroadcast"},
+		{func(ctx context.Context, opt asyncio.StreamOption) error {
+			_, err := asyncio.StartServer(ctx, nothing, "127.0.0.1:0", opt)
+			return err
+		}, "WithLocalAddr WithHappyEyeballsDelay WithBroadcast"},
+		{func(ctx context.Context, opt asyncio.StreamOption) error {
+			_, err := asyncio.Listen(ctx, "unix", "/nowhere/socket", opt)
+			return err
+		}, "WithLocalAddr WithHappyEyeballsDelay WithBroadcast"},
+		{func(ctx context.Context, opt asyncio.StreamOption) error {
+			_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", opt)
+			return err
+		}, "WithTLS WithTLSHandshakeTimeout WithLimit WithLocalAddr WithHappyEyeballsDelay WithKeepAlive WithBacklog WithMaxConnections WithoutServing"},
+		{func(ctx context.Context, opt asyncio.StreamOption) error {
+			s, _ := asyncio.StreamPair(ctx)
+			return s.Writer.StartTLS(ctx, &tls.Config{}, opt) // without a ServerName
+		}, "WithTLS WithLimit WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive WithBacklog WithReusePort WithMaxConnections WithoutServing WithBroadcast"},
+	}
+	runReal(t, func(ctx context.Context) error {
+		for i, c := range calls {
+			for name, opt := range options {
+				const message = "this call has no option "
+				err := c.call(ctx, opt)
+				if strings.Contains(c.isNotFor+" ", name+" ") {
+					assert.ErrorContains(t, err, message+name, "call %d", i)
+				} else if err != nil {
+					assert.NotContains(t, err.Error(), message, "call %d", i)
+				}
+			}
+		}
+		_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", options["WithTLSHandshakeTimeout"])
+		assert.EqualError(t, err, "asyncio: WithTLSHandshakeTimeout without WithTLS")
+		assert.Panics(t, func() { asyncio.StreamPair(ctx, options["WithKeepAlive"]) })
 		return nil
 	})
 }

@@ -1,6 +1,7 @@
 package asyncio
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,9 +19,14 @@ import (
 // connection as it is, and so it does, with ErrReaderBusy, while another task waits to read. It
 // panics if config is nil. It is asyncio's start_tls.
 func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...StreamOption) error {
-	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
+	o := newStreamOptions(forStartTLS, opts)
+	if err := o.checkPlaces(); err != nil {
+		return err
+	}
+	return w.stream.startTLS(ctx, config, w.stream.serverSide, o.handshakeTimeout)
 }
 
+// startTLS is StartTLS of either side. No timeout is a minute's.
 func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, timeout time.Duration) error {
 	if err := s.writer.refuse(); err != nil {
 		return err
@@ -38,7 +44,7 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 		return errors.New("asyncio: a TLS client's config needs a ServerName or InsecureSkipVerify")
 	}
 	t := s.insertTLS(config, serverSide)
-	err := Timeout(ctx, timeout, func(ctx context.Context, _ *TimeoutScope) error {
+	err := Timeout(ctx, cmp.Or(timeout, time.Minute), func(ctx context.Context, _ *TimeoutScope) error {
 		t.wire.handshake = ctx
 		// Of a context that can be cancelled, crypto/tls would watch the end on a goroutine of
 		// its own. Here it is the suspension in wire.Read that is cancelled.

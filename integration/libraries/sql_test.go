@@ -179,6 +179,25 @@ func testDatabase(t *testing.T, d database) {
 		require.Error(t, err)
 		require.Less(t, time.Since(start), 20*time.Second)
 	})
+	with("asyncio's timeout, with connections to try again with", func(t *testing.T, ctx context.Context, db *sql.DB) {
+		db.SetMaxIdleConns(3)
+		var busy []*sql.Conn
+		for range 3 {
+			conn, err := db.Conn(ctx)
+			require.NoError(t, err)
+			busy = append(busy, conn)
+		}
+		for _, conn := range busy {
+			require.NoError(t, conn.Close())
+		}
+		start := time.Now()
+		err := asyncio.Timeout(ctx, 200*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := db.ExecContext(ctx, d.sleep)
+			return err
+		})
+		require.Error(t, err)
+		require.Less(t, time.Since(start), 20*time.Second)
+	})
 	with("a transaction", func(t *testing.T, ctx context.Context, db *sql.DB) {
 		bound, cancel := context.WithCancel(ctx)
 		defer cancel()

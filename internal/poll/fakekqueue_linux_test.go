@@ -88,6 +88,9 @@ func (k *fakeKernel) kevent(changes, events []kevent, timeout time.Duration) (in
 	if k.fails != nil {
 		return -1, k.fails
 	}
+	if timeout > 100_000_000*time.Second { // of macOS and the BSDs
+		return -1, unix.EINVAL
+	}
 	if n > 0 || len(events) == 0 {
 		return n, nil
 	}

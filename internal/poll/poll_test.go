@@ -3,6 +3,7 @@
 package poll_test
 
 import (
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -351,5 +352,28 @@ func TestANumberThatCannotBeADescriptorCostsNothing(t *testing.T) {
 		p.Remove(-1)
 		runtime.ReadMemStats(&after)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	})
+}
+
+// What the system does not report is no reason to wait.
+func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
+	each(t, func(t *testing.T, p poll.AnyPoller) {
+		r, w := pipe(t)
+		require.NoError(t, unix.Close(r))
+		require.NoError(t, p.Add(w, 1, false))
+		start := time.Now()
+		events, err := p.Wait(time.Minute)
+		require.NoError(t, err)
+		require.NotEmpty(t, events)
+		require.Less(t, time.Since(start), 30*time.Second)
+	})
+}
+
+func TestAWaitMayBeForCenturies(t *testing.T) {
+	each(t, func(t *testing.T, p poll.AnyPoller) {
+		go p.Wake()
+		events, err := p.Wait(math.MaxInt64)
+		require.NoError(t, err)
+		require.Empty(t, events)
 	})
 }
