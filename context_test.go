@@ -291,6 +291,7 @@ func TestADeadlineThatHasHitDoesNotHideADeadlock(t *testing.T) {
 			_ = asyncio.Sleep(ctx, asyncio.Never)
 			return new(asyncio.Event).Wait(ctx)
 		})
+		giveWay(ctx, 1) // it has begun, however soon the deadline comes
 		derived, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		_, err := stubborn.Await(derived)
