@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"unsafe"
 )
 
 // defaultHighWater is asyncio's.
@@ -58,12 +59,28 @@ func (w *StreamWriter) Write(p []byte) (int, error) {
 }
 
 // WriteString is Write of the bytes of s.
-func (w *StreamWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+func (w *StreamWriter) WriteString(s string) (int, error) {
+	return w.Write(unsafe.Slice(unsafe.StringData(s), len(s))) // which changes nothing
+}
 
 // Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
 func (w *StreamWriter) Writelines(lines [][]byte) error {
-	_, err := w.Write(bytes.Join(lines, nil))
-	return err
+	for {
+		n, size := 0, 0 // of the next that are sent at a time
+		for n < len(lines) && (n == 0 || size+len(lines[n]) <= sendSize) {
+			size += len(lines[n])
+			n++
+		}
+		var err error
+		if n == 1 {
+			_, err = w.Write(lines[0])
+		} else {
+			_, err = w.Write(bytes.Join(lines[:n], nil))
+		}
+		if lines = lines[n:]; err != nil || len(lines) == 0 {
+			return err
+		}
+	}
 }
 
 // Drain suspends while too much of what was written is kept: from when it is more than the high
