@@ -50,7 +50,7 @@ func (w *StreamWriter) Write(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	w.kept.add(p[n:])
+	w.kept.add(p[n:], &w.stream.loop.buffers)
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
 	}
@@ -272,7 +272,7 @@ func (w *StreamWriter) flush() {
 				w.fail(err)
 				return
 			}
-			if w.kept.drop(n); n < len(p) {
+			if w.kept.drop(n, &w.stream.loop.buffers); n < len(p) {
 				w.resume()
 				return
 			}
