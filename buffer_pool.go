@@ -2,7 +2,7 @@ package asyncio
 
 import "time"
 
-// A bufferPool lends memory to receive into. Readers that still have bytes in it when the loop
+// A bufferPool lends memory to receive into, and for what waits to be sent. Readers that still have bytes in it when the loop
 // has nothing else to do move them to memory of their size.
 type bufferPool struct {
 	spare   [][]byte

@@ -108,7 +108,7 @@ func (d *descriptor) read(p []byte) (int, error) {
 // maxSends is how often a descriptor is written to in one turn, and sendSize how much at a time,
 // so that a peer which takes all that it is sent does not keep the loop to itself.
 const (
-	maxSends = 16
+	maxSends = 32
 	sendSize = 64 << 10
 )
 

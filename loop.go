@@ -68,6 +68,9 @@ type Loop struct {
 func NewLoop(opts ...Option) *Loop {
 	l := &Loop{config: config{slow: defaultSlow, maxTurns: defaultMaxTurns}}
 	for _, opt := range opts {
+		if opt == nil {
+			panic("asyncio: nil Option")
+		}
 		opt(&l.config)
 	}
 	l.clock.start = time.Now()

@@ -26,15 +26,41 @@ func TestOptionsAndConstructorsRefuseNonsenseAtOnce(t *testing.T) {
 		"NewBarrier(0)":                func() { asyncio.NewBarrier(0) },
 		"NewFuture(nil)":               func() { asyncio.NewFuture[int](nil) },
 		"NewPriorityQueueFunc(nil)":    func() { asyncio.NewPriorityQueueFunc[int](0, nil) },
-		"Run(nil)":                     func() { _, _ = asyncio.Run[int](context.Background(), nil) },
-		"Run(Do(nil))":                 func() { _, _ = asyncio.Run(context.Background(), asyncio.Do(nil)) },
-		"Run(Bind(nil))":               func() { _, _ = asyncio.Run(context.Background(), asyncio.Bind[int, int](nil, 0)) },
-		"RunCoroutineThreadsafe(nil)":  func() { asyncio.RunCoroutineThreadsafe[int](asyncio.NewLoop(), nil) },
+		"nil Option":                   func() { asyncio.NewLoop(nil) },
+		"nil StreamOption":             func() { started(func(ctx context.Context) { asyncio.StreamPair(ctx, nil) }) },
+		"nil TaskOption":               func() { started(func(ctx context.Context) { asyncio.CreateTask(ctx, asyncio.Do(giveWayOnce), nil) }) },
+		"nil WaitOption": func() {
+			started(func(ctx context.Context) {
+				_, _, _ = asyncio.Wait(ctx, []asyncio.AnyTask{asyncio.CurrentTask(ctx)}, nil)
+			})
+		},
+		"nil ProcessOption": func() {
+			started(func(ctx context.Context) { _, _ = asyncio.CreateSubprocessExec(ctx, "true", nil, nil) })
+		},
+		"Run(nil)":                    func() { _, _ = asyncio.Run[int](context.Background(), nil) },
+		"Run(Do(nil))":                func() { _, _ = asyncio.Run(context.Background(), asyncio.Do(nil)) },
+		"Run(Bind(nil))":              func() { _, _ = asyncio.Run(context.Background(), asyncio.Bind[int, int](nil, 0)) },
+		"RunCoroutineThreadsafe(nil)": func() { asyncio.RunCoroutineThreadsafe[int](asyncio.NewLoop(), nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() { require.Contains(t, recover(), "asyncio: ") }()
 			make()
 			t.Error("it was accepted")
 		})
+	}
+}
+
+func giveWayOnce(ctx context.Context) error { return asyncio.Sleep(ctx, 0) }
+
+// started calls fn in a task, and panics as it does.
+func started(fn func(ctx context.Context)) {
+	var panicked any
+	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		defer func() { panicked = recover() }()
+		fn(ctx)
+		return nil
+	}))
+	if panicked != nil {
+		panic(panicked)
 	}
 }

@@ -13,9 +13,15 @@ type readBuffer struct {
 
 func (b *readBuffer) len() int { return len(b.bytes) }
 
+const enough = 4 << 10 // to receive into
+
+// isFull reports whether space has to move what there is to larger memory.
+func (b *readBuffer) isFull() bool {
+	return cap(b.bytes)-len(b.bytes) < enough && len(b.bytes) > cap(b.mem)/2
+}
+
 // space returns memory to receive into. What is received there is added by grow.
 func (b *readBuffer) space(p *bufferPool) []byte {
-	const enough = 4 << 10
 	switch n := len(b.bytes); {
 	case !b.lent && n <= lentSize/2:
 		p.lend(b)
@@ -24,7 +30,7 @@ func (b *readBuffer) space(p *bufferPool) []byte {
 	case n <= cap(b.mem)/2:
 		b.bytes = append(b.mem[:0], b.bytes...)
 	default:
-		b.own(p, append(make([]byte, 0, 2*n+enough), b.bytes...))
+		b.own(p, append(make([]byte, 0, 2*n), b.bytes...))
 	}
 	return b.bytes[len(b.bytes):cap(b.bytes)]
 }
@@ -34,7 +40,7 @@ func (b *readBuffer) grow(n int) { b.bytes = b.bytes[:len(b.bytes)+n] }
 
 // take removes the first n bytes and returns a copy of them.
 func (b *readBuffer) take(p *bufferPool, n int) []byte {
-	if !b.lent && n == len(b.bytes) && n > cap(b.mem)/2 { // no need to copy all of our own
+	if !b.lent && n == len(b.bytes) && n >= cap(b.mem)/2 { // no need to copy all of our own
 		all := b.bytes
 		b.own(p, nil)
 		return all

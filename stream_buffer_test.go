@@ -1,6 +1,7 @@
 package asyncio_test
 
 import (
+	"bytes"
 	"context"
 	"runtime"
 	"testing"
@@ -107,21 +108,92 @@ func TestTheRestOfMuchHoldsLittle(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		before := heap()
-		_, err := server.Writer.Write(make([]byte, 4<<20))
+		_, err := server.Writer.Write(make([]byte, 16<<20))
 		require.NoError(t, err)
 		err = asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
-			_, err := client.Reader.ReadExactly(ctx, 5<<20) // which gathers it in the reader
+			_, err := client.Reader.ReadExactly(ctx, 17<<20) // which gathers it in the reader
 			return err
 		})
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
-		require.Greater(t, heap()-before, 4<<20)
-		_, err = client.Reader.ReadExactly(ctx, 4<<20-100)
+		require.Greater(t, heap()-before, 16<<20)
+		_, err = client.Reader.ReadExactly(ctx, 16<<20-100)
 		require.NoError(t, err)
-		require.Less(t, heap()-before, 100_000)
+		require.Less(t, heap()-before, 2<<20+200_000) // with spare buffers
 		got, err := client.Reader.Read(ctx, 1000)
 		require.NoError(t, err)
 		require.Len(t, got, 100)
 		runtime.KeepAlive(server)
+		return nil
+	})
+}
+
+// fillReader has r hold p, which nobody has read, in one buffer.
+func fillReader(ctx context.Context, t *testing.T, from *asyncio.StreamWriter, r *asyncio.StreamReader, p []byte) {
+	t.Helper()
+	_, err := from.Write(p)
+	require.NoError(t, err)
+	all := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return r.Read(ctx, -1) })
+	for from.WriteBufferSize() > 0 {
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+	}
+	require.NoError(t, asyncio.Sleep(ctx, 1))
+	all.Cancel()
+	_, err = all.Await(ctx)
+	require.ErrorIs(t, err, asyncio.ErrCancelled)
+}
+
+func TestToCopyALargeBufferTakesSeveralTurns(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		want := make([]byte, 40<<20)
+		for i := range want {
+			want[i] = byte(i >> 12)
+		}
+		fillReader(ctx, t, client.Writer, server.Reader, want)
+		const n = 36 << 20
+		part := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.ReadExactly(ctx, n) })
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.False(t, part.Done())
+		_, err := server.Reader.Read(ctx, 1)
+		require.ErrorIs(t, err, asyncio.ErrReaderBusy)
+		part.Cancel() // loses nothing
+		_, err = part.Await(ctx)
+		require.ErrorIs(t, err, asyncio.ErrCancelled)
+		got, err := server.Reader.ReadExactly(ctx, n)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want[:n], got))
+		client.Writer.Close()
+		got, err = server.Reader.Read(ctx, -1)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want[n:], got))
+		return nil
+	})
+}
+
+func TestALargeBufferGrowsInSeveralTurns(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		want := bytes.Repeat([]byte("0123456789abcdef"), 40<<20/16)
+		_, err := client.Writer.Write(want)
+		require.NoError(t, err)
+		client.Writer.Close()
+		all := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.Read(ctx, -1) })
+		longest, same, last := 0, 0, 0
+		for !all.Done() {
+			require.NoError(t, asyncio.Sleep(ctx, 0))
+			if size := client.Writer.WriteBufferSize(); size == 0 {
+				continue
+			} else if size != last {
+				same, last = 0, size
+			}
+			same++
+			longest = max(longest, same)
+		}
+		require.GreaterOrEqual(t, longest, 3, "turns in which nothing was received, since the buffer grew")
+		got, err := all.Result()
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got))
 		return nil
 	})
 }

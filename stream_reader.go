@@ -9,6 +9,8 @@ import (
 	"iter"
 	"math"
 	"os"
+	"strings"
+	"unsafe"
 )
 
 // defaultLimit is asyncio's.
@@ -145,6 +147,13 @@ func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if n > portion && n < r.buf.len() {
+		p, err := r.copyOut(ctx, n, n)
+		if err == nil {
+			r.buf.drop(&r.stream.loop.buffers, n)
+		}
+		return p, err
+	}
 	return r.take(n), nil
 }
 
@@ -225,6 +234,11 @@ func (r *StreamReader) fill(ctx context.Context) error {
 				return nil
 			}
 			return err
+		}
+		if r.buf.len() > portion && r.buf.isFull() {
+			if err := r.grow(ctx); err != nil {
+				return err
+			}
 		}
 		if err := r.fillNow(); err != errAgain {
 			return err
@@ -321,13 +335,18 @@ func (r *StreamReader) admit(ctx context.Context) error {
 // giveWay is admit for a task that has received as often as it may in one turn. It goes on
 // reading meanwhile: nobody else may have what comes in the middle.
 func (r *StreamReader) giveWay(ctx context.Context) error {
-	r.task = running(ctx)
-	err := Sleep(ctx, 0)
-	r.task = nil
-	if err != nil {
+	if err := r.pause(ctx); err != nil {
 		return err
 	}
 	return r.admit(ctx)
+}
+
+// pause gives way for one turn, in the middle of a read.
+func (r *StreamReader) pause(ctx context.Context) error {
+	r.task = running(ctx)
+	err := Sleep(ctx, 0)
+	r.task = nil
+	return err
 }
 
 // await suspends until it is worth another try to receive.
@@ -366,6 +385,41 @@ func (r *StreamReader) wakeUp() {
 	if r.task != nil && r.task.coro != nil { // which it has not if the loop has killed it
 		r.task.wake()
 	}
+}
+
+// portion is how many bytes are copied in a turn, of a buffer that holds many.
+const portion = 8 << 20
+
+// grow makes room in a large buffer. If it is cancelled, that is as it was.
+func (r *StreamReader) grow(ctx context.Context) error {
+	p, err := r.copyOut(ctx, r.buf.len(), 2*r.buf.len())
+	if err == nil {
+		r.buf.own(&r.stream.loop.buffers, p)
+	}
+	return err
+}
+
+// copyOut returns a copy of the first n bytes, with room for size, a portion of which it makes
+// in a turn.
+func (r *StreamReader) copyOut(ctx context.Context, n, size int) ([]byte, error) {
+	p := rawMemory(size)
+	for {
+		p = append(p, r.buf.bytes[len(p):min(n, len(p)+portion)]...)
+		if len(p) == n {
+			return p, nil
+		}
+		if err := r.pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// rawMemory returns memory for n bytes that need not be cleared, which takes as long as to copy.
+func rawMemory(n int) []byte {
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteByte(0)
+	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
 }
 
 // take takes n bytes out of the buffer.

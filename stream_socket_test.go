@@ -202,7 +202,7 @@ func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
 }
 
 // most is the most that a stream sends in one turn, with what TLS keeps on the way.
-const most = 1<<20 + 256*kib
+const most = 2<<20 + 256*kib
 
 // swallow accepts a connection and reads it as fast as it can.
 func swallow(t *testing.T, serverConfig *tls.Config) (addr string) {

@@ -55,9 +55,9 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 		}
 	}
 	if constant {
-		w.kept.own(p[n:])
+		w.kept.own(p[n:], &w.stream.loop.buffers)
 	} else {
-		w.kept.add(p[n:])
+		w.kept.add(p[n:], &w.stream.loop.buffers)
 	}
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
@@ -74,8 +74,22 @@ func (w *StreamWriter) WriteString(s string) (int, error) {
 
 // Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
 func (w *StreamWriter) Writelines(lines [][]byte) error {
-	_, err := w.write(bytes.Join(lines, nil), true)
-	return err
+	for {
+		n, size := 0, 0 // of the next that are sent at a time
+		for n < len(lines) && (n == 0 || size+len(lines[n]) <= sendSize) {
+			size += len(lines[n])
+			n++
+		}
+		var err error
+		if n == 1 {
+			_, err = w.Write(lines[0])
+		} else {
+			_, err = w.write(bytes.Join(lines[:n], nil), true)
+		}
+		if lines = lines[n:]; err != nil || len(lines) == 0 {
+			return err
+		}
+	}
 }
 
 // Drain suspends while too much of what was written is kept: from when it is more than the high
@@ -267,7 +281,7 @@ func (w *StreamWriter) flush() {
 				w.fail(err)
 				return
 			}
-			if w.kept.drop(n); n < len(p) {
+			if w.kept.drop(n, &w.stream.loop.buffers); n < len(p) {
 				w.resume()
 				return
 			}

@@ -548,3 +548,26 @@ func TestAStringIsKeptWithoutACopy(t *testing.T) {
 		return err
 	})
 }
+
+// The memory of a string does not become the loop's, for receiving into, when it is sent.
+func TestAStringThatWasKeptStaysAsItIs(t *testing.T) {
+	text := strings.Repeat("a", 64*kib)
+	run(t, func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		_, err := client.Writer.Write(make([]byte, 64*kib)) // all that is under way at a time
+		require.NoError(t, err)
+		_, err = client.Writer.WriteString(text)
+		require.NoError(t, err)
+		_, err = server.Reader.ReadExactly(ctx, 128*kib)
+		require.NoError(t, err)
+		for range 4 {
+			_, err = server.Writer.Write(bytes.Repeat([]byte("b"), 64*kib))
+			require.NoError(t, err)
+			got, err := client.Reader.ReadExactly(ctx, 64*kib)
+			require.NoError(t, err)
+			require.Equal(t, bytes.Repeat([]byte("b"), 64*kib), got)
+		}
+		require.Equal(t, strings.Repeat("a", 64*kib), text)
+		return nil
+	})
+}

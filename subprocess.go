@@ -145,6 +145,9 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 	}
 	o := &processOptions{limit: defaultLimit, waitDelay: Never}
 	for _, opt := range opts {
+		if opt == nil {
+			panic("asyncio: nil ProcessOption")
+		}
 		opt(o)
 	}
 	if o.stdin.kind == toStdout || o.stdout.kind == toStdout {

@@ -200,6 +200,9 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 	}
 	var o taskOptions
 	for _, opt := range opts {
+		if opt == nil {
+			panic("asyncio: nil TaskOption")
+		}
 		opt(&o)
 	}
 	if o.name != nil && *o.name != "" {

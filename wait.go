@@ -48,6 +48,9 @@ func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pe
 	}
 	o := waitOptions{timeout: Never}
 	for _, opt := range opts {
+		if opt == nil {
+			panic("asyncio: nil WaitOption")
+		}
 		opt(&o)
 	}
 	ws = distinct(ws)
