@@ -40,7 +40,9 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 	defer cancel(context.Canceled)   // the task may be unwound
 	slot := lane.slots.TryAcquire(1) // here, so that the first to call are the first to run
 	th.enqueue(call, slot)
-	th.running.Go(func() {
+	th.running.Add(1)
+	go func() { // th.running.Go would allocate another function
+		defer th.running.Done()
 		var v T
 		err := errGoexit
 		defer func() {
@@ -62,7 +64,7 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 			th.mu.Unlock()
 		}
 		v, err = callIn(fnCtx, call, fn)
-	})
+	}()
 	v, err := done.Await(ctx)
 	if err != nil { // a cancellation or a timeout, unless it is fn's own
 		cancel(err)
