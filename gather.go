@@ -184,3 +184,12 @@ func (f *future) gathered() error {
 		return &CancelledError{Cause: f.cause}
 	}
 }
+
+// startAll makes futures of awaitables.
+func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []source[T] {
+	sources := make([]source[T], len(aws))
+	for i, aw := range aws {
+		sources[i] = aw.start(ctx)
+	}
+	return sources
+}
