@@ -26,40 +26,50 @@ import (
 // It is asyncio's event loop.
 type Loop struct {
 	config
-	ready    deque.Deque[runnable]
-	timers   timerq.Queue[runnable]
-	left     int     // of what this turn has to run
-	current  *task   // nil outside of any task
-	drivers  []*task // see drive.go
-	undriven int     // reasons for which no task may drive: eager starts on the stack, debug mode
-	tasks    taskList
-	lastID   uint64
-	turns    uint64
-	chores   uint64    // the turn with which doChores is due
-	instant  instant   // of virtual time, see livelock.go
-	trimmed  time.Time // when the last period of trimming began, see trim.go
-	pool     coro.Pool[suspension]
 
-	running    atomic.Bool
-	stopping   atomic.Bool
-	failure    error // that ends the run, or ended the last one
-	stuck      bool  // it is a deadlock or a livelock: no task can be waited for
-	closing    bool  // Close is on the stack
-	closed     bool  // written under posted.mu too
-	clock      clock
-	posted     mailbox
+	// What runs now, and what runs next. The loop's goroutine alone uses these.
+	ready    deque.Deque[runnable]
+	left     int     // entries at the front of ready that belong to this turn
+	turns    uint64  // turns that have begun
+	current  *task   // nil in callbacks and between steps
+	drivers  []*task // tasks that resume others, each resumed by the one before; see drive.go
+	undriven int     // while positive no task may drive: one for each eager start on the stack, one in debug mode
+	chores   uint64  // the turn with which doChores is due
+
+	// What waits.
+	timers     timerq.Queue[runnable]
 	watches    waitq       // of watch and runWatch
 	watchesDue atomic.Bool // the context of one is done
-	labelled   atomic.Bool // a context of the loop has been asked for profiler labels; see labels.go
-	threads    threads
-	fds        descriptors
-	signals    signals
-	processes  processes
-	buffers    bufferPool
-	unseen     waitq // of unseen
+	clock      clock
+	instant    instant // of virtual time, see livelock.go
 
+	// What is alive.
+	tasks    taskList
+	lastID   uint64 // of a task with a default name
+	pool     coro.Pool[suspension]
+	unseen   waitq       // errors that nobody has looked at, oldest first
+	labelled atomic.Bool // a context of the loop has been asked for profiler labels; see labels.go
+
+	// Where the loop is in its life.
+	running   atomic.Bool
+	stopping  atomic.Bool
 	goroutine uintptr // that makes the run, for here; 0 while there is none
-	foreign   foreignCalls
+	failure   error   // that ends the run, or ended the last one
+	stuck     bool    // a deadlock or a livelock has ended the run: no task can be waited for
+	closing   bool    // Close is on the stack
+	closed    bool    // written under posted.mu too
+
+	// What other goroutines hand in.
+	posted  mailbox
+	foreign foreignCalls
+
+	// What the loop owns and closes.
+	fds       descriptors
+	signals   signals
+	processes processes
+	threads   threads
+	buffers   bufferPool
+	trimmed   time.Time // when the last period of trimming began, see trim.go
 }
 
 // NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
