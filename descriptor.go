@@ -72,10 +72,6 @@ func (d *descriptor) close() {
 	}
 }
 
-// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
-// as long as the peer keeps up.
-const maxTransfer = 256 << 10
-
 // read reads what there is into p, or maxTransfer bytes of it, or returns errAgain; io.EOF at the end.
 func (d *descriptor) read(p []byte) (int, error) {
 	if !d.readable {

@@ -13,6 +13,10 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
+// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
+// as long as the peer keeps up.
+const maxTransfer = 256 << 10
+
 // descriptors are those that the loop polls. The poller is made when the first one is
 // registered; until then the loop waits without.
 type descriptors struct {

@@ -235,8 +235,8 @@ type doneCallback[F any] struct {
 	fn     func(F)
 }
 
-func (c *doneCallback[F]) run(l *Loop)  { l.call(func() { c.fn(c.future) }) }
-func (c *doneCallback[F]) name() string { return callbackName(c.fn) }
+func (c *doneCallback[F]) run(l *Loop)      { l.call(func() { c.fn(c.future) }) }
+func (c *doneCallback[F]) describe() string { return callbackName(c.fn) }
 
 func addCallback[F any](f *future, typed F, fn func(F)) (remove func() bool) {
 	c := &doneCallback[F]{future: typed, fn: fn}

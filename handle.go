@@ -31,10 +31,18 @@ func (h *Handle) run(l *Loop) {
 	}
 }
 
-// callback is a callback that nobody has a handle of.
+func (h *Handle) describe() string {
+	if h.fn == nil {
+		return "cancelled callback"
+	}
+	return callbackName(h.fn)
+}
+
+// callback is a callback scheduled without a Handle, so it cannot be cancelled.
 type callback func()
 
-func (fn callback) run(l *Loop) { l.call(fn) }
+func (fn callback) run(l *Loop)      { l.call(fn) }
+func (fn callback) describe() string { return callbackName(fn) }
 
 // A TimerHandle is a callback that CallLater or CallAt has scheduled.
 type TimerHandle struct {

@@ -84,28 +84,10 @@ func (l *Loop) noteReady() {
 	}
 }
 
-// nameOf says in words for the user what runs.
+// nameOf returns what an entry of the ready queue is, in words for the user.
 func nameOf(r runnable) string {
-	switch r := r.(type) {
-	case *task:
+	if r, ok := r.(interface{ describe() string }); ok {
 		return r.describe()
-	case *sleeper:
-		return r.waiter.run.(*task).describe()
-	case *TimeoutScope:
-		return "timeout of " + r.task.describe()
-	case *scopeTimer:
-		return "timeout of " + r.task.describe()
-	case *Handle:
-		if r.fn == nil {
-			return "cancelled callback"
-		}
-		return callbackName(r.fn)
-	case *TimerHandle:
-		return nameOf(&r.Handle)
-	case callback:
-		return callbackName(r)
-	case interface{ name() string }:
-		return r.name()
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T", r), "*asyncio.")
 }

@@ -47,3 +47,5 @@ func (s *sleeper) run(*Loop) {
 		s.waiter.run.(*task).wake()
 	}
 }
+
+func (s *sleeper) describe() string { return s.waiter.run.(*task).describe() }

@@ -118,6 +118,10 @@ func (s *scopeTimer) run(*Loop) {
 	}
 }
 
+func (s *scopeTimer) describe() string { return (*TimeoutScope)(s).describe() }
+
+func (s *TimeoutScope) describe() string { return "timeout of " + s.task.describe() }
+
 func (s *TimeoutScope) expire() {
 	s.task.cancel(nil)
 	s.state = timeoutExpiring
