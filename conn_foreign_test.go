@@ -582,3 +582,32 @@ func TestCloseOfAConnOfTwoPipesEndsAReadWhoseWriterGoesOn(t *testing.T) {
 		})
 	})
 }
+
+// Calls that come while the run ends are refused, or end with it: none of the tasks that the loop
+// makes for them is left.
+func TestNoTaskForACallElsewhereOutlivesTheRun(t *testing.T) {
+	for range 5 {
+		var all sync.WaitGroup
+		runReal(t, func(ctx context.Context) error {
+			stream, _ := asyncio.StreamPair(ctx)
+			c := asyncio.NewConn(ctx, stream.Reader, stream.Writer)
+			loop := asyncio.RunningLoop(ctx)
+			reading := asyncio.NewFuture[int](loop)
+			for range 4 {
+				all.Go(func() {
+					_ = loop.CallSoonThreadsafe(func() { _ = reading.SetResult(1) })
+					for !loop.IsClosed() {
+						_, _ = c.Read(make([]byte, 1))
+					}
+				})
+			}
+			spawn(ctx, func(ctx context.Context) error { // the run takes a while to end
+				_ = asyncio.Sleep(ctx, asyncio.Never)
+				return asyncio.Sleep(ctx, 5*time.Millisecond)
+			})
+			_, err := reading.Await(ctx)
+			return err
+		})
+		all.Wait()
+	}
+}

@@ -218,8 +218,9 @@ func (f *foreignCalls) beat(l *Loop) {
 	}
 }
 
-// close ends all calls: their loop is closed.
-func (f *foreignCalls) close() {
+// close ends all calls, and those to come, since the loop is about to close. It returns the tasks
+// that were at work for them.
+func (f *foreignCalls) close() (tasks []AnyTask) {
 	f.mu.Lock()
 	f.closed = true
 	if f.timer != nil {
@@ -230,5 +231,9 @@ func (f *foreignCalls) close() {
 	f.mu.Unlock()
 	for c := range calls {
 		c.abandon(net.ErrClosed)
+		if c.task != nil {
+			tasks = append(tasks, c.task)
+		}
 	}
+	return tasks
 }

@@ -136,27 +136,18 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 	return nil
 }
 
-// shutDown cancels all tasks and waits for them.
+// shutDown cancels all tasks and waits for them. Until they have ended other goroutines may still
+// use the loop's Conns, for which it makes tasks of its own.
 func (l *Loop) shutDown() error {
 	if err := l.enter(context.Background()); err != nil {
 		return err
 	}
 	defer l.leave()
-	if left := l.AllTasks(); len(left) > 0 {
-		all := &gathering{outer: &future{loop: l}, keepErrors: true, collect: func() {}, nodes: make([]gatherNode, 0, len(left))}
-		for _, t := range left {
-			t.Cancel()
-			all.add(t.core())
-		}
-		all.begin()
-		if err := l.runUntilDone(context.Background(), all.outer); err != nil {
-			return err
-		}
-		for _, t := range left {
-			if err := t.core().failed(); err != nil {
-				l.report(ExceptionContext{Message: "unhandled exception during shutdown", Err: err, Task: t.Name()})
-			}
-		}
+	if err := l.cancelAndWait(l.AllTasks()); err != nil {
+		return err
+	}
+	if err := l.cancelAndWait(l.foreign.close()); err != nil {
+		return err
 	}
 	// asyncio now shuts down its asynchronous generators and its executor, in a task
 	// each. What is ready still runs meanwhile.
@@ -164,6 +155,28 @@ func (l *Loop) shutDown() error {
 		step := CreateTask(l.Context(context.Background()), Do(func(context.Context) error { return nil }))
 		if err := l.runUntilDone(context.Background(), &step.task.future); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// cancelAndWait cancels tasks and runs the loop until they have ended.
+func (l *Loop) cancelAndWait(tasks []AnyTask) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	all := &gathering{outer: &future{loop: l}, keepErrors: true, collect: func() {}, nodes: make([]gatherNode, 0, len(tasks))}
+	for _, t := range tasks {
+		t.Cancel()
+		all.add(t.core())
+	}
+	all.begin()
+	if err := l.runUntilDone(context.Background(), all.outer); err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if err := t.core().failed(); err != nil {
+			l.report(ExceptionContext{Message: "unhandled exception during shutdown", Err: err, Task: t.Name()})
 		}
 	}
 	return nil
