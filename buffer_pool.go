@@ -56,6 +56,9 @@ func (p *bufferPool) takeBack(b *readBuffer) {
 	b.mem, b.lent = nil, false
 }
 
+// isLarge reports whether there is something to trim.
+func (p *bufferPool) isLarge() bool { return len(p.held) > 0 || len(p.spare) > keepSpare }
+
 // trim takes back what is lent, and gives up half of the buffers that nobody has needed for a
 // period. It is for moments when the loop has nothing to run.
 func (p *bufferPool) trim(now func() time.Time) {

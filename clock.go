@@ -121,7 +121,9 @@ const maxItems = 1024
 
 // idle waits until something is ready or due. The ready queue is empty.
 func (l *Loop) idle() {
-	l.buffers.trim(time.Now)
+	if l.buffers.isLarge() {
+		l.buffers.trim(time.Now)
+	}
 	patience := l.trim()
 	if l.virtual {
 		l.idleVirtual()

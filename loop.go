@@ -36,19 +36,19 @@ type Loop struct {
 	undriven int     // while positive no task may drive: one for each eager start on the stack, one in debug mode
 	chores   uint64  // the turn with which doChores is due
 
-	// What waits.
-	timers     timerq.Queue[runnable]
-	watches    waitq       // of watch and runWatch
-	watchesDue atomic.Bool // the context of one is done
-	clock      clock
-	instant    instant // of virtual time, see livelock.go
-
 	// What is alive.
 	tasks    taskList
 	lastID   uint64 // of a task with a default name
 	pool     coro.Pool[suspension]
 	unseen   waitq       // errors that nobody has looked at, oldest first
 	labelled atomic.Bool // a context of the loop has been asked for profiler labels; see labels.go
+
+	// What waits.
+	timers     timerq.Queue[runnable]
+	watches    waitq       // of watch and runWatch
+	watchesDue atomic.Bool // the context of one is done
+	clock      clock
+	instant    instant // of virtual time, see livelock.go
 
 	// Where the loop is in its life.
 	running   atomic.Bool
