@@ -12,11 +12,11 @@ import (
 // A Conn is a stream as a net.Conn, for libraries that take one. Any goroutine may use it. In a task
 // of the stream's loop Read and Write suspend the task. On any other goroutine they block
 // it while a task of the loop does the work; this takes some microseconds. SetDeadline and Close
-// wait for nobody: called elsewhere, they take effect when the loop comes to it, on a Read or
-// Write that waits, too, and before whatever the caller does next with the Conn.
+// return at once. From another goroutine they take effect before the caller's next call, and also
+// end a Read or Write that waits.
 //
 // A task must not wait by Go's means, such as a channel or a sync.Mutex, for a goroutine
-// that uses a Conn of its loop: it would stop the loop that the goroutine waits for. After a
+// that uses a Conn of its loop: the task would stop the loop that the goroutine waits for. After a
 // second that is noticed, and the goroutine's Read or Write fails with ErrLoopBlocked. Libraries
 // that work so belong into ToThread, as a whole; see docs/libraries.md for which ones do. Two
 // tasks that use one tls.Conn over a Conn, or anything else with a mutex inside, stop the

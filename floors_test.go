@@ -98,10 +98,13 @@ func arrows(t *testing.T) map[string]bool {
 	return found
 }
 
-// goList runs go list and returns the lines that it prints, each cut at the first space.
+// goList runs go list, for Linux whatever the system is, and returns the lines that it prints,
+// each cut at the first space.
 func goList(t *testing.T, args ...string) map[string]string {
 	t.Helper()
-	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=")
+	out, err := cmd.Output()
 	require.NoError(t, err)
 	lines := make(map[string]string)
 	for line := range strings.Lines(string(out)) {

@@ -10,10 +10,12 @@ import (
 )
 
 // ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal, which is closed
-// by its reader's Close. It takes f over: f is closed and cannot be used any more, unless it is
-// a standard stream; a reader that AddReader has set for it is removed. Descriptors 0, 1 and 2 stay open, and after Close they are the program's
-// and its children's as before. If it returns an error, f is as it was and remains the
-// caller's: a regular file, say, which cannot be polled, can be read in ToThread.
+// by its reader's Close. It moves f's descriptor to the stream and closes f itself, unless that is
+// a standard stream; a reader that AddReader has set for it is removed. Descriptors 0, 1 and 2
+// stay open, and after Close they are the program's and its children's as before. If it returns
+// an error, f is as it was and remains the caller's: ErrVirtualIO in virtual time, ErrNoPoller
+// where there is neither epoll nor kqueue, ErrLoopClosed, or that f cannot be polled, as a regular
+// file cannot: read that in ToThread.
 //
 // A pipe or a terminal that others share, such as the shell, does not become non-blocking
 // for them: it is opened anew. Where the system cannot do that, it is non-blocking for all

@@ -23,7 +23,7 @@ type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWri
 // callbacks may use it. Serve, WaitClosed and Shutdown suspend; its other methods do not. It
 // is asyncio.Server.
 //
-// Closing it takes three steps, and each method says how far it goes:
+// There are three ways to close it, each going further than the one before:
 //
 //   - [Server.Close] stops listening, and waits for nothing;
 //   - [Server.CloseClients] and [Server.AbortClients] close the connections, and
@@ -188,7 +188,7 @@ func (s *Server) CloseClients() {
 	}
 }
 
-// AbortClients closes all connections at once. What was not sent is lost. It is asyncio's
+// AbortClients closes all connections at once, as StreamWriter.Abort does. It is asyncio's
 // abort_clients.
 func (s *Server) AbortClients() {
 	for c := range s.connections {

@@ -107,8 +107,8 @@ func WithLimit(n int) StreamOption {
 }
 
 // WithTLS encrypts the connection. A client verifies the server, under the config's
-// ServerName or else the name that it connects to; a server needs a certificate. The call that
-// it is given to returns an error, before it does anything, if config is nil (it may be
+// ServerName or else the name that it connects to, which a unix socket has not; a server needs a
+// certificate. The call that it is given to, or a Dialer's Dial, returns an error, before it does anything, if config is nil (it may be
 // one that could not be loaded), if it is a server's and has no certificate, or if it is a client's
 // and allows renegotiation, which streams do not support. It is asyncio's ssl.
 func WithTLS(config *tls.Config) StreamOption {

@@ -158,9 +158,9 @@ func (w *StreamWriter) Close() error {
 	return nil
 }
 
-// Abort closes the stream at once. Bytes that are kept here are dropped; the peer gets those
-// that the system has taken, and then the end. It never suspends, and does nothing once the
-// stream is closed. It is asyncio's WriteTransport.abort.
+// Abort closes the stream at once. Bytes that the loop still keeps are dropped, after Close, too;
+// the peer gets those that the system has taken, and then the end. It never suspends, and does
+// nothing once all has gone. It is asyncio's WriteTransport.abort.
 func (w *StreamWriter) Abort() {
 	w.stream.loop.check()
 	if !w.gone {

@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// A TaskGroup holds tasks that end before the call to WithTaskGroup that made it
-// does. It is asyncio.TaskGroup.
+// A TaskGroup is given to the body of WithTaskGroup, to create tasks in; WithTaskGroup returns
+// when all of them have ended. It is asyncio.TaskGroup.
 type TaskGroup struct {
 	parent  *task
 	ctx     context.Context
@@ -29,13 +29,13 @@ type groupTask struct {
 }
 
 // WithTaskGroup runs body, suspends until all tasks that were created in the group have
-// ended, and returns nil if nothing failed. When a task fails, or body does, the other
-// tasks are cancelled, and so is body, and in the end WithTaskGroup returns an
+// ended, and returns nil if nothing failed. When a task fails, the others and body are
+// cancelled; when body fails, the tasks are. In the end WithTaskGroup returns an
 // *ExceptionGroup of the errors. Tasks that end as cancelled do not count as failed.
 //
 // If the running task is cancelled, so are those of the group, and that cancellation is
 // returned, unless there are errors. A task that ends by the cancellation of a context
-// that was derived in it is cancelled, too; one that ends by its deadline has failed. A
+// that was derived in it is cancelled, too; one that ends by such a context's deadline has failed. A
 // panic in body counts as an error of it. The context that body and the tasks get
 // descends from ctx. It is
 //
@@ -60,7 +60,8 @@ func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (
 	return isCancelled(err), err // calls methods of err, which may panic
 }
 
-// Go creates a task in the group. See GroupTask.
+// Go creates a task of f in the group. It panics if the group is shutting down or finished, as
+// GroupTask does, which also takes options and coroutines with a result.
 func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
 	return GroupTask(tg, Do(f))
 }

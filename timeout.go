@@ -34,7 +34,7 @@ const (
 // cancellation Timeout returns ErrTimeout. If body has wrapped the cancellation, or
 // joined it to other errors, the error of body becomes the cause of an error that is
 // ErrTimeout: its text follows, and errors.Is and errors.As find what it holds, save the
-// cancellation. Any other error of body is returned as it is. A limit that is not
+// cancellation. Any other error of body, or none, is returned as it is. A limit that is not
 // positive is over in the next turn. The scope is given to body to move the limit.
 // Timeout suspends when body does. It is asyncio.timeout.
 func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) error {
