@@ -257,11 +257,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // do has a task of the loop do work, and blocks until it is done.
 func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall) error) error {
-	err := c.loop.do(c.ctx, nil, name, work)
-	if isCancelled(err) && c.ctx.Err() == nil { // the caller has not asked for that: the run ends
-		return net.ErrClosed
-	}
-	return err
+	return c.loop.do(c.ctx, nil, name, work)
 }
 
 // A library takes a cancellation for an error like any other. It may hide it, and, as database/sql

@@ -46,9 +46,9 @@ func (ln *Listener) take(ctx context.Context, r *StreamReader, w *StreamWriter) 
 	return nil
 }
 
-// Accept suspends, or blocks, until there is a connection, which is a *Conn. In a task it gives way
-// for a turn if many were accepted in this one. After Close it returns
-// net.ErrClosed. Its errors are a *net.OpError.
+// Accept suspends, or blocks, until there is a connection, which is a *Conn. In a task it gives
+// way for a turn if many were accepted in this one. After Close it returns net.ErrClosed. Its
+// errors are a *net.OpError.
 func (ln *Listener) Accept() (net.Conn, error) {
 	var c *Conn
 	var err error
@@ -92,9 +92,6 @@ func (ln *Listener) acceptElsewhere() (c *Conn, err error) {
 		}
 		return nil
 	})
-	if isCancelled(err) && ln.ctx.Err() == nil { // the run ends
-		err = net.ErrClosed
-	}
 	return c, err
 }
 

@@ -10,10 +10,10 @@ import (
 //
 // A library may hide that its task was cancelled, and try again with another connection, as
 // database/sql does. So a cancellation by Task.Cancel lasts for all that comes from one Dialer:
-// once a Conn of it, or a dial, has reported it to a task, the others report it to this task, too, until it
-// is taken back, as by Timeout. To clean up after a cancellation through the same library takes a task
-// of its own, a Conn of something else does not. A library should have one Dialer for all its
-// connections.
+// once a dial, or a Conn of it, has reported it to a task, the others report it to this task,
+// too, until it is taken back, as by Timeout. Cleaning up after a cancellation through the same
+// library takes a task of its own; through a Conn of something else it does not. A library
+// should have one Dialer for all its connections.
 type Dialer struct {
 	ctx  context.Context
 	loop *Loop
@@ -83,9 +83,6 @@ func (d *Dialer) dialElsewhere(ctx context.Context, network, address string) (c 
 		}
 		return nil
 	})
-	if isCancelled(err) && ctx.Err() == nil && d.ctx.Err() == nil { // the run ends
-		err = net.ErrClosed
-	}
 	return c, err
 }
 

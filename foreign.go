@@ -66,8 +66,17 @@ type foreignCalls struct {
 // do has a task of the loop do work, and blocks until it is done. Work that takes something, or
 // writes to the caller's memory, commits the call before, and does not suspend after that; it does
 // nothing if that fails. The task gets ctx; when bound, unless it is nil, is done the
-// caller waits no longer. The calls of a goroutine are begun in their order.
+// caller waits no longer. The calls of a goroutine are begun in their order. A call that is cancelled
+// though neither context is done ends with net.ErrClosed: the run ends.
 func (l *Loop) do(ctx, bound context.Context, name string, work func(ctx context.Context, call *foreignCall) error) error {
+	err := l.doIn(ctx, bound, name, work)
+	if isCancelled(err) && ctx.Err() == nil && (bound == nil || bound.Err() == nil) {
+		return net.ErrClosed
+	}
+	return err
+}
+
+func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx context.Context, call *foreignCall) error) error {
 	call := &foreignCall{loop: l, ctx: ctx, name: name, work: work, begun: time.Now(), done: make(chan error, 1)}
 	if !l.foreign.add(call) {
 		return net.ErrClosed
