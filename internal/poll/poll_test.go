@@ -55,6 +55,19 @@ func ready(t *testing.T, p poll.AnyPoller, fd int) (all poll.Ready, gen uint32) 
 	return all, gen
 }
 
+// waitForEvents waits until something is ready. A signal may end a Wait early with nothing, as the
+// runtime's preemption of goroutines does.
+func waitForEvents(t *testing.T, p poll.AnyPoller) []poll.Event {
+	t.Helper()
+	for {
+		events, err := p.Wait(time.Minute)
+		require.NoError(t, err)
+		if len(events) > 0 {
+			return events
+		}
+	}
+}
+
 func TestAddTellsOnceOfEachChange(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
@@ -146,11 +159,16 @@ func TestWakeEndsAWait(t *testing.T) {
 func TestAWaitIsNeverTooShort(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		for _, d := range []time.Duration{1, time.Microsecond, 700 * time.Microsecond, 1001 * time.Microsecond} {
-			start := time.Now()
-			events, err := p.Wait(d)
-			require.NoError(t, err)
-			require.Empty(t, events)
-			require.GreaterOrEqual(t, time.Since(start), d)
+			// A signal may end one of the waits early, or some, but not each of them.
+			longest := time.Duration(0)
+			for tries := 0; tries < 100 && longest < d; tries++ {
+				start := time.Now()
+				events, err := p.Wait(d)
+				require.NoError(t, err)
+				require.Empty(t, events)
+				longest = time.Since(start)
+			}
+			require.GreaterOrEqual(t, longest, d)
 		}
 	})
 }
@@ -160,9 +178,7 @@ func TestAWaitEndsWithAnEvent(t *testing.T) {
 		a, b := pair(t)
 		require.NoError(t, p.Watch(a, 1, poll.Read, false))
 		go func() { _, _ = unix.Write(b, []byte("x")) }()
-		events, err := p.Wait(time.Minute)
-		require.NoError(t, err)
-		require.Equal(t, []poll.Event{{FD: a, Gen: 1, Ready: poll.Read}}, events)
+		require.Equal(t, []poll.Event{{FD: a, Gen: 1, Ready: poll.Read}}, waitForEvents(t, p))
 	})
 }
 
@@ -362,9 +378,7 @@ func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
 		require.NoError(t, unix.Close(r))
 		require.NoError(t, p.Add(w, 1, false))
 		start := time.Now()
-		events, err := p.Wait(time.Minute)
-		require.NoError(t, err)
-		require.NotEmpty(t, events)
+		waitForEvents(t, p)
 		require.Less(t, time.Since(start), 30*time.Second)
 	})
 }
