@@ -272,12 +272,12 @@ func (l *Loop) swallowed(r *reporter) error {
 	if t == nil {
 		return nil
 	}
-	first := t.coro.State.reporter
+	first := t.fiber.State.reporter
 	if first == nil || first.dialer != r.dialer || first == r && r != &r.dialer.reporter {
 		return nil
 	}
 	if t.cancels == 0 {
-		t.coro.State.reporter = nil
+		t.fiber.State.reporter = nil
 		return nil
 	}
 	return newCancelled(t.cause)
@@ -286,7 +286,7 @@ func (l *Loop) swallowed(r *reporter) error {
 // reported notes that r reports err to the running task.
 func (l *Loop) reported(r *reporter, err error) {
 	if t := l.current; r.dialer != nil && t != nil && t.cancels > 0 && isCancelled(err) {
-		t.coro.State.reporter = r
+		t.fiber.State.reporter = r
 	}
 }
 

@@ -29,7 +29,7 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 }
 
 // IdleCoroutines returns how many coroutines wait for tasks.
-func IdleCoroutines(l *Loop) int { return l.pool.Len() }
+func IdleCoroutines(l *Loop) int { return l.fibers.Len() }
 
 // QueueSizes returns for how many entries the queues of a loop have memory.
 func QueueSizes(l *Loop) (ready, timers, posted int) {

@@ -21,28 +21,28 @@ import (
 // each floor is for.
 var floors = []string{
 	"errors errno",
-	"loop clock trim livelock handle report debug options drive task labels future waiter context coroutine quota",
+	"loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_context awaitable loop_quota",
 	"sleep timeout wait gather shield taskgroup",
 	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed",
-	"thread concurrent foreign signal signal_unix",
+	"thread threadsafe foreign loop_signal loop_signal_unix",
 	"run",
-	"fd sock",
+	"loop_reader loop_sock",
 	"descriptor stream stream_options stream_buffer stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer " +
 		"buffer_pool write_buffer",
-	"system connect server server_listener datagram pipe conn conn_deadline conn_listener conn_raw dialer",
+	"system connect server server_listener datagram pipe conn conn_deadline conn_listener conn_raw conn_dialer",
 	"subprocess subprocess_unix",
 }
 
 // upwards are the arrows that point to a floor above all the same.
 var upwards = map[string]bool{
 	// The loop closes what it owns, and asks it before it waits.
-	"loop.go -> fd.go": true, "clock.go -> fd.go": true,
-	"loop.go -> thread.go": true, "clock.go -> thread.go": true, "livelock.go -> thread.go": true,
-	"loop.go -> buffer_pool.go": true, "clock.go -> buffer_pool.go": true,
-	"loop.go -> foreign.go": true, "loop.go -> signal.go": true, "loop.go -> subprocess.go": true,
+	"loop.go -> loop_reader.go": true, "loop_turn.go -> loop_reader.go": true, "loop_clock.go -> loop_reader.go": true,
+	"loop.go -> thread.go": true, "loop_clock.go -> thread.go": true, "loop_livelock.go -> thread.go": true,
+	"loop.go -> buffer_pool.go": true, "loop_clock.go -> buffer_pool.go": true,
+	"loop.go -> foreign.go": true, "loop.go -> loop_signal.go": true, "loop.go -> subprocess.go": true,
 
-	"waiter.go -> sleep.go": true, // refuse gives way
-	"waiter.go -> conn.go":  true, // a suspension remembers which library was told of a cancellation
+	"task_block.go -> sleep.go": true, // refuse gives way
+	"task_block.go -> conn.go":  true, // a suspension remembers which library was told of a cancellation
 }
 
 func TestAFileNamesNothingOfTheFloorsAbove(t *testing.T) {

@@ -22,7 +22,7 @@ func TestTheHotPathIsInlined(t *testing.T) {
 	for _, name := range []string{
 		"(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*waiter).unlink",
 		"(*task).direct", "(*task).settle", "(*future).seen", "(*Loop).check", "(*Loop).checkCallback",
-		"coro.(*Coro).Resume", "coro.(*Coro).Suspend", "coro.(*Coro).Is",
+		"fiber.(*Fiber).Resume", "fiber.(*Fiber).Suspend", "fiber.(*Fiber).Is",
 	} {
 		assert.True(t, inlined[name], name)
 	}

@@ -3,13 +3,12 @@ package asyncio
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/go-asyncio/asyncio/internal/coro"
 	"github.com/go-asyncio/asyncio/internal/deque"
+	"github.com/go-asyncio/asyncio/internal/fiber"
 	"github.com/go-asyncio/asyncio/internal/gid"
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
@@ -32,23 +31,23 @@ type Loop struct {
 	left     int     // entries at the front of ready that belong to this turn
 	turns    uint64  // turns that have begun
 	current  *task   // nil in callbacks and between steps
-	drivers  []*task // tasks that resume others, each resumed by the one before; see drive.go
+	drivers  []*task // tasks that resume others, each resumed by the one before; see task_drive.go
 	undriven int     // while positive no task may drive: one for each eager start on the stack, one in debug mode
 	chores   uint64  // the turn with which doChores is due
 
 	// What is alive.
 	tasks    taskList
 	lastID   uint64 // of a task with a default name
-	pool     coro.Pool[suspension]
+	fibers   fiber.Pool[suspension]
 	unseen   waitq       // errors that nobody has looked at, oldest first
-	labelled atomic.Bool // a context of the loop has been asked for profiler labels; see labels.go
+	labelled atomic.Bool // a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// What waits.
 	timers     timerq.Queue[runnable]
 	watches    waitq       // of watch and runWatch
 	watchesDue atomic.Bool // the context of one is done
 	clock      clock
-	instant    instant // of virtual time, see livelock.go
+	instant    instant // of virtual time, see loop_livelock.go
 
 	// Where the loop is in its life.
 	running   atomic.Bool
@@ -69,7 +68,7 @@ type Loop struct {
 	processes processes
 	threads   threads
 	buffers   bufferPool
-	trimmed   time.Time // when the last period of trimming began, see trim.go
+	trimmed   time.Time // when the last period of trimming began, see loop_trim.go
 }
 
 // NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
@@ -227,121 +226,8 @@ func (l *Loop) enter(ctx context.Context) error {
 // since the next run may be made in another thread-lock state.
 func (l *Loop) leave() {
 	l.current, l.goroutine = nil, 0
-	l.pool.Release()
+	l.fibers.Release()
 	l.running.Store(false) // the last: who sees it may run the loop again
-}
-
-// loop makes turns until the loop is stopped or fails.
-func (l *Loop) loop() error {
-	defer l.stopping.Store(false)
-	l.beginInstant()
-	for {
-		l.turn()
-		if l.stopping.Load() {
-			return l.failure
-		}
-	}
-}
-
-// fail ends the run with err before anything else runs. It only takes note: whoever calls it
-// may stand on the stack of a task that drives the loop and has nothing to do with err.
-func (l *Loop) fail(err error) {
-	if l.failure == nil {
-		l.failure = err
-	}
-	l.stopping.Store(true)
-}
-
-// failOnPanic is deferred where code that is no task's own might panic on the stack of the
-// task that drives.
-func (l *Loop) failOnPanic() {
-	if r := recover(); r != nil {
-		l.fail(&PanicError{r, debug.Stack()})
-	}
-}
-
-func (l *Loop) turn() {
-	if !l.nextTurn() {
-		if !l.stopping.Load() {
-			l.idle()
-		} else if l.failure == nil && l.fds.n > 0 {
-			l.poll(0)
-		}
-		if l.failure != nil {
-			return
-		}
-		l.beginTurn()
-	}
-	for l.left > 0 {
-		l.left--
-		r := l.ready.PopFront()
-		switch t, ok := r.(*task); {
-		case l.debug:
-			l.runTimed(r)
-		case ok && t.coro != nil: // t.run(), short of a call: see task.direct
-			l.current = t
-			t.coro.Resume()
-			l.current = nil
-		default:
-			r.run(l)
-		}
-	}
-}
-
-// nextTurn begins the next turn if something is ready for it already and nobody stops the
-// loop.
-func (l *Loop) nextTurn() bool {
-	if l.posted.any.Load() {
-		l.collect()
-	}
-	// In virtual time, where order is all, no turn passes over a context that is done.
-	if l.watches.head != nil && (l.virtual || l.watchesDue.Load()) {
-		l.watchesDue.Store(false)
-		l.fireWatches()
-	}
-	if l.ready.Len() == 0 || l.stopping.Load() {
-		return false
-	}
-	if l.fds.n > 0 {
-		if l.poll(0); l.failure != nil {
-			return false
-		}
-	}
-	l.beginTurn()
-	return l.left > 0 // unless it was a turn too many
-}
-
-// beginTurn adds the timers that are due to what is ready, all of which is the turn's.
-func (l *Loop) beginTurn() {
-	l.turns++
-	if l.timers.Len() > 0 {
-		now := l.Time()
-		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
-			l.ready.PushBack(t.Value)
-		}
-	}
-	l.left = l.ready.Len()
-	if l.turns >= l.chores {
-		l.doChores()
-	}
-}
-
-// doChores does what needs no doing in every turn.
-func (l *Loop) doChores() {
-	const period = 64 // turns
-	l.chores = l.turns + period
-	l.trim()
-	if l.virtual {
-		l.checkInstant()
-	}
-}
-
-// push makes r ready: it runs in the next turn.
-func (l *Loop) push(r runnable) {
-	if l.posted.any.Load() { // what was posted before comes before
-		l.collect()
-	}
-	l.ready.PushBack(r)
 }
 
 // abandon kills what is left of the tasks and closes the loop.
@@ -350,7 +236,7 @@ func (l *Loop) abandon() {
 		l.tasks.remove(t)
 		l.kill(t)
 	}
-	l.pool.Release()
+	l.fibers.Release()
 	l.posted.mu.Lock()
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
@@ -369,12 +255,12 @@ func (l *Loop) abandon() {
 
 // kill unwinds a task that will not go on. Its future ends as cancelled.
 func (l *Loop) kill(t *task) {
-	if c := t.coro; c != nil {
+	if c := t.fiber; c != nil {
 		l.current = t
 		t.leaveQueue()
 		t.abandoned = true
 		c.Kill()
-		t.coro, l.current = nil, nil
+		t.fiber, l.current = nil, nil
 	}
 	if t.state == pending {
 		t.endCancelled(nil, ErrLoopClosed)

@@ -16,10 +16,10 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	if t.direct(ctx) {
 		t.loop.push(t)
 		next := t.ahead()
-		for ; next != nil && next != t.coro; next = t.ahead() {
+		for ; next != nil && next != t.fiber; next = t.ahead() {
 			next.Resume()
 		}
-		if next == nil && !t.coro.Suspend() {
+		if next == nil && !t.fiber.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -30,7 +30,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 
 func (t *task) sleepFor(ctx context.Context, d time.Duration) error {
 	if when := t.loop.after(d); when != Never {
-		s := &t.coro.State
+		s := &t.fiber.State
 		s.sleep.Value = (*sleeper)(s)
 		t.loop.timers.Set(&s.sleep, when)
 		defer t.loop.timers.Stop(&s.sleep)

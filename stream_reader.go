@@ -382,7 +382,7 @@ func (r *StreamReader) end(reason error) {
 
 // wakeUp has the task that waits to read try again.
 func (r *StreamReader) wakeUp() {
-	if r.task != nil && r.task.coro != nil { // which it has not if the loop has killed it
+	if r.task != nil && r.task.fiber != nil { // which it has not if the loop has killed it
 		r.task.wake()
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"github.com/go-asyncio/asyncio/internal/coro"
+	"github.com/go-asyncio/asyncio/internal/fiber"
 )
 
 // A Task is a coroutine that its loop runs, and the future of its result. Only
@@ -139,9 +139,9 @@ type task struct {
 	future
 	context.Context // what CreateTask was given, but never another task's
 
-	coro *coroutine             // nil before the first step, and once done or killed
-	name atomic.Pointer[string] // nil: the default name. The context shows it to any goroutine
-	id   uint64                 // for the default name; 0 if another was given
+	fiber *taskFiber             // nil before the first step, and once done or killed
+	name  atomic.Pointer[string] // nil: the default name. The context shows it to any goroutine
+	id    uint64                 // for the default name; 0 if another was given
 
 	prev, next *task // the loop's tasks
 
@@ -153,12 +153,12 @@ type task struct {
 	abandoned  bool  // it unwinds, by Loop.kill or a Goexit
 	exits      bool  // that is the Goexit of a task that it has resumed
 
-	drives bool // see drive.go
+	drives bool // see task_drive.go
 }
 
 // coroutine is a coroutine that lends tasks what they need to wait, so that one that does
 // not wait goes without.
-type coroutine = coro.Coro[suspension]
+type taskFiber = fiber.Fiber[suspension]
 
 // typed gives the *Task[T].
 func (t *task) typed() AnyTask { return t.custom.(AnyTask) }
@@ -213,12 +213,12 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 
 // run makes a step of the task: it is what the ready queue holds.
 func (t *task) run(l *Loop) {
-	if t.coro == nil && !t.enter() {
+	if t.fiber == nil && !t.enter() {
 		return
 	}
 	outer := l.current // a task, if this is an eager start
 	l.current = t
-	t.coro.Resume()
+	t.fiber.Resume()
 	l.current = outer
 }
 
@@ -230,11 +230,11 @@ func (t *task) enter() bool {
 		t.end(newCancelled(t.cause), true)
 		return false
 	}
-	t.coro = t.loop.pool.Get(t)
+	t.fiber = t.loop.fibers.Get(t)
 	return true
 }
 
-// Run runs the coroutine in the pool's coroutine. It is for package coro.
+// Run runs the coroutine in the pool's coroutine. It is for package fiber.
 func (t *task) Run() {
 	returned := false
 	defer func() {
@@ -277,8 +277,8 @@ func (t *task) exit() {
 // end ends the task with what its coroutine returned.
 func (t *task) end(err error, isCancelled bool) {
 	t.loop.tasks.remove(t)
-	if c := t.coro; c != nil {
-		t.coro = nil
+	if c := t.fiber; c != nil {
+		t.fiber = nil
 		if c.State.waiter.run != nil { // t has waited
 			c.State = suspension{}
 		}
@@ -311,7 +311,7 @@ func (t *task) cancel(cause error) bool {
 	t.cancelling = false
 	if !waited {
 		t.mustCancel, t.cause = true, cause
-	} else if w := t.coro.State.watch; w != nil {
+	} else if w := t.fiber.State.watch; w != nil {
 		w.cancelled, w.cause = true, cause
 	}
 	return true
@@ -320,7 +320,7 @@ func (t *task) cancel(cause error) bool {
 // breakOff makes t give up its waiting for tasks that wait for t. CPython dies
 // of recursion when one in such a ring is cancelled.
 func (t *task) breakOff(cause error) {
-	s := &t.coro.State
+	s := &t.fiber.State
 	if s.awaiting == nil {
 		return
 	}
@@ -352,7 +352,7 @@ func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
 
 // waitsFor tells what a suspended task waits for.
 func (t *task) waitsFor() string {
-	switch c := t.coro; {
+	switch c := t.fiber; {
 	case c == nil:
 		return ""
 	case c.State.awaiting != nil:

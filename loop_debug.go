@@ -39,7 +39,7 @@ const wrongGoroutine = "asyncio: call from a goroutine that is not the event loo
 func (l *Loop) here() bool {
 	g := gid.G()
 	if t := l.current; t != nil {
-		c := t.coro
+		c := t.fiber
 		return c != nil && c.Is(g)
 	}
 	return l.goroutine == g

@@ -3,7 +3,7 @@ package asyncio
 import (
 	"context"
 
-	"github.com/go-asyncio/asyncio/internal/coro"
+	"github.com/go-asyncio/asyncio/internal/fiber"
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
@@ -116,7 +116,7 @@ func (q *waitq) wakeAll() {
 // wake ends the private waiting of t, and reports whether it had not ended already.
 // The task runs in the next turn.
 func (t *task) wake() bool {
-	s := &t.coro.State
+	s := &t.fiber.State
 	if s.state != waitPending {
 		return false
 	}
@@ -135,7 +135,7 @@ func (q *waitq) wait(ctx context.Context, what string) error {
 
 // wasWoken reports, when a wait has ended with an error, whether the running task had been
 // woken before it was cancelled, so that somebody else has to have what it was woken for.
-func wasWoken(ctx context.Context) bool { return running(ctx).coro.State.state == waitWoken }
+func wasWoken(ctx context.Context) bool { return running(ctx).fiber.State.state == waitWoken }
 
 // wait is waitq.wait for the task that runs, which may be given as nil, and for no queue if
 // q is nil.
@@ -143,7 +143,7 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	if t == nil {
 		t = running(ctx)
 	}
-	s := &t.coro.State
+	s := &t.fiber.State
 	s.waiter.run = t
 	s.state = waitPending
 	s.waitingFor = what
@@ -154,10 +154,10 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 	var fromContext error
 	if t.direct(ctx) {
 		next := t.ahead()
-		for ; next != nil && next != t.coro; next = t.ahead() {
+		for ; next != nil && next != t.fiber; next = t.ahead() {
 			next.Resume()
 		}
-		if next == nil && !t.coro.Suspend() {
+		if next == nil && !t.fiber.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -176,10 +176,10 @@ func (t *task) wait(ctx context.Context, q *waitq, what string) error {
 // cancelWait cancels what t waits for, and reports whether there was something
 // to cancel.
 func (t *task) cancelWait(cause error) bool {
-	if t.coro == nil {
+	if t.fiber == nil {
 		return false
 	}
-	switch s := &t.coro.State; {
+	switch s := &t.fiber.State; {
 	case s.awaiting != nil:
 		return s.awaiting.cancel(cause)
 	case s.state == waitPending:
@@ -198,7 +198,7 @@ func (t *task) cancelWait(cause error) bool {
 // leaveQueue ends the waiting of a task that does not resume, so that nobody hands
 // anything over to it.
 func (t *task) leaveQueue() {
-	s := &t.coro.State
+	s := &t.fiber.State
 	if q := s.waiter.q; q != nil && s.awaiting == nil && s.state != waitCancelled {
 		q.live--
 	}
@@ -210,7 +210,7 @@ func (t *task) leaveQueue() {
 // function after that.
 func (t *task) unwind() {
 	t.leaveQueue()
-	coro.Unwind()
+	fiber.Unwind()
 }
 
 // await waits until f is done and returns its error. A future that is done
@@ -230,17 +230,17 @@ func (t *task) await(ctx context.Context, f *future) error {
 	case f.selfAwaited:
 		return ErrAwaitSelf
 	}
-	s := &t.coro.State
+	s := &t.fiber.State
 	s.waiter.run = t
 	s.awaiting = f
 	f.callbacks.push(&s.waiter)
 	var fromContext error
 	if t.direct(ctx) {
 		next := t.ahead()
-		for ; next != nil && next != t.coro; next = t.ahead() {
+		for ; next != nil && next != t.fiber; next = t.ahead() {
 			next.Resume()
 		}
-		if next == nil && !t.coro.Suspend() {
+		if next == nil && !t.fiber.Suspend() {
 			t.unwind()
 		}
 	} else {
@@ -291,7 +291,7 @@ func (t *task) settleCancelled(err, fromContext error) error {
 // unwatched is the context of a suspension that only Task.Cancel interrupts.
 var unwatched = &taskContext{}
 
-// direct reports whether the task can be suspended by t.coro.Suspend alone, as it can in
+// direct reports whether the task can be suspended by t.fiber.Suspend alone, as it can in
 // the common case. After a switch the processor's guess of where each function returns
 // is wrong, so that every call between the switch and the task's own code costs as much
 // as a mispredicted branch. That is why the callers, and Loop.turn, leave such calls out.
@@ -330,10 +330,10 @@ func (t *task) suspend(ctx context.Context, ready bool) error {
 // allows it says the same, without the call.)
 func (t *task) stand() {
 	next := t.ahead()
-	for ; next != nil && next != t.coro; next = t.ahead() {
+	for ; next != nil && next != t.fiber; next = t.ahead() {
 		next.Resume()
 	}
-	if next == nil && !t.coro.Suspend() {
+	if next == nil && !t.fiber.Suspend() {
 		t.unwind()
 	}
 }

@@ -173,11 +173,11 @@ type watch struct {
 func (t *task) suspendWatching(ctx context.Context, ready bool) error {
 	w := &watch{task: t, ctx: ctx}
 	w.waiter.run = w
-	t.coro.State.watch = w
+	t.fiber.State.watch = w
 	t.loop.watches.push(&w.waiter)
 	var stop func() bool
 	defer func() { // deferred, since the task may be unwound, and methods of ctx may panic
-		t.coro.State.watch = nil
+		t.fiber.State.watch = nil
 		w.unlink()
 		if stop != nil {
 			stop()

@@ -1,6 +1,6 @@
 package asyncio
 
-import "github.com/go-asyncio/asyncio/internal/coro"
+import "github.com/go-asyncio/asyncio/internal/fiber"
 
 // This file is about making steps without switches. To switch to a task and back costs more
 // than all else that a step costs the loop. So there are two short cuts, which leave the
@@ -23,7 +23,7 @@ const maxDrivers = 4
 // task whose step is next. It returns t's own when that is due, and nil, whereupon t has to
 // be suspended, when something is due that is the loop's own or a driver's before t. Those
 // who wait call it in a loop; see task.direct for why no function does that for them.
-func (t *task) ahead() *coroutine {
+func (t *task) ahead() *taskFiber {
 	l := t.loop
 	if t.abandoned {
 		t.unwind()
@@ -39,20 +39,20 @@ func (t *task) ahead() *coroutine {
 				l.popDriver()
 				l.current = t
 			}
-			return t.coro
+			return t.fiber
 		}
 		if !ok || next.drives || !t.drives && len(l.drivers) == maxDrivers {
 			break
 		}
 		l.take()
-		if next.coro == nil && !next.enter() {
+		if next.fiber == nil && !next.enter() {
 			continue
 		}
 		if !t.drives {
 			l.pushDriver(t)
 		}
 		l.current = next
-		return next.coro
+		return next.fiber
 	}
 	if t.drives {
 		l.popDriver()
@@ -68,18 +68,18 @@ func (l *Loop) take() runnable {
 }
 
 // Next returns the task whose step is due if it has not begun, for the coroutine c, which t
-// has just left. It is for package coro.
-func (t *task) Next(c *coroutine) coro.Work[suspension] {
+// has just left. It is for package fiber.
+func (t *task) Next(c *taskFiber) fiber.Work[suspension] {
 	l := t.loop
 	if l.left == 0 || l.undriven > 0 {
 		return nil
 	}
 	next, ok := l.ready.Front().(*task)
-	if !ok || next.coro != nil || next.mustCancel {
+	if !ok || next.fiber != nil || next.mustCancel {
 		return nil
 	}
 	l.take()
-	next.coro = c
+	next.fiber = c
 	l.current = next
 	return next
 }

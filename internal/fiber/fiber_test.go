@@ -1,4 +1,4 @@
-package coro_test
+package fiber_test
 
 import (
 	"iter"
@@ -10,38 +10,38 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-asyncio/asyncio/internal/coro"
+	"github.com/go-asyncio/asyncio/internal/fiber"
 )
 
 // state is what the coroutines of these tests lend.
 type state int
 
-// work is a coro.Work that knows its coroutine.
+// work is a fiber.Work that knows its coroutine.
 type work struct {
-	c    *coro.Coro[state]
-	body func(c *coro.Coro[state])
+	c    *fiber.Fiber[state]
+	body func(c *fiber.Fiber[state])
 }
 
 func (w *work) Run() { w.body(w.c) }
 
-func (w *work) Next(*coro.Coro[state]) coro.Work[state] { return nil }
+func (w *work) Next(*fiber.Fiber[state]) fiber.Work[state] { return nil }
 
 // start gets a coroutine for body, which does not begin before it is resumed.
-func start(p *coro.Pool[state], body func(c *coro.Coro[state])) *coro.Coro[state] {
+func start(p *fiber.Pool[state], body func(c *fiber.Fiber[state])) *fiber.Fiber[state] {
 	w := &work{body: body}
 	w.c = p.Get(w)
 	return w.c
 }
 
 // suspend is what work does to suspend itself.
-func suspend(c *coro.Coro[state]) {
+func suspend(c *fiber.Fiber[state]) {
 	if !c.Suspend() {
-		coro.Unwind()
+		fiber.Unwind()
 	}
 }
 
 // suspendForever is a body that only a kill ends.
-func suspendForever(c *coro.Coro[state]) {
+func suspendForever(c *fiber.Fiber[state]) {
 	for {
 		suspend(c)
 	}
@@ -92,9 +92,9 @@ func goexits(f func()) bool {
 
 func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro[state]) {
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			got = append(got, "begin")
 			suspend(c)
 			got = append(got, "middle")
@@ -111,9 +111,9 @@ func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
 }
 
 func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
-	var p coro.Pool[state]
+	var p fiber.Pool[state]
 	begun := false
-	c := start(&p, func(*coro.Coro[state]) { begun = true })
+	c := start(&p, func(*fiber.Fiber[state]) { begun = true })
 	assert.False(t, begun)
 	c.Resume()
 	assert.True(t, begun)
@@ -124,11 +124,11 @@ func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
 // and the loop may go on with either.
 func TestCoroutineCanResumeAnother(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
-		var inner *coro.Coro[state]
-		outer := start(&p, func(c *coro.Coro[state]) {
-			inner = start(&p, func(c *coro.Coro[state]) {
+		var inner *fiber.Fiber[state]
+		outer := start(&p, func(c *fiber.Fiber[state]) {
+			inner = start(&p, func(c *fiber.Fiber[state]) {
 				got = append(got, "inner begins")
 				suspend(c)
 				got = append(got, "inner ends")
@@ -149,13 +149,13 @@ func TestCoroutineCanResumeAnother(t *testing.T) {
 
 func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
-		first := start(&p, func(*coro.Coro[state]) {})
+		var p fiber.Pool[state]
+		first := start(&p, func(*fiber.Fiber[state]) {})
 		first.Resume()
 		n := goroutines()
 		for range 100 {
 			ran := 0
-			c := start(&p, func(c *coro.Coro[state]) {
+			c := start(&p, func(c *fiber.Fiber[state]) {
 				ran++
 				suspend(c)
 				ran++
@@ -172,10 +172,10 @@ func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
 }
 
 func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
-	var p coro.Pool[state]
+	var p fiber.Pool[state]
 	big := new([1 << 20]byte)
 	left := weak.Make(big)
-	start(&p, func(*coro.Coro[state]) { big[0] = 1 }).Resume()
+	start(&p, func(*fiber.Fiber[state]) { big[0] = 1 }).Resume()
 	runtime.GC()
 	assert.Nil(t, left.Value())
 	p.Release()
@@ -186,12 +186,12 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 func TestPoolIsTrimmed(t *testing.T) {
 	const burst, kept, atOnce = 20_000, 1024, 256
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		before := goroutines()
 		work := func(n int) {
-			cs := make([]*coro.Coro[state], n)
+			cs := make([]*fiber.Fiber[state], n)
 			for i := range cs {
-				cs[i] = start(&p, func(c *coro.Coro[state]) { suspend(c) })
+				cs[i] = start(&p, func(c *fiber.Fiber[state]) { suspend(c) })
 				cs[i].Resume()
 			}
 			for _, c := range cs {
@@ -234,10 +234,10 @@ func TestPoolIsTrimmed(t *testing.T) {
 
 func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		for range 3 {
 			ran := false
-			start(&p, func(*coro.Coro[state]) { ran = true }).Resume()
+			start(&p, func(*fiber.Fiber[state]) { ran = true }).Resume()
 			assert.True(t, ran)
 			p.Release()
 		}
@@ -247,9 +247,9 @@ func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
 // Release is for the idle ones: what is suspended can go on.
 func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		ended := false
-		c := start(&p, func(c *coro.Coro[state]) {
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			suspend(c)
 			ended = true
 		})
@@ -263,9 +263,9 @@ func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 
 func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro[state]) {
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			defer func() {
 				_ = recover() // Run must not panic
 			}()
@@ -283,9 +283,9 @@ func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 // A deferred function that suspends is unwound in turn, and the others still run.
 func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro[state]) {
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			defer func() { _ = recover() }()
 			defer func() { got = append(got, "first") }()
 			for range 3 {
@@ -306,9 +306,9 @@ func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 
 func TestKillOfWhatNeverBegan(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		for range 100 {
-			c := start(&p, func(*coro.Coro[state]) { t.Error("it began") })
+			c := start(&p, func(*fiber.Fiber[state]) { t.Error("it began") })
 			c.Kill()
 			c.Kill()
 		}
@@ -318,11 +318,11 @@ func TestKillOfWhatNeverBegan(t *testing.T) {
 
 func TestKillOfManySuspended(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		unwound := 0
-		cs := make([]*coro.Coro[state], 10_000)
+		cs := make([]*fiber.Fiber[state], 10_000)
 		for i := range cs {
-			cs[i] = start(&p, func(c *coro.Coro[state]) {
+			cs[i] = start(&p, func(c *fiber.Fiber[state]) {
 				defer func() {
 					unwound++
 					_ = recover()
@@ -340,9 +340,9 @@ func TestKillOfManySuspended(t *testing.T) {
 }
 
 func TestKilledCoroutineStaysDead(t *testing.T) {
-	var p coro.Pool[state]
+	var p fiber.Pool[state]
 	ended := 0
-	c := start(&p, func(c *coro.Coro[state]) {
+	c := start(&p, func(c *fiber.Fiber[state]) {
 		defer func() {
 			ended++
 			_ = recover()
@@ -360,11 +360,11 @@ func TestKilledCoroutineStaysDead(t *testing.T) {
 
 func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
-		var c *coro.Coro[state]
+		var c *fiber.Fiber[state]
 		assert.True(t, goexits(func() {
-			c = start(&p, func(c *coro.Coro[state]) {
+			c = start(&p, func(c *fiber.Fiber[state]) {
 				defer func() { got = append(got, "deferred") }()
 				suspend(c)
 				runtime.Goexit()
@@ -378,7 +378,7 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 		c.Kill()
 
 		ran := false
-		start(&p, func(*coro.Coro[state]) { ran = true }).Resume()
+		start(&p, func(*fiber.Fiber[state]) { ran = true }).Resume()
 		assert.True(t, ran, "the pool serves others")
 		p.Release()
 	})
@@ -387,12 +387,12 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 // Goexit in a nested coroutine ends the one that has resumed it as well.
 func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
 		assert.True(t, goexits(func() {
-			start(&p, func(*coro.Coro[state]) {
+			start(&p, func(*fiber.Fiber[state]) {
 				defer func() { got = append(got, "outer") }()
-				start(&p, func(*coro.Coro[state]) {
+				start(&p, func(*fiber.Fiber[state]) {
 					defer func() { got = append(got, "inner") }()
 					runtime.Goexit()
 				}).Resume()
@@ -406,9 +406,9 @@ func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
 
 func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		var got []string
-		c := start(&p, func(c *coro.Coro[state]) {
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			defer func() {
 				got = append(got, "first")
 				_ = recover()
@@ -426,8 +426,8 @@ func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 // Run must not panic, but if it does that does not pass unseen.
 func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
-		c := start(&p, func(c *coro.Coro[state]) {
+		var p fiber.Pool[state]
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			suspend(c)
 			panic("boom")
 		})
@@ -437,7 +437,7 @@ func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 		c.Kill()
 
 		ran := false
-		start(&p, func(*coro.Coro[state]) { ran = true }).Resume()
+		start(&p, func(*fiber.Fiber[state]) { ran = true }).Resume()
 		assert.True(t, ran, "the pool serves others")
 		p.Release()
 	})
@@ -450,10 +450,10 @@ func TestLockedThread(t *testing.T) {
 		wg.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			var p coro.Pool[state]
+			var p fiber.Pool[state]
 			n := 0
-			outer := start(&p, func(c *coro.Coro[state]) {
-				inner := start(&p, func(c *coro.Coro[state]) {
+			outer := start(&p, func(c *fiber.Fiber[state]) {
+				inner := start(&p, func(c *fiber.Fiber[state]) {
 					n++
 					suspend(c)
 					n++
@@ -464,7 +464,7 @@ func TestLockedThread(t *testing.T) {
 			})
 			outer.Resume()
 			outer.Resume()
-			suspended := start(&p, func(c *coro.Coro[state]) {
+			suspended := start(&p, func(c *fiber.Fiber[state]) {
 				defer func() { _ = recover() }()
 				suspend(c)
 			})
@@ -481,9 +481,9 @@ func TestLockedThread(t *testing.T) {
 // run leaves suspended the next goes on with.
 func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
 	checkGoroutines(t, func() {
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		n := 0
-		c := start(&p, func(c *coro.Coro[state]) {
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			for {
 				n++
 				suspend(c)
@@ -504,15 +504,15 @@ func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
 }
 
 func TestSwitchesAndReuseAllocateNothing(t *testing.T) {
-	var p coro.Pool[state]
-	c := start(&p, func(c *coro.Coro[state]) {
+	var p fiber.Pool[state]
+	c := start(&p, func(c *fiber.Fiber[state]) {
 		defer func() { _ = recover() }()
 		suspendForever(c)
 	})
 	assert.Zero(t, testing.AllocsPerRun(100, c.Resume), "Resume and Suspend")
 	c.Kill()
 
-	w := &work{body: func(*coro.Coro[state]) {}}
+	w := &work{body: func(*fiber.Fiber[state]) {}}
 	run := func() {
 		w.c = p.Get(w)
 		w.c.Resume()
@@ -526,8 +526,8 @@ func TestSwitchesAndReuseAllocateNothing(t *testing.T) {
 func BenchmarkResumeSuspend(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
-		var p coro.Pool[state]
-		c := start(&p, func(c *coro.Coro[state]) {
+		var p fiber.Pool[state]
+		c := start(&p, func(c *fiber.Fiber[state]) {
 			defer func() { _ = recover() }()
 			suspendForever(c)
 		})
@@ -567,9 +567,9 @@ func BenchmarkResumeSuspend(b *testing.B) {
 func BenchmarkRun(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		defer p.Release()
-		w := &work{body: func(*coro.Coro[state]) {}}
+		w := &work{body: func(*fiber.Fiber[state]) {}}
 		for range b.N {
 			p.Get(w).Resume()
 		}
@@ -596,9 +596,9 @@ func BenchmarkRun(b *testing.B) {
 func BenchmarkKill(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
-		var p coro.Pool[state]
+		var p fiber.Pool[state]
 		for range b.N {
-			c := start(&p, func(c *coro.Coro[state]) {
+			c := start(&p, func(c *fiber.Fiber[state]) {
 				defer func() { _ = recover() }()
 				suspend(c)
 			})

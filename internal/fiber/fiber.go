@@ -1,16 +1,16 @@
-// Package coro passes control between an event loop and one piece of work at a
+// Package fiber passes control between an event loop and one piece of work at a
 // time. It alone knows iter.Pull, the only door to the runtime's coroutine
-// switch: the caller of [Coro.Resume] stands still while the work runs, and the
+// switch: the caller of [Fiber.Resume] stands still while the work runs, and the
 // work stands still while it is suspended, so the two never run at once.
 //
 // A coroutine is a goroutine. It is owed an end: work that has finished leaves
 // its coroutine idle in the pool, where the next work finds it, and the pool is
 // released when the run that filled it is over; work that never finishes is
-// killed with [Coro.Kill].
+// killed with [Fiber.Kill].
 //
 // A coroutine must be resumed in the thread-lock state (runtime.LockOSThread)
 // in which it was made. That is why a pool must not outlive a run.
-package coro
+package fiber
 
 import (
 	"context"
@@ -29,12 +29,12 @@ import (
 // the caller of Resume. It becomes idle if that is nil.
 type Work[S any] interface {
 	Run()
-	Next(c *Coro[S]) Work[S]
+	Next(c *Fiber[S]) Work[S]
 }
 
-// A Coro is a coroutine of a pool. It lends its work a State, which the work has to leave
+// A Fiber is a coroutine of a pool. It lends its work a State, which the work has to leave
 // as it found it: as the zero value.
-type Coro[S any] struct {
+type Fiber[S any] struct {
 	State S
 
 	pool  *Pool[S]
@@ -50,7 +50,7 @@ type Coro[S any] struct {
 }
 
 // main is the coroutine's whole life: it runs one work after another.
-func (c *Coro[S]) main(yield func(struct{}) bool) {
+func (c *Fiber[S]) main(yield func(struct{}) bool) {
 	defer c.exit()
 	pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
 	c.yield, c.g = yield, gid.G()
@@ -72,7 +72,7 @@ type unwound struct{}
 
 // exit puts a panic in the place of the runtime.Goexit that unwinds a killed coroutine.
 // iter.Pull would pass the Goexit on to the caller of Kill; a panic Kill can recover.
-func (c *Coro[S]) exit() {
+func (c *Fiber[S]) exit() {
 	c.g = 0 // from here on another goroutine may get the same
 	if c.killed && !c.returned {
 		panic(unwound{})
@@ -85,15 +85,15 @@ func (c *Coro[S]) exit() {
 // after the coroutine has cleared it.
 //
 //go:norace
-func (c *Coro[S]) Is(g uintptr) bool { return c.g == g }
+func (c *Fiber[S]) Is(g uintptr) bool { return c.g == g }
 
 // Resume runs the work until it suspends itself or returns.
-func (c *Coro[S]) Resume() { c.next() }
+func (c *Fiber[S]) Resume() { c.next() }
 
 // Suspend returns control to the caller of Resume, until the next Resume. Only the work
 // itself may call it. It reports false if the coroutine was killed, whereupon the work
 // has to call Unwind. (Suspend does not, so that it can be inlined.)
-func (c *Coro[S]) Suspend() (resumed bool) { return c.yield(struct{}{}) }
+func (c *Fiber[S]) Suspend() (resumed bool) { return c.yield(struct{}{}) }
 
 // Unwind ends the work of a killed coroutine. It is a runtime.Goexit: a panic might be
 // recovered, and the work go on.
@@ -101,7 +101,7 @@ func Unwind() { runtime.Goexit() }
 
 // Kill ends a suspended coroutine: its work unwinds, the deferred functions run, and the
 // goroutine is gone when Kill returns.
-func (c *Coro[S]) Kill() {
+func (c *Fiber[S]) Kill() {
 	c.killed = true
 	defer func() {
 		if r := recover(); r != nil && r != any(unwound{}) {
@@ -123,26 +123,26 @@ const (
 
 // A Pool holds idle coroutines. The zero Pool is empty and ready.
 type Pool[S any] struct {
-	idle []*Coro[S]
+	idle []*Fiber[S]
 
 	unused  int // the fewest that were idle since the period began
 	surplus int // of those, to be ended in this period
 }
 
 // Get gives a coroutine that will run w when it is first resumed.
-func (p *Pool[S]) Get(w Work[S]) *Coro[S] {
+func (p *Pool[S]) Get(w Work[S]) *Fiber[S] {
 	if len(p.idle) > 0 {
 		c := p.pop()
 		c.work = w
 		return c
 	}
-	c := &Coro[S]{pool: p, work: w}
+	c := &Fiber[S]{pool: p, work: w}
 	c.next, c.stop = iter.Pull(c.main)
 	return c
 }
 
 // pop takes the coroutine that has become idle last, whose stack is warm.
-func (p *Pool[S]) pop() *Coro[S] {
+func (p *Pool[S]) pop() *Fiber[S] {
 	n := len(p.idle) - 1
 	c := p.idle[n]
 	p.idle[n] = nil

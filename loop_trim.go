@@ -14,7 +14,7 @@ const (
 // trim gives back a portion if there is something to give back, and returns after what time
 // it should be called again: Never if there is nothing.
 func (l *Loop) trim() time.Duration {
-	if !l.pool.IsLarge() && !l.ready.IsLarge() && !l.timers.IsLarge() {
+	if !l.fibers.IsLarge() && !l.ready.IsLarge() && !l.timers.IsLarge() {
 		return Never
 	}
 	return l.trimBurst()
@@ -25,11 +25,11 @@ func (l *Loop) trimBurst() time.Duration {
 	elapsed := now.Sub(l.trimmed)
 	if elapsed >= trimPeriod {
 		l.trimmed, elapsed = now, 0
-		l.pool.BeginPeriod()
+		l.fibers.BeginPeriod()
 		l.ready.Shrink()
 		l.timers.Shrink()
 	}
-	if l.pool.Trim() {
+	if l.fibers.Trim() {
 		return trimPause
 	}
 	return trimPeriod - elapsed

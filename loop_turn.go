@@ -1,0 +1,119 @@
+package asyncio
+
+// This file is the turns of the loop: what is ready when a turn begins runs in it, and what that
+// makes ready runs in the next.
+
+import "runtime/debug"
+
+// loop makes turns until the loop is stopped or fails.
+func (l *Loop) loop() error {
+	defer l.stopping.Store(false)
+	l.beginInstant()
+	for {
+		l.turn()
+		if l.stopping.Load() {
+			return l.failure
+		}
+	}
+}
+
+// fail ends the run with err before anything else runs. It only takes note: whoever calls it
+// may stand on the stack of a task that drives the loop and has nothing to do with err.
+func (l *Loop) fail(err error) {
+	if l.failure == nil {
+		l.failure = err
+	}
+	l.stopping.Store(true)
+}
+
+// failOnPanic is deferred where code that is no task's own might panic on the stack of the
+// task that drives.
+func (l *Loop) failOnPanic() {
+	if r := recover(); r != nil {
+		l.fail(&PanicError{r, debug.Stack()})
+	}
+}
+
+func (l *Loop) turn() {
+	if !l.nextTurn() {
+		if !l.stopping.Load() {
+			l.idle()
+		} else if l.failure == nil && l.fds.n > 0 {
+			l.poll(0)
+		}
+		if l.failure != nil {
+			return
+		}
+		l.beginTurn()
+	}
+	for l.left > 0 {
+		l.left--
+		r := l.ready.PopFront()
+		switch t, ok := r.(*task); {
+		case l.debug:
+			l.runTimed(r)
+		case ok && t.fiber != nil: // t.run(), short of a call: see task.direct
+			l.current = t
+			t.fiber.Resume()
+			l.current = nil
+		default:
+			r.run(l)
+		}
+	}
+}
+
+// nextTurn begins the next turn if something is ready for it already and nobody stops the
+// loop.
+func (l *Loop) nextTurn() bool {
+	if l.posted.any.Load() {
+		l.collect()
+	}
+	// In virtual time, where order is all, no turn passes over a context that is done.
+	if l.watches.head != nil && (l.virtual || l.watchesDue.Load()) {
+		l.watchesDue.Store(false)
+		l.fireWatches()
+	}
+	if l.ready.Len() == 0 || l.stopping.Load() {
+		return false
+	}
+	if l.fds.n > 0 {
+		if l.poll(0); l.failure != nil {
+			return false
+		}
+	}
+	l.beginTurn()
+	return l.left > 0 // unless it was a turn too many
+}
+
+// beginTurn adds the timers that are due to what is ready, all of which is the turn's.
+func (l *Loop) beginTurn() {
+	l.turns++
+	if l.timers.Len() > 0 {
+		now := l.Time()
+		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
+			l.ready.PushBack(t.Value)
+		}
+	}
+	l.left = l.ready.Len()
+	if l.turns >= l.chores {
+		l.doChores()
+	}
+}
+
+// doChores does what needs no doing in every turn.
+func (l *Loop) doChores() {
+	const period = 64 // turns
+	l.chores = l.turns + period
+	l.trim()
+	if l.virtual {
+		l.checkInstant()
+	}
+}
+
+// push makes r ready: it runs in the next turn.
+func (l *Loop) push(r runnable) {
+	if l.posted.any.Load() { // what was posted before comes before
+		l.collect()
+	}
+	l.ready.PushBack(r)
+}
