@@ -29,7 +29,7 @@ func NewFuture[T any](loop *Loop) *Future[T] {
 // error. It does not suspend if f is done already. Cancelling the task
 // meanwhile cancels f; see [Shield].
 func (f *Future[T]) Await(ctx context.Context) (T, error) {
-	err := running(ctx).await(ctx, &f.future)
+	err := (*task)(nil).block(ctx, wait{future: &f.future})
 	return valueUnless(err, f.value)
 }
 
@@ -183,8 +183,8 @@ func (f *future) scheduleCallbacks() {
 	}
 }
 
-// take returns the error of a future that is done.
-func (f *future) take() error {
+// consume returns the error of a future that is done.
+func (f *future) consume() error {
 	f.seen()
 	if f.state != cancelled {
 		return f.err
@@ -200,7 +200,7 @@ func (f *future) exception() error {
 	if f.state == pending {
 		return fmt.Errorf("%w: %s is not done", ErrInvalidState, f.describe())
 	}
-	return f.take()
+	return f.consume()
 }
 
 // failed returns the error of a finished future that failed.

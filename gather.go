@@ -128,7 +128,7 @@ func (g *gathering) childDone(f *future) {
 	switch err := f.failed(); {
 	case g.outer.state != pending:
 	case !g.keepErrors && f.state == cancelled:
-		g.outer.finish(f.take())
+		g.outer.finish(f.consume())
 	case !g.keepErrors && err != nil:
 		g.outer.finish(err)
 	case g.todo == 0:
@@ -147,7 +147,7 @@ func (g *gathering) childDone(f *future) {
 func (g *gathering) cancelledError() error {
 	last := g.nodes[len(g.nodes)-1].child
 	if last.state == cancelled {
-		return last.take()
+		return last.consume()
 	}
 	return newCancelled(last.cause)
 }
@@ -177,7 +177,7 @@ var errNoCause = errors.New("")
 func (f *future) gathered() error {
 	switch {
 	case f.state != cancelled:
-		return f.take()
+		return f.consume()
 	case f.cause == nil:
 		return &CancelledError{Cause: errNoCause}
 	default:

@@ -27,13 +27,14 @@ type Loop struct {
 	config
 
 	// What runs now, and what runs next. The loop's goroutine alone uses these.
-	ready    deque.Deque[runnable]
-	left     int     // entries at the front of ready that belong to this turn
-	turns    uint64  // turns that have begun
-	current  *task   // nil in callbacks and between steps
-	drivers  []*task // tasks that resume others, each resumed by the one before; see task_drive.go
-	undriven int     // while positive no task may drive: one for each eager start on the stack, one in debug mode
-	chores   uint64  // the turn with which doChores is due
+	ready       deque.Deque[runnable]
+	left        int    // entries at the front of ready that belong to this turn
+	turns       uint64 // turns that have begun
+	current     *task  // nil in callbacks and between steps
+	driver      *task  // the task that resumes the others, or nil; see task_drive.go
+	drivesUntil uint64 // the turn in which the driver gives up
+	undriven    int    // while positive no task may drive: one for each eager start on the stack, one in debug mode
+	chores      uint64 // the turn with which doChores is due
 
 	// What is alive.
 	tasks    taskList

@@ -104,7 +104,7 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 	if err := loop.runUntilDone(ctx, f.core()); err != nil {
 		return v, err
 	}
-	return valueUnless(f.core().take(), f.result())
+	return valueUnless(f.core().consume(), f.result())
 }
 
 // runUntilDone runs the loop, which has been entered, until f is done.

@@ -21,7 +21,7 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 		out.future.custom = s
 		f.callbacks.push(&s.waiter)
 	case cancelled:
-		out.future.endCancelled(f.take(), nil)
+		out.future.endCancelled(f.consume(), nil)
 	default:
 		s.run(out.future.loop)
 	}

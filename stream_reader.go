@@ -353,7 +353,7 @@ func (r *StreamReader) pause(ctx context.Context) error {
 func (r *StreamReader) await(ctx context.Context) error {
 	t := running(ctx)
 	r.task = t
-	err := t.wait(ctx, nil, "data of a stream")
+	err := t.block(ctx, wait{delay: Never, name: "data of a stream"})
 	r.task = nil
 	return err
 }

@@ -54,7 +54,7 @@ func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *T
 // error. It does not suspend if t is done already. Cancelling the running task
 // meanwhile cancels t; see [Shield]. A task that awaits itself gets ErrAwaitSelf.
 func (t *Task[T]) Await(ctx context.Context) (T, error) {
-	err := running(ctx).await(ctx, &t.task.future)
+	err := (*task)(nil).block(ctx, wait{future: &t.task.future})
 	return valueUnless(err, t.value)
 }
 
@@ -152,8 +152,6 @@ type task struct {
 	watches    bool  // a waiting ends when the task's own context does
 	abandoned  bool  // it unwinds, by Loop.kill or a Goexit
 	exits      bool  // that is the Goexit of a task that it has resumed
-
-	drives bool // see task_drive.go
 }
 
 // coroutine is a coroutine that lends tasks what they need to wait, so that one that does
@@ -264,8 +262,8 @@ func (t *task) Run() {
 
 // exit ends a task that runtime.Goexit ends, unless Loop.kill does.
 func (t *task) exit() {
-	if t.drives { // a panic has hidden the Goexit of what it has resumed
-		t.loop.popDriver()
+	if l := t.loop; l.driver == t { // a panic has hidden the Goexit of a task that it had resumed
+		l.driver = nil
 		t.leaveQueue()
 	}
 	if !t.abandoned || t.exits {

@@ -2,6 +2,7 @@ package asyncio
 
 import (
 	"context"
+	"time"
 
 	"github.com/go-asyncio/asyncio/internal/fiber"
 	"github.com/go-asyncio/asyncio/internal/timerq"
@@ -36,7 +37,7 @@ type suspension struct {
 	state      waitState
 	cause      error  // of the cancellation of the private waiting
 	waitingFor string // for the private waiting
-	sleep      timerq.Timer[runnable]
+	timer      timerq.Timer[runnable]
 	watch      *watch    // of the context of this waiting, if it has to be watched
 	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
 }
@@ -48,7 +49,10 @@ const (
 	waitPending   waitState = iota + 1 // waits
 	waitWoken                          // wake was called; the task is ready
 	waitCancelled                      // the waiting was cancelled; the task is ready
+	waitYields                         // the task gives way for a turn
 )
+
+func (s *suspension) yields() bool { return s.awaiting == nil && s.state == waitYields }
 
 // A waitq is a queue of waiters in the order in which they came. A waiter that
 // was cancelled stays in it until its task has resumed, as in asyncio, where
@@ -126,51 +130,133 @@ func (t *task) wake() bool {
 	return true
 }
 
-// wait has the running task wait privately in q until it is woken. The error is that of a
-// cancellation. what names the thing that is waited for. (To find the task is left to
-// task.wait, so that this can be inlined: see task.direct.)
-func (q *waitq) wait(ctx context.Context, what string) error {
-	return (*task)(nil).wait(ctx, q, what)
+// wait has the running task wait in q until it is woken. The error is that of a cancellation.
+// name is what a DeadlockError calls the thing that is waited for.
+func (q *waitq) wait(ctx context.Context, name string) error {
+	return (*task)(nil).block(ctx, wait{queue: q, delay: Never, name: name})
 }
 
 // wasWoken reports, when a wait has ended with an error, whether the running task had been
-// woken before it was cancelled, so that somebody else has to have what it was woken for.
+// woken before it was cancelled, so that another task has to get what it was woken for.
 func wasWoken(ctx context.Context) bool { return running(ctx).fiber.State.state == waitWoken }
 
-// wait is waitq.wait for the task that runs, which may be given as nil, and for no queue if
-// q is nil.
-func (t *task) wait(ctx context.Context, q *waitq, what string) error {
+// A wait is what a task waits for: the end of a future, or else a wake-up. A delay that is not
+// positive makes it wait for its next turn alone, in which it is ready anyway.
+type wait struct {
+	future *future
+	queue  *waitq        // in which the task stands until it is woken, if there is one
+	delay  time.Duration // after which a timer wakes the task: Never for no timer
+	name   string        // of what is waited for, in a DeadlockError
+}
+
+// block is the one way to wait: it arranges the wake-up, gives control away until the task
+// resumes, and tidies up. t is the running task, or nil, and then block finds it; that leaves the
+// callers small enough to be inlined. For all of this in one function see task.direct.
+func (t *task) block(ctx context.Context, w wait) error {
 	if t == nil {
-		t = running(ctx)
+		if c, ok := ctx.(*taskContext); ok && c.runs() {
+			t = (*task)(c)
+		} else {
+			t = findRunning(ctx)
+		}
+	}
+	if f := w.future; f != nil {
+		if f.state != pending {
+			return f.consume()
+		}
+		if f.loop != t.loop || f == &t.future || f.selfAwaited {
+			return t.refuse(ctx, f)
+		}
 	}
 	s := &t.fiber.State
 	s.waiter.run = t
-	s.state = waitPending
-	s.waitingFor = what
-	if q != nil {
-		q.push(&s.waiter)
-		q.live++
+	direct := t.direct(ctx)
+	switch {
+	case w.future != nil:
+		s.awaiting = w.future
+		w.future.callbacks.push(&s.waiter)
+	case w.delay > 0:
+		s.state, s.waitingFor = waitPending, w.name
+		if w.queue != nil {
+			w.queue.push(&s.waiter)
+			w.queue.live++
+		} else if w.delay != Never {
+			t.startTimer(w.delay)
+		}
+	default:
+		s.state = waitYields
+		if direct {
+			t.loop.push(t)
+		}
 	}
 	var fromContext error
-	if t.direct(ctx) {
-		next := t.ahead()
-		for ; next != nil && next != t.fiber; next = t.ahead() {
+	if direct {
+		next := t.nextToResume()
+		for ; next != nil && next != t.fiber; next = t.nextToResume() {
 			next.Resume()
 		}
 		if next == nil && !t.fiber.Suspend() {
 			t.unwind()
 		}
 	} else {
-		fromContext = t.suspend(ctx, false)
+		fromContext = t.suspend(ctx)
 	}
 	var err error
-	if s.state == waitCancelled {
-		err = newCancelled(s.cause)
-	} else if q != nil {
-		q.live--
+	if w.future != nil {
+		s.awaiting = nil
+		if w.future.state != pending { // else the wait was broken off, see task.breakOff
+			err = w.future.consume()
+		}
+	} else {
+		if s.state == waitCancelled {
+			t.loop.timers.Stop(&s.timer)
+			err = newCancelled(s.cause)
+		} else if w.queue != nil {
+			w.queue.live--
+		}
+		s.waiter.unlink()
 	}
-	s.waiter.unlink()
 	return t.settle(err, fromContext)
+}
+
+// startTimer has a timer wake t after d.
+func (t *task) startTimer(d time.Duration) {
+	if when := t.loop.after(d); when != Never {
+		s := &t.fiber.State
+		s.timer.Value = (*sleeper)(s)
+		t.loop.timers.Set(&s.timer, when)
+	}
+}
+
+// A sleeper is a suspension as the value of its timer. As in asyncio a timer that fires makes
+// the task ready, and the task runs in the turn after.
+type sleeper suspension
+
+func (s *sleeper) run(*Loop) {
+	if s.timer.Take() {
+		s.waiter.run.(*task).wake()
+	}
+}
+
+func (s *sleeper) describe() string { return s.waiter.run.(*task).describe() }
+
+// refuse answers an await that cannot be. As in asyncio the task learns of it in the next turn.
+func (t *task) refuse(ctx context.Context, f *future) error {
+	reason := ErrAwaitSelf
+	switch {
+	case f.loop == nil:
+		panic("asyncio: future was not made by NewFuture")
+	case f.loop != t.loop:
+		reason = ErrForeignLoop
+	case f == &t.future && !f.selfAwaited:
+		f.selfAwaited = true
+	default: // its second await of itself, or another task's of it
+		return reason
+	}
+	if err := t.block(ctx, wait{}); err != nil {
+		return err
+	}
+	return reason
 }
 
 // cancelWait cancels what t waits for, and reports whether there was something
@@ -204,6 +290,7 @@ func (t *task) leaveQueue() {
 	}
 	s.state, s.awaiting = 0, nil
 	s.waiter.unlink()
+	t.loop.timers.Stop(&s.timer)
 }
 
 // unwind ends a task that was killed while it waited, or that waits in a deferred
@@ -211,55 +298,6 @@ func (t *task) leaveQueue() {
 func (t *task) unwind() {
 	t.leaveQueue()
 	fiber.Unwind()
-}
-
-// await waits until f is done and returns its error. A future that is done
-// already does not suspend the task.
-func (t *task) await(ctx context.Context, f *future) error {
-	if f.state != pending {
-		return f.take()
-	}
-	switch {
-	case f.loop == nil:
-		panic("asyncio: future was not made by NewFuture")
-	case f.loop != t.loop:
-		return refuse(ctx, ErrForeignLoop)
-	case f == &t.future && !f.selfAwaited:
-		f.selfAwaited = true
-		return refuse(ctx, ErrAwaitSelf)
-	case f.selfAwaited:
-		return ErrAwaitSelf
-	}
-	s := &t.fiber.State
-	s.waiter.run = t
-	s.awaiting = f
-	f.callbacks.push(&s.waiter)
-	var fromContext error
-	if t.direct(ctx) {
-		next := t.ahead()
-		for ; next != nil && next != t.fiber; next = t.ahead() {
-			next.Resume()
-		}
-		if next == nil && !t.fiber.Suspend() {
-			t.unwind()
-		}
-	} else {
-		fromContext = t.suspend(ctx, false)
-	}
-	s.awaiting = nil
-	if f.state == pending { // the waiting was broken off, see task.cancel
-		return t.settle(nil, fromContext)
-	}
-	return t.settle(f.take(), fromContext)
-}
-
-// refuse answers an await that cannot be. As in asyncio the task learns of it in the
-// next turn.
-func refuse(ctx context.Context, reason error) error {
-	if err := Sleep(ctx, 0); err != nil {
-		return err
-	}
-	return reason
 }
 
 // settle tells how a suspension ended: err is the outcome of the waiting,
@@ -300,10 +338,10 @@ func (t *task) direct(ctx context.Context) bool {
 	return ok && !c.watches && !t.mustCancel
 }
 
-// suspend gives control to the loop until something makes t ready; t is ready already, or
-// rather after the methods of ctx were called, if it only gives way. The error is that of
-// ctx if ctx is done and the waiting was cancelled for it.
-func (t *task) suspend(ctx context.Context, ready bool) error {
+// suspend gives control to the loop until something makes t ready. If t only gives way, suspend
+// makes it ready itself, once the methods of ctx have been called. The error is that of ctx if ctx
+// is done and the wait was cancelled for it.
+func (t *task) suspend(ctx context.Context) error {
 	returned := false
 	defer func() {
 		if !returned { // a method of ctx has panicked
@@ -313,24 +351,24 @@ func (t *task) suspend(ctx context.Context, ready bool) error {
 	var err error
 	if t.mustCancel && t.cancelWait(t.cause) {
 		t.mustCancel = false
-		t.stand()
+		t.park()
 	} else if watched := watchedBy(ctx); watched != nil {
-		err = t.suspendWatching(watched, ready)
+		err = t.suspendWatching(watched)
 	} else {
-		if ready {
+		if t.fiber.State.yields() {
 			t.loop.push(t)
 		}
-		t.stand()
+		t.park()
 	}
 	returned = true
 	return err
 }
 
-// stand gives control away until t's step is due. (What is done in its stead where direct
+// park gives control away until t's step is due. (What is done in its stead where direct
 // allows it says the same, without the call.)
-func (t *task) stand() {
-	next := t.ahead()
-	for ; next != nil && next != t.fiber; next = t.ahead() {
+func (t *task) park() {
+	next := t.nextToResume()
+	for ; next != nil && next != t.fiber; next = t.nextToResume() {
 		next.Resume()
 	}
 	if next == nil && !t.fiber.Suspend() {

@@ -104,11 +104,14 @@ func CurrentTask(ctx context.Context) AnyTask {
 // running returns the task that makes the call. Every suspension point asks this first, before a
 // switch; it is too large to be inlined.
 func running(ctx context.Context) *task {
-	if c, ok := ctx.(*taskContext); ok && c.loop.current == (*task)(c) && !c.loop.debug {
+	if c, ok := ctx.(*taskContext); ok && c.runs() {
 		return (*task)(c)
 	}
 	return findRunning(ctx)
 }
+
+// runs reports whether c is the running task's, without the checks of debug mode.
+func (c *taskContext) runs() bool { return c.loop.current == (*task)(c) && !c.loop.debug }
 
 func findRunning(ctx context.Context) *task {
 	l := loopOf(ctx)
@@ -170,11 +173,12 @@ type watch struct {
 }
 
 // suspendWatching is suspend under a context that has to be watched.
-func (t *task) suspendWatching(ctx context.Context, ready bool) error {
+func (t *task) suspendWatching(ctx context.Context) error {
 	w := &watch{task: t, ctx: ctx}
 	w.waiter.run = w
 	t.fiber.State.watch = w
 	t.loop.watches.push(&w.waiter)
+	yields := t.fiber.State.yields()
 	var stop func() bool
 	defer func() { // deferred, since the task may be unwound, and methods of ctx may panic
 		t.fiber.State.watch = nil
@@ -187,12 +191,15 @@ func (t *task) suspendWatching(ctx context.Context, ready bool) error {
 		stop = context.AfterFunc(ctx, t.loop.lookAtWatches)
 	} else {
 		w.run(t.loop)
-		w.hit = true // a task that only gives way has nothing to cancel
+		w.hit = true
+		if yields { // there was nothing to cancel
+			t.fiber.State.state = waitCancelled
+		}
 	}
-	if ready {
+	if yields {
 		t.loop.push(t)
 	}
-	t.stand()
+	t.park()
 	switch {
 	case w.panic != nil:
 		panic(w.panic.Value)

@@ -2,28 +2,31 @@ package asyncio
 
 import "github.com/go-asyncio/asyncio/internal/fiber"
 
-// This file is about making steps without switches. To switch to a task and back costs more
-// than all else that a step costs the loop. So there are two short cuts, which leave the
-// steps and their order as they are:
+// Switching to a task and back is the most expensive part of a step. This file avoids switches
+// in two ways; neither changes which steps run, or in what order.
 //
-//   - A task that comes to wait does not give control back at once. It drives the loop from
-//     where it stands: it makes the steps that are next, until the next one is its own. To
-//     await a task that does not wait itself, or to hand something over and wait for the
-//     answer, then takes one switch there and back, and not two.
-//   - A coroutine whose task has ended goes on with the next one if that has not begun.
+//   - A task that is about to wait does not return to the loop at once. It drives: it runs the
+//     loop's next steps itself, by resuming their tasks from its own stack, until its own step
+//     comes up. Awaiting a task that does not wait itself, or handing something over and
+//     waiting for the answer, then takes one switch there and back, not two.
+//   - A fiber whose task has ended goes on with the next task if that has not begun.
 //
-// The tasks that drive form a chain: each stands where it resumed the next. One of them can
-// go on only when all after it have given up driving, which they do when its turn comes.
+// At most one task drives: it resumes all the others, which give control back to it when they
+// wait. A driver whose own step does not come for drivingTurns turns gives up, and the next task
+// that waits drives instead, so that a task that waits for long, as main often does, leaves the
+// place to those that work. (A chain of drivers, each resumed by the one before, was tried: its
+// switches are made when the chain is taken back, and a chain of tasks that wait for long is
+// worse than none. So was giving up at once.)
 
-// maxDrivers is how long the chain may be. The stacks of those who drive grow, and those who
-// wait for long are in the way of others.
-const maxDrivers = 4
+// drivingTurns is how many turns a task drives without a step of its own. Giving up costs two
+// switches.
+const drivingTurns = 16
 
-// ahead returns the coroutine that t, which comes to wait, has to resume itself: that of the
-// task whose step is next. It returns t's own when that is due, and nil, whereupon t has to
-// be suspended, when something is due that is the loop's own or a driver's before t. Those
-// who wait call it in a loop; see task.direct for why no function does that for them.
-func (t *task) ahead() *taskFiber {
+// nextToResume returns the fiber that t, which is about to wait, has to resume. It is t's own
+// when t's step is next. It is nil if t has to be suspended: when a callback is next, when
+// another task drives, or when t gives up driving. Callers ask again after each resumption; see
+// task.direct for why no function does that for them.
+func (t *task) nextToResume() *taskFiber {
 	l := t.loop
 	if t.abandoned {
 		t.unwind()
@@ -31,44 +34,43 @@ func (t *task) ahead() *taskFiber {
 	if l.undriven > 0 {
 		return nil
 	}
+	driver := l.driver
 	for l.left > 0 || !l.stopping.Load() && l.nextTurn() {
 		next, ok := l.ready.Front().(*task)
 		if next == t {
-			l.take()
-			if t.drives {
-				l.popDriver()
-				l.current = t
+			l.popReady()
+			if driver == t {
+				l.driver, l.current = nil, t
 			}
 			return t.fiber
 		}
-		if !ok || next.drives || !t.drives && len(l.drivers) == maxDrivers {
+		if !ok || driver != nil && (driver != t || l.turns >= l.drivesUntil) {
 			break
 		}
-		l.take()
+		l.popReady()
 		if next.fiber == nil && !next.enter() {
 			continue
 		}
-		if !t.drives {
-			l.pushDriver(t)
+		if driver == nil {
+			l.driver, l.drivesUntil = t, l.turns+drivingTurns
 		}
 		l.current = next
 		return next.fiber
 	}
-	if t.drives {
-		l.popDriver()
-		l.current = t
+	if driver == t {
+		l.driver, l.current = nil, t
 	}
 	return nil
 }
 
-// take removes the front of the ready queue.
-func (l *Loop) take() runnable {
+// popReady removes the front of the ready queue.
+func (l *Loop) popReady() runnable {
 	l.left--
 	return l.ready.PopFront()
 }
 
-// Next returns the task whose step is due if it has not begun, for the coroutine c, which t
-// has just left. It is for package fiber.
+// Next is called when t has ended and its fiber c is free. If the next ready entry is a task that
+// has not begun, Next returns it, to run in c without a switch. It is for package fiber.
 func (t *task) Next(c *taskFiber) fiber.Work[suspension] {
 	l := t.loop
 	if l.left == 0 || l.undriven > 0 {
@@ -78,34 +80,20 @@ func (t *task) Next(c *taskFiber) fiber.Work[suspension] {
 	if !ok || next.fiber != nil || next.mustCancel {
 		return nil
 	}
-	l.take()
+	l.popReady()
 	next.fiber = c
 	l.current = next
 	return next
 }
 
-// goexit is called when the running task ends by runtime.Goexit, which ends the run. It is
-// passed on to who has resumed the task: if that is a driver, it unwinds, too.
+// goexit is called when the running task ends by runtime.Goexit, which ends the run. The Goexit
+// goes on in the caller of Resume: if that is the driver, it unwinds, too.
 func (l *Loop) goexit() {
-	if len(l.drivers) == 0 || l.undriven > 0 { // or it is who has started the task eagerly
+	t := l.driver
+	if t == nil || l.undriven > 0 { // or the caller has started the task eagerly
 		return
 	}
-	t := l.popDriver()
-	l.current = t
+	l.driver, l.current = nil, t
 	t.abandoned, t.exits = true, true
 	t.leaveQueue()
-}
-
-func (l *Loop) pushDriver(t *task) {
-	t.drives = true
-	l.drivers = append(l.drivers, t)
-}
-
-func (l *Loop) popDriver() *task {
-	n := len(l.drivers) - 1
-	t := l.drivers[n]
-	l.drivers[n] = nil
-	l.drivers = l.drivers[:n]
-	t.drives = false
-	return t
 }

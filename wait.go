@@ -142,7 +142,9 @@ func (c *completion) release() {
 	}
 }
 
-func (c *completion) wait(ctx context.Context) error { return c.task.wait(ctx, nil, "futures") }
+func (c *completion) wait(ctx context.Context) error {
+	return c.task.block(ctx, wait{delay: Never, name: "futures"})
+}
 
 // leave takes all callbacks back.
 func (c *completion) leave() {
