@@ -56,7 +56,7 @@ type arrivals[T any] struct {
 }
 
 type arrivalNode[T any] struct {
-	waiter
+	node
 	arrivals *arrivals[T]
 	source   source[T]
 }
@@ -72,8 +72,8 @@ func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []source[T]) (n in
 	for i, s := range sources {
 		n := &a.nodes[i]
 		n.arrivals, n.source = a, s
-		n.waiter.run = n
-		s.core().whenDone(&n.waiter)
+		n.node.run = n
+		s.core().whenDone(&n.node)
 	}
 	if d != Never && a.todo > 0 {
 		a.timer = l.CallLater(d, a.expire)

@@ -129,7 +129,7 @@ type future struct {
 	err   error
 	cause error // that Cancel was given, if it was not passed on to something else
 
-	callbacks waitq
+	callbacks nodeList
 	custom    customFuture
 	unseen    *unseen // the report of an error that nobody has looked at
 }
@@ -220,7 +220,7 @@ func (f *future) seen() {
 }
 
 // whenDone has w.run scheduled when f is done, which may be at once.
-func (f *future) whenDone(w *waiter) {
+func (f *future) whenDone(w *node) {
 	if f.state != pending {
 		f.loop.push(w.run)
 		return
@@ -230,7 +230,7 @@ func (f *future) whenDone(w *waiter) {
 
 // doneCallback is a callback that a user added to a *Future or a *Task.
 type doneCallback[F any] struct {
-	waiter
+	node
 	future F
 	fn     func(F)
 }
@@ -240,10 +240,10 @@ func (c *doneCallback[F]) describe() string { return callbackName(c.fn) }
 
 func addCallback[F any](f *future, typed F, fn func(F)) (remove func() bool) {
 	c := &doneCallback[F]{future: typed, fn: fn}
-	c.waiter.run = c
-	f.whenDone(&c.waiter)
+	c.node.run = c
+	f.whenDone(&c.node)
 	return func() bool {
-		linked := c.q != nil
+		linked := c.list != nil
 		c.unlink()
 		return linked
 	}

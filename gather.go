@@ -73,7 +73,7 @@ type gathering struct {
 }
 
 type gatherNode struct {
-	waiter
+	node
 	gathering *gathering
 	child     *future
 }
@@ -82,10 +82,10 @@ type gatherNode struct {
 func (g *gathering) add(f *future) {
 	g.nodes = append(g.nodes, gatherNode{gathering: g, child: f})
 	n := &g.nodes[len(g.nodes)-1]
-	n.waiter.run = n
+	n.node.run = n
 	switch {
 	case f.state == pending && !g.watches(f):
-		f.callbacks.push(&n.waiter)
+		f.callbacks.push(&n.node)
 		g.todo++
 	case f.state != pending && !g.counted[f]:
 		if g.counted == nil {

@@ -20,7 +20,7 @@ func TestTheHotPathIsInlined(t *testing.T) {
 		inlined[typeArguments.ReplaceAllString(string(m[1]), "")] = true
 	}
 	for _, name := range []string{
-		"(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*waiter).unlink",
+		"(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*node).unlink",
 		"(*task).direct", "(*task).settle", "(*future).seen", "(*Loop).check", "(*Loop).checkCallback",
 		"fiber.(*Fiber).Resume", "fiber.(*Fiber).Suspend", "fiber.(*Fiber).Is",
 	} {

@@ -40,12 +40,12 @@ type Loop struct {
 	tasks    taskList
 	lastID   uint64 // of a task with a default name
 	fibers   fiber.Pool[suspension]
-	unseen   waitq       // errors that nobody has looked at, oldest first
+	unseen   nodeList    // errors that nobody has looked at, oldest first
 	labelled atomic.Bool // a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// What waits.
 	timers     timerq.Queue[runnable]
-	watches    waitq       // of watch and runWatch
+	watches    nodeList    // of watch and runWatch
 	watchesDue atomic.Bool // the context of one is done
 	clock      clock
 	instant    instant // of virtual time, see loop_livelock.go
@@ -283,12 +283,12 @@ func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 	var posting sync.WaitGroup
 	posting.Add(1)
 	w := &runWatch{ctx: ctx, fn: fn}
-	w.waiter.run = w
+	w.node.run = w
 	cancel := context.AfterFunc(ctx, func() { // before w is in the list: it may panic
 		defer posting.Done()
 		l.lookAtWatches()
 	})
-	l.watches.push(&w.waiter)
+	l.watches.push(&w.node)
 	return func() {
 		w.unlink()
 		if !cancel() {
@@ -299,14 +299,14 @@ func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 
 // A runWatch calls fn once when a run's context is done.
 type runWatch struct {
-	waiter // in the loop's list of watches, until the run is over
-	ctx    context.Context
-	fn     func()
+	node // in the loop's list of watches, until the run is over
+	ctx  context.Context
+	fn   func()
 }
 
 func (w *runWatch) run(l *Loop) {
 	defer l.failOnPanic() // in a method of the context
-	if w.q != nil && w.ctx.Err() != nil {
+	if w.list != nil && w.ctx.Err() != nil {
 		w.unlink()
 		w.fn()
 	}

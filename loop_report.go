@@ -55,25 +55,25 @@ func (l *Loop) call(fn func()) {
 // the future: it is reported when that becomes garbage, and at the latest when
 // the loop closes.
 type unseen struct {
-	waiter // in the loop's list, until somebody looks
-	err    error
-	task   string // its name, if it is a task's
+	node // in the loop's list, until somebody looks
+	err  error
+	task string // its name, if it is a task's
 }
 
 func (l *Loop) track(f *future, err error) *unseen {
 	u := &unseen{err: err}
-	u.waiter.run = u
+	u.node.run = u
 	if t, ok := f.custom.(AnyTask); ok {
 		u.task = t.Name()
 	}
-	l.unseen.push(&u.waiter)
+	l.unseen.push(&u.node)
 	// The runtime's goroutine must not wake a loop under testing/synctest.
 	runtime.AddCleanup(f, func(u *unseen) { l.postQuietly(u) }, u)
 	return u
 }
 
 func (u *unseen) run(l *Loop) {
-	if u.q == nil {
+	if u.list == nil {
 		return
 	}
 	u.unlink()

@@ -121,8 +121,8 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 			l.stopping.Store(true)
 		}
 	}}
-	stop.waiter.run = stop
-	f.whenDone(&stop.waiter)
+	stop.node.run = stop
+	f.whenDone(&stop.node)
 	defer func() {
 		over = true
 		stop.unlink()

@@ -15,11 +15,11 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	}
 	s := &shielding{inner: inner.core(), outer: &out.future}
 	s.copy = func() { out.value = inner.result() }
-	s.waiter.run = s
+	s.node.run = s
 	switch f := inner.core(); f.state {
 	case pending:
 		out.future.custom = s
-		f.callbacks.push(&s.waiter)
+		f.callbacks.push(&s.node)
 	case cancelled:
 		out.future.endCancelled(f.consume(), nil)
 	default:
@@ -30,7 +30,7 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 
 // shielding is a callback of the inner future, and what is particular to the outer.
 type shielding struct {
-	waiter
+	node
 	inner, outer *future
 	copy         func() // the value, from the inner to the outer
 }
@@ -62,7 +62,7 @@ type unshielding shielding
 
 func (s *unshielding) run(*Loop) {
 	if s.inner.state == pending {
-		s.waiter.unlink()
+		s.node.unlink()
 	}
 }
 

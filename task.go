@@ -277,7 +277,7 @@ func (t *task) end(err error, isCancelled bool) {
 	t.loop.tasks.remove(t)
 	if c := t.fiber; c != nil {
 		t.fiber = nil
-		if c.State.waiter.run != nil { // t has waited
+		if c.State.node.run != nil { // t has waited
 			c.State = suspension{}
 		}
 	}
@@ -323,7 +323,7 @@ func (t *task) breakOff(cause error) {
 		return
 	}
 	s.awaiting = nil
-	s.waiter.unlink()
+	s.node.unlink()
 	t.mustCancel, t.cause = true, cause
 	t.loop.push(t)
 }

@@ -8,96 +8,56 @@ import (
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
-// This file is the one wait queue and the one blocking seam under all the
-// primitives. A task waits for one thing at a time, so the waiter is a part of
-// its coroutine, and waiting allocates nothing.
+// This file is how tasks wait. All suspension points come down to block. A task waits for one
+// thing at a time, so that what it needs for that is a part of its fiber, and waiting
+// allocates nothing. There are two kinds of wait:
 //
-// Two kinds of waiting share it:
-//
-//   - for a future: the waiter stands among the future's callbacks; to cancel
-//     the waiting is to cancel the future;
-//   - privately, for a primitive or a timer: the waiter stands in the
-//     primitive's queue, or nowhere, until wake is called or the waiting is
-//     cancelled. It is what asyncio uses a future of its own for.
+//   - for a future: the task stands among the future's callbacks; cancelling the wait is
+//     cancelling the future;
+//   - for a wake-up, by a primitive, a stream or a timer: the task stands in a waitq, or
+//     nowhere, until wake is called or the wait is cancelled. asyncio has a future for each
+//     such wait.
 
-// runnable is what the ready queue holds.
-type runnable interface{ run(l *Loop) }
-
-// A waiter is a node of a waitq: a task that waits, or a callback of a future.
-type waiter struct {
-	next, prev *waiter
-	q          *waitq   // the queue it stands in, or nil
-	run        runnable // what becomes ready
-}
-
-// A suspension is what a task needs to wait, for one thing at a time.
+// A suspension is what a task needs to wait.
 type suspension struct {
-	waiter     waiter
-	awaiting   *future
+	node       node // in the future's callbacks or in the queue
 	state      waitState
-	cause      error  // of the cancellation of the private waiting
-	waitingFor string // for the private waiting
+	awaiting   *future // nil while the task waits for a wake-up
+	queue      *waitq  // in which the task waits for a wake-up, if it is in one
+	cause      error   // of the cancellation of the wait for a wake-up
+	waitingFor string  // the name of what the wake-up comes from
 	timer      timerq.Timer[runnable]
-	watch      *watch    // of the context of this waiting, if it has to be watched
+	watch      *watch    // of the context of this wait, if it has to be watched
 	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
 }
 
-// waitState tells how a task's private waiting goes, or how its last one ended.
+// waitState is how far a task's wait for a wake-up has come, or how its last one ended.
 type waitState uint8
 
 const (
-	waitPending   waitState = iota + 1 // waits
+	waitPending   waitState = iota + 1 // nothing has happened yet
 	waitWoken                          // wake was called; the task is ready
-	waitCancelled                      // the waiting was cancelled; the task is ready
-	waitYields                         // the task gives way for a turn
+	waitCancelled                      // the wait was cancelled; the task is ready
+	waitYields                         // no wake-up is awaited: the task gives way for a turn
 )
 
 func (s *suspension) yields() bool { return s.awaiting == nil && s.state == waitYields }
 
-// A waitq is a queue of waiters in the order in which they came. A waiter that
-// was cancelled stays in it until its task has resumed, as in asyncio, where
-// that decides who is woken next.
+// A waitq is the queue of the tasks that wait for a primitive, in the order in which they came.
+// One whose wait was cancelled stays in it until it has resumed: as in asyncio, that decides
+// which task is woken next.
 type waitq struct {
-	_          noCopy
-	head, tail *waiter
-	live       int // tasks that wait privately here and were not cancelled, until they have resumed
+	_ noCopy
+	nodeList
+	live int // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
 }
 
-// noCopy has go vet report a copy of the primitive that has it as a field: tasks that wait would
+// noCopy makes go vet report a copy of the primitive that has it as a field: tasks that wait would
 // stand in the queue of the original.
 type noCopy struct{}
 
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
-
-func (q *waitq) push(w *waiter) {
-	w.q, w.prev, w.next = q, q.tail, nil
-	if q.tail == nil {
-		q.head = w
-	} else {
-		q.tail.next = w
-	}
-	q.tail = w
-}
-
-// unlink takes w out of its queue, if it stands in one.
-func (w *waiter) unlink() {
-	q := w.q
-	if q == nil {
-		return
-	}
-	if w.prev == nil {
-		q.head = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		q.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.q, w.prev, w.next = nil, nil, nil
-}
 
 // wakeNext takes out and wakes the first waiter that is still pending, and
 // reports whether there was one.
@@ -169,16 +129,16 @@ func (t *task) block(ctx context.Context, w wait) error {
 		}
 	}
 	s := &t.fiber.State
-	s.waiter.run = t
+	s.node.run = t
 	direct := t.direct(ctx)
 	switch {
 	case w.future != nil:
 		s.awaiting = w.future
-		w.future.callbacks.push(&s.waiter)
+		w.future.callbacks.push(&s.node)
 	case w.delay > 0:
-		s.state, s.waitingFor = waitPending, w.name
+		s.state, s.queue, s.waitingFor = waitPending, w.queue, w.name
 		if w.queue != nil {
-			w.queue.push(&s.waiter)
+			w.queue.push(&s.node)
 			w.queue.live++
 		} else if w.delay != Never {
 			t.startTimer(w.delay)
@@ -214,7 +174,7 @@ func (t *task) block(ctx context.Context, w wait) error {
 		} else if w.queue != nil {
 			w.queue.live--
 		}
-		s.waiter.unlink()
+		s.node.unlink()
 	}
 	return t.settle(err, fromContext)
 }
@@ -234,11 +194,11 @@ type sleeper suspension
 
 func (s *sleeper) run(*Loop) {
 	if s.timer.Take() {
-		s.waiter.run.(*task).wake()
+		s.node.run.(*task).wake()
 	}
 }
 
-func (s *sleeper) describe() string { return s.waiter.run.(*task).describe() }
+func (s *sleeper) describe() string { return s.node.run.(*task).describe() }
 
 // refuse answers an await that cannot be. As in asyncio the task learns of it in the next turn.
 func (t *task) refuse(ctx context.Context, f *future) error {
@@ -271,8 +231,8 @@ func (t *task) cancelWait(cause error) bool {
 	case s.state == waitPending:
 		s.state = waitCancelled
 		s.cause = cause
-		if q := s.waiter.q; q != nil {
-			q.live--
+		if s.queue != nil {
+			s.queue.live--
 		}
 		t.loop.push(t)
 		return true
@@ -281,15 +241,14 @@ func (t *task) cancelWait(cause error) bool {
 	}
 }
 
-// leaveQueue ends the waiting of a task that does not resume, so that nobody hands
-// anything over to it.
+// leaveQueue ends the wait of a task that does not resume, so that nothing is handed over to it.
 func (t *task) leaveQueue() {
 	s := &t.fiber.State
-	if q := s.waiter.q; q != nil && s.awaiting == nil && s.state != waitCancelled {
-		q.live--
+	if s.awaiting == nil && s.queue != nil && (s.state == waitPending || s.state == waitWoken) {
+		s.queue.live--
 	}
 	s.state, s.awaiting = 0, nil
-	s.waiter.unlink()
+	s.node.unlink()
 	t.loop.timers.Stop(&s.timer)
 }
 

@@ -161,11 +161,11 @@ func watchedBy(ctx context.Context) context.Context {
 
 // A watch cancels one suspension of a task when a context is done.
 type watch struct {
-	waiter // in the loop's list of watches, until the suspension is over
-	task   *task
-	ctx    context.Context
-	hit    bool        // it cancelled the waiting
-	panic  *PanicError // of a method of ctx, which is no concern of the task that drives
+	node  // in the loop's list of watches, until the suspension is over
+	task  *task
+	ctx   context.Context
+	hit   bool        // it cancelled the waiting
+	panic *PanicError // of a method of ctx, which is no concern of the task that drives
 
 	// Task.Cancel was called meanwhile, which goes before the context.
 	cancelled bool
@@ -175,9 +175,9 @@ type watch struct {
 // suspendWatching is suspend under a context that has to be watched.
 func (t *task) suspendWatching(ctx context.Context) error {
 	w := &watch{task: t, ctx: ctx}
-	w.waiter.run = w
+	w.node.run = w
 	t.fiber.State.watch = w
-	t.loop.watches.push(&w.waiter)
+	t.loop.watches.push(&w.node)
 	yields := t.fiber.State.yields()
 	var stop func() bool
 	defer func() { // deferred, since the task may be unwound, and methods of ctx may panic
@@ -215,7 +215,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 // run cancels the suspension if it still lasts and its context is done.
 func (w *watch) run(*Loop) {
 	defer w.cancelOnPanic()
-	if w.q != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
+	if w.list != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
 		w.hit = w.task.cancelWait(contextCause(w.ctx))
 	}
 }

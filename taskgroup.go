@@ -11,8 +11,8 @@ import (
 type TaskGroup struct {
 	parent  *task
 	ctx     context.Context
-	members waitq   // of groupTask, in order of creation: those whose end the group has not seen
-	errs    []error // in the order in which they happened
+	members nodeList // of groupTask, in order of creation: those whose end the group has not seen
+	errs    []error  // in the order in which they happened
 
 	exiting         bool // the body has returned
 	waiting         bool // for the members
@@ -22,8 +22,8 @@ type TaskGroup struct {
 
 // groupTask is a task's membership.
 type groupTask struct {
-	done   waiter // in the task's callbacks
-	member waiter // in the group's members
+	done   node // in the task's callbacks
+	member node // in the group's members
 	group  *TaskGroup
 	task   *task
 }

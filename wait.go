@@ -104,7 +104,7 @@ type completion struct {
 }
 
 type completionNode struct {
-	waiter
+	node
 	completion *completion
 	future     *future
 }
@@ -123,8 +123,8 @@ func (c *completion) limit(d time.Duration) {
 func (c *completion) watch(f *future) {
 	c.nodes = append(c.nodes, completionNode{completion: c, future: f})
 	n := &c.nodes[len(c.nodes)-1]
-	n.waiter.run = n
-	f.whenDone(&n.waiter)
+	n.node.run = n
+	f.whenDone(&n.node)
 }
 
 func (n *completionNode) run(*Loop) {
