@@ -19,7 +19,7 @@ func (c Coro[T]) Await(ctx context.Context) (T, error) {
 	return c(ctx)
 }
 
-func (c Coro[T]) start(ctx context.Context) source[T] { return CreateTask(ctx, c) }
+func (c Coro[T]) start(ctx context.Context) futureLike[T] { return CreateTask(ctx, c) }
 
 // Bind binds the argument of a coroutine function. Bind(f, a) is what asyncio
 // writes f(a): a coroutine that has not begun.
@@ -46,11 +46,11 @@ type Awaitable[T any] interface {
 
 	// start gives the future or task itself, and makes a task of a coroutine, in
 	// the way of asyncio.ensure_future.
-	start(ctx context.Context) source[T]
+	start(ctx context.Context) futureLike[T]
 }
 
-// A source is a *Future[T] or a *Task[T].
-type source[T any] interface {
+// A futureLike is a *Future[T] or a *Task[T].
+type futureLike[T any] interface {
 	Awaitable[T]
 	Waitable
 	result() T // the value, without its error
@@ -68,15 +68,15 @@ type untyped[T any] struct{ Awaitable[T] }
 
 func (u untyped[T]) Await(ctx context.Context) (any, error) { return u.Awaitable.Await(ctx) }
 
-func (u untyped[T]) start(ctx context.Context) source[any] {
-	return untypedSource[T]{u.Awaitable.start(ctx)}
+func (u untyped[T]) start(ctx context.Context) futureLike[any] {
+	return untypedFuture[T]{u.Awaitable.start(ctx)}
 }
 
-type untypedSource[T any] struct{ source[T] }
+type untypedFuture[T any] struct{ futureLike[T] }
 
-func (u untypedSource[T]) Await(ctx context.Context) (any, error) { return u.source.Await(ctx) }
-func (u untypedSource[T]) start(context.Context) source[any]      { return u }
-func (u untypedSource[T]) result() any                            { return u.source.result() }
+func (u untypedFuture[T]) Await(ctx context.Context) (any, error) { return u.futureLike.Await(ctx) }
+func (u untypedFuture[T]) start(context.Context) futureLike[any]  { return u }
+func (u untypedFuture[T]) result() any                            { return u.futureLike.result() }
 
 // A Waitable is a *Future or a *Task of whatever type.
 type Waitable interface {
@@ -103,6 +103,6 @@ type AnyTask interface {
 	Cancelling() int
 	Uncancel() int
 
-	customFuture
+	futureBehavior
 	invoke(ctx context.Context) error // runs the coroutine and keeps its value
 }

@@ -94,9 +94,9 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
 // String tells what kind of future it is, such as "gather of 3".
 func (f *Future[T]) String() string { return f.future.describe() }
 
-func (f *Future[T]) start(context.Context) source[T] { return f }
-func (f *Future[T]) core() *future                   { return &f.future }
-func (f *Future[T]) result() T                       { return f.value }
+func (f *Future[T]) start(context.Context) futureLike[T] { return f }
+func (f *Future[T]) core() *future                       { return &f.future }
+func (f *Future[T]) result() T                           { return f.value }
 
 func valueUnless[T any](err error, v T) (T, error) {
 	if err != nil {
@@ -130,12 +130,12 @@ type future struct {
 	cause error // that Cancel was given, if it was not passed on to something else
 
 	callbacks nodeList
-	custom    customFuture
+	behavior  futureBehavior
 	unseen    *unseen // the report of an error that nobody has looked at
 }
 
-// customFuture is what a task or gather's future does in its own way.
-type customFuture interface {
+// futureBehavior is what a task or gather's future does in its own way.
+type futureBehavior interface {
 	cancel(cause error) bool
 	describe() string
 }
@@ -158,8 +158,8 @@ func (f *future) finish(err error) {
 }
 
 func (f *future) cancel(cause error) bool {
-	if f.custom != nil {
-		return f.custom.cancel(cause)
+	if f.behavior != nil {
+		return f.behavior.cancel(cause)
 	}
 	f.seen()
 	if f.state != pending {
@@ -250,8 +250,8 @@ func addCallback[F any](f *future, typed F, fn func(F)) (remove func() bool) {
 }
 
 func (f *future) describe() string {
-	if f.custom != nil {
-		return f.custom.describe()
+	if f.behavior != nil {
+		return f.behavior.describe()
 	}
 	return "future"
 }

@@ -12,7 +12,7 @@ import (
 // fails with ErrCancelled. To cancel the future is to cancel the children that are
 // not done. Gather itself does not suspend. It is asyncio.gather.
 func Gather[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]T] {
-	return gather(ctx, aws, false, func(children []source[T]) []T {
+	return gather(ctx, aws, false, func(children []futureLike[T]) []T {
 		values := make([]T, len(children))
 		for i, c := range children {
 			values[i] = c.result()
@@ -31,7 +31,7 @@ type Result[T any] struct {
 // is cancelled itself. It does not suspend. It is asyncio.gather with
 // return_exceptions=True.
 func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]Result[T]] {
-	return gather(ctx, aws, true, func(children []source[T]) []Result[T] {
+	return gather(ctx, aws, true, func(children []futureLike[T]) []Result[T] {
 		results := make([]Result[T], len(children))
 		for i, c := range children {
 			err := c.core().gathered()
@@ -42,7 +42,7 @@ func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future
 	})
 }
 
-func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors bool, collect func([]source[T]) R) *Future[R] {
+func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors bool, collect func([]futureLike[T]) R) *Future[R] {
 	l := RunningLoop(ctx)
 	out := NewFuture[R](l)
 	sources := startAll[T](ctx, aws)
@@ -84,7 +84,7 @@ func (g *gathering) add(f *future) {
 	n := &g.nodes[len(g.nodes)-1]
 	n.node.run = n
 	switch {
-	case f.state == pending && !g.watches(f):
+	case f.state == pending && !g.has(f):
 		f.callbacks.push(&n.node)
 		g.todo++
 	case f.state != pending && !g.counted[f]:
@@ -97,8 +97,8 @@ func (g *gathering) add(f *future) {
 	}
 }
 
-// watches reports whether f was added before. Its callback is the last, then.
-func (g *gathering) watches(f *future) bool {
+// has reports whether f was added before. Its callback is the last, then.
+func (g *gathering) has(f *future) bool {
 	if f.callbacks.tail == nil {
 		return false
 	}
@@ -113,7 +113,7 @@ func (g *gathering) begin() {
 		g.outer.finish(nil)
 		return
 	}
-	g.outer.custom = g
+	g.outer.behavior = g
 	done := g.done
 	g.done, g.counted = nil, nil
 	for _, f := range done {
@@ -186,8 +186,8 @@ func (f *future) gathered() error {
 }
 
 // startAll makes futures of awaitables.
-func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []source[T] {
-	sources := make([]source[T], len(aws))
+func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []futureLike[T] {
+	sources := make([]futureLike[T], len(aws))
 	for i, aw := range aws {
 		sources[i] = aw.start(ctx)
 	}

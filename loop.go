@@ -153,10 +153,10 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 // error of the system's poller ends the run, too, and is returned. It is asyncio's
 // run_forever.
 func (l *Loop) RunForever(ctx context.Context) error {
-	if err := l.enter(ctx); err != nil {
+	if err := l.beginRun(ctx); err != nil {
 		return err
 	}
-	defer l.leave()
+	defer l.endRun()
 	if ctx.Done() == nil {
 		return l.loop()
 	}
@@ -203,8 +203,8 @@ func (l *Loop) Close() error {
 	return nil
 }
 
-// enter begins a run on the calling goroutine.
-func (l *Loop) enter(ctx context.Context) error {
+// beginRun begins a run on the calling goroutine.
+func (l *Loop) beginRun(ctx context.Context) error {
 	if l.IsClosed() {
 		return ErrLoopClosed
 	}
@@ -223,9 +223,9 @@ func (l *Loop) enter(ctx context.Context) error {
 	return nil
 }
 
-// leave ends the run, in whatever way it ended. The idle coroutines go with it,
+// endRun ends the run, in whatever way it ended. The idle coroutines go with it,
 // since the next run may be made in another thread-lock state.
-func (l *Loop) leave() {
+func (l *Loop) endRun() {
 	l.current, l.goroutine = nil, 0
 	l.fibers.Release()
 	l.running.Store(false) // the last: who sees it may run the loop again
@@ -259,7 +259,7 @@ func (l *Loop) kill(t *task) {
 	if c := t.fiber; c != nil {
 		l.current = t
 		t.leaveQueue()
-		t.abandoned = true
+		t.unwinding = killed
 		c.Kill()
 		t.fiber, l.current = nil, nil
 	}

@@ -63,7 +63,7 @@ type unseen struct {
 func (l *Loop) track(f *future, err error) *unseen {
 	u := &unseen{err: err}
 	u.node.run = u
-	if t, ok := f.custom.(AnyTask); ok {
+	if t, ok := f.behavior.(AnyTask); ok {
 		u.task = t.Name()
 	}
 	l.unseen.push(&u.node)

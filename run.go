@@ -49,13 +49,13 @@ func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error)
 		panic("asyncio: nil coroutine")
 	}
 	l := r.loop
-	if err := l.enter(ctx); err != nil {
+	if err := l.beginRun(ctx); err != nil {
 		return v, err
 	}
-	defer l.leave()
+	defer l.endRun()
 	task := CreateTask(l.Context(ctx), main)
 	// The run itself cancels main when ctx is done.
-	task.task.Context, task.task.watches = ctx, false
+	task.task.Context, task.task.watchesParent = ctx, false
 	if l.interrupt && !interruptIgnored && !signal.Ignored(os.Interrupt) {
 		defer task.task.cancelOnInterrupt(&err)()
 	}
@@ -90,13 +90,13 @@ func (r *Runner) Close() error {
 // cancelled, with the context's cause. It returns ErrLoopRunning, ErrLoopClosed, or
 // ErrLoopStopped if Stop came first. It is asyncio's run_until_complete.
 func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (v T, err error) {
-	if err := loop.enter(ctx); err != nil {
+	if err := loop.beginRun(ctx); err != nil {
 		return v, err
 	}
-	defer loop.leave()
+	defer loop.endRun()
 	f := aw.start(loop.Context(ctx))
-	if t, ok := f.(*Task[T]); ok && source[T](t) != any(aw) {
-		t.task.Context, t.task.watches = ctx, false // the run itself cancels it
+	if t, ok := f.(*Task[T]); ok && futureLike[T](t) != any(aw) {
+		t.task.Context, t.task.watchesParent = ctx, false // the run itself cancels it
 	}
 	if f.core().loop != loop {
 		return v, ErrForeignLoop
@@ -139,10 +139,10 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 // shutDown cancels all tasks and waits for them. Until they have ended other goroutines may still
 // use the loop's Conns, for which it makes tasks of its own.
 func (l *Loop) shutDown() error {
-	if err := l.enter(context.Background()); err != nil {
+	if err := l.beginRun(context.Background()); err != nil {
 		return err
 	}
-	defer l.leave()
+	defer l.endRun()
 	if err := l.cancelAndWait(l.AllTasks()); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	s.node.run = s
 	switch f := inner.core(); f.state {
 	case pending:
-		out.future.custom = s
+		out.future.behavior = s
 		f.callbacks.push(&s.node)
 	case cancelled:
 		out.future.endCancelled(f.consume(), nil)

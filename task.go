@@ -124,9 +124,9 @@ func (t *Task[T]) String() string { return t.task.describe() }
 func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }
 func (t *Task[T]) describe() string        { return t.task.describe() }
 
-func (t *Task[T]) start(context.Context) source[T] { return t }
-func (t *Task[T]) core() *future                   { return &t.task.future }
-func (t *Task[T]) result() T                       { return t.value }
+func (t *Task[T]) start(context.Context) futureLike[T] { return t }
+func (t *Task[T]) core() *future                       { return &t.task.future }
+func (t *Task[T]) result() T                           { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
 	t.value, err = t.coro(ctx)
@@ -146,20 +146,28 @@ type task struct {
 	prev, next *task // the loop's tasks
 
 	// Cancellation.
-	cancels    int32 // requests not taken back
-	mustCancel bool  // a request is to be delivered at the next suspension, for the future's cause
-	cancelling bool  // cancel is on the stack
-	watches    bool  // a waiting ends when the task's own context does
-	abandoned  bool  // it unwinds, by Loop.kill or a Goexit
-	exits      bool  // that is the Goexit of a task that it has resumed
+	cancels       int32 // requests not taken back
+	mustCancel    bool  // a request is to be delivered at the next suspension, for the future's cause
+	cancelling    bool  // cancel is on the stack
+	watchesParent bool  // a done context of CreateTask ends the waits of this task
+	unwinding     unwinding
 }
 
-// coroutine is a coroutine that lends tasks what they need to wait, so that one that does
-// not wait goes without.
+// unwinding is why a task unwinds, after which it must not wait again.
+type unwinding uint8
+
+const (
+	notUnwinding unwinding = iota
+	killed                 // by Loop.kill
+	byGoexit               // by the runtime.Goexit of a task that it had resumed
+)
+
+// A taskFiber carries the state that a waiting task needs. The state is there and not in the task, so
+// that a task that never waits does without.
 type taskFiber = fiber.Fiber[suspension]
 
 // typed gives the *Task[T].
-func (t *task) typed() AnyTask { return t.custom.(AnyTask) }
+func (t *task) typed() AnyTask { return t.behavior.(AnyTask) }
 
 func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOption) {
 	l.check()
@@ -167,7 +175,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		panic("asyncio: event loop is closed")
 	}
 	eager := t.configure(opts)
-	t.loop, t.custom = l, typed
+	t.loop, t.behavior = l, typed
 	if t.name.Load() == nil { // as in asyncio, a name that was given takes no number
 		l.lastID++
 		t.id = l.lastID
@@ -211,7 +219,7 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 
 // run makes a step of the task: it is what the ready queue holds.
 func (t *task) run(l *Loop) {
-	if t.fiber == nil && !t.enter() {
+	if t.fiber == nil && !t.takeFiber() {
 		return
 	}
 	outer := l.current // a task, if this is an eager start
@@ -220,9 +228,9 @@ func (t *task) run(l *Loop) {
 	l.current = outer
 }
 
-// enter gives t a coroutine for its first step. It reports false if t was cancelled before
+// takeFiber gives t a coroutine for its first step. It reports false if t was cancelled before
 // that, whereupon it ends.
-func (t *task) enter() bool {
+func (t *task) takeFiber() bool {
 	if t.mustCancel {
 		t.mustCancel = false
 		t.end(newCancelled(t.cause), true)
@@ -241,11 +249,11 @@ func (t *task) Run() {
 		}
 		switch r := recover(); {
 		case r == nil: // runtime.Goexit
-			t.exit()
-		case t.abandoned:
+			t.onGoexit()
+		case t.unwinding != notUnwinding:
 			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
-			if t.exits { // the Goexit goes on
-				t.exit()
+			if t.unwinding == byGoexit { // which goes on
+				t.onGoexit()
 			}
 		default:
 			t.end(&PanicError{r, debug.Stack()}, false)
@@ -260,13 +268,14 @@ func (t *task) Run() {
 	t.loop.setLabels(context.Background())
 }
 
-// exit ends a task that runtime.Goexit ends, unless Loop.kill does.
-func (t *task) exit() {
+// onGoexit runs when runtime.Goexit unwinds t. It ends t as cancelled, unless Loop.kill unwinds it,
+// which does that itself.
+func (t *task) onGoexit() {
 	if l := t.loop; l.driver == t { // a panic has hidden the Goexit of a task that it had resumed
 		l.driver = nil
 		t.leaveQueue()
 	}
-	if !t.abandoned || t.exits {
+	if t.unwinding != killed {
 		t.end(ErrCancelled, true)
 	}
 	t.loop.goexit()

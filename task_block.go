@@ -285,7 +285,8 @@ func (t *task) settleCancelled(err, fromContext error) error {
 	return err
 }
 
-// unwatched is the context of a suspension that only Task.Cancel interrupts.
+// unwatched is the context of a wait that only Task.Cancel interrupts. It belongs to no task and no
+// loop, so block must be given the running task along with it.
 var unwatched = &taskContext{}
 
 // direct reports whether the task can be suspended by t.fiber.Suspend alone, as it can in
@@ -294,7 +295,7 @@ var unwatched = &taskContext{}
 // as a mispredicted branch. That is why the callers, and Loop.turn, leave such calls out.
 func (t *task) direct(ctx context.Context) bool {
 	c, ok := ctx.(*taskContext)
-	return ok && !c.watches && !t.mustCancel
+	return ok && !c.watchesParent && !t.mustCancel
 }
 
 // suspend gives control to the loop until something makes t ready. If t only gives way, suspend

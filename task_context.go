@@ -131,10 +131,10 @@ func findRunning(ctx context.Context) *task {
 // parent, which need not outlive its children's children.
 func (t *task) inherit(ctx context.Context) {
 	if parent, ok := ctx.(*taskContext); ok {
-		t.Context, t.watches = parent.Context, parent.watches
+		t.Context, t.watchesParent = parent.Context, parent.watchesParent
 		return
 	}
-	t.Context, t.watches = ctx, watchedBy(ctx) != nil
+	t.Context, t.watchesParent = ctx, watchedBy(ctx) != nil
 }
 
 // watchedBy returns the context that cancels what is awaited under ctx, or nil.
@@ -148,7 +148,7 @@ func watchedBy(ctx context.Context) context.Context {
 	}
 	switch done := ctx.Done(); {
 	case ok && done == base.Done():
-		if base.watches {
+		if base.watchesParent {
 			return base.Context
 		}
 		return nil

@@ -28,7 +28,7 @@ const drivingTurns = 16
 // task.direct for why no function does that for them.
 func (t *task) nextToResume() *taskFiber {
 	l := t.loop
-	if t.abandoned {
+	if t.unwinding != notUnwinding {
 		t.unwind()
 	}
 	if l.undriven > 0 {
@@ -48,7 +48,7 @@ func (t *task) nextToResume() *taskFiber {
 			break
 		}
 		l.popReady()
-		if next.fiber == nil && !next.enter() {
+		if next.fiber == nil && !next.takeFiber() {
 			continue
 		}
 		if driver == nil {
@@ -94,6 +94,6 @@ func (l *Loop) goexit() {
 		return
 	}
 	l.driver, l.current = nil, t
-	t.abandoned, t.exits = true, true
+	t.unwinding = byGoexit
 	t.leaveQueue()
 }

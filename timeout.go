@@ -157,7 +157,7 @@ func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T,
 
 // waitForNothing is WaitFor with no time at all: what is not done is cancelled. A
 // coroutine does not even begin.
-func waitForNothing[T any](ctx context.Context, f source[T]) (v T, err error) {
+func waitForNothing[T any](ctx context.Context, f futureLike[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)
 	}
@@ -165,9 +165,9 @@ func waitForNothing[T any](ctx context.Context, f source[T]) (v T, err error) {
 	if f.core().loop != t.loop {
 		return v, ErrForeignLoop
 	}
-	c := newCompletion(t, AllCompleted, 1)
+	c := newWaitScope(t, AllCompleted, 1)
 	defer c.leave()
-	c.watch(f.core())
+	c.add(f.core())
 	f.core().cancel(nil)
 	if err := c.wait(ctx); err != nil {
 		return v, err

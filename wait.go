@@ -56,11 +56,11 @@ func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pe
 	if foreign(t.loop, ws) {
 		return nil, nil, ErrForeignLoop
 	}
-	c := newCompletion(t, o.until, len(ws))
+	c := newWaitScope(t, o.until, len(ws))
 	defer c.leave()
 	c.limit(o.timeout)
 	for _, w := range ws {
-		c.watch(w.core())
+		c.add(w.core())
 	}
 	if err := c.wait(ctx); err != nil {
 		return nil, nil, err
@@ -93,61 +93,61 @@ func foreign[W Waitable](l *Loop, ws []W) bool {
 	return slices.ContainsFunc(ws, func(w W) bool { return w.core().loop != l })
 }
 
-// A completion wakes a task when enough of the futures that it watches are done.
-type completion struct {
+// A waitScope wakes a task when enough of the futures that it watches are done.
+type waitScope struct {
 	task  *task
 	until Completion
 	left  int
 	over  bool // the task is woken, or has left
-	nodes []completionNode
+	nodes []waitScopeNode
 	timer *TimerHandle
 }
 
-type completionNode struct {
+type waitScopeNode struct {
 	node
-	completion *completion
-	future     *future
+	scope  *waitScope
+	future *future
 }
 
-func newCompletion(t *task, until Completion, n int) *completion {
-	return &completion{task: t, until: until, left: n, nodes: make([]completionNode, 0, n)}
+func newWaitScope(t *task, until Completion, n int) *waitScope {
+	return &waitScope{task: t, until: until, left: n, nodes: make([]waitScopeNode, 0, n)}
 }
 
 // limit wakes the task after d in any case.
-func (c *completion) limit(d time.Duration) {
+func (c *waitScope) limit(d time.Duration) {
 	if d != Never {
 		c.timer = c.task.loop.CallLater(d, c.release)
 	}
 }
 
-func (c *completion) watch(f *future) {
-	c.nodes = append(c.nodes, completionNode{completion: c, future: f})
+func (c *waitScope) add(f *future) {
+	c.nodes = append(c.nodes, waitScopeNode{scope: c, future: f})
 	n := &c.nodes[len(c.nodes)-1]
 	n.node.run = n
 	f.whenDone(&n.node)
 }
 
-func (n *completionNode) run(*Loop) {
-	c := n.completion
+func (n *waitScopeNode) run(*Loop) {
+	c := n.scope
 	c.left--
 	if c.left <= 0 || c.until == FirstCompleted || c.until == FirstException && n.future.failed() != nil {
 		c.release()
 	}
 }
 
-func (c *completion) release() {
+func (c *waitScope) release() {
 	if !c.over {
 		c.over = true
 		c.task.wake()
 	}
 }
 
-func (c *completion) wait(ctx context.Context) error {
+func (c *waitScope) wait(ctx context.Context) error {
 	return c.task.block(ctx, wait{delay: Never, name: "futures"})
 }
 
 // leave takes all callbacks back.
-func (c *completion) leave() {
+func (c *waitScope) leave() {
 	c.over = true
 	if c.timer != nil {
 		c.timer.Cancel()
