@@ -513,7 +513,7 @@ func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 			client, server = asyncio.StreamPair(ctx)
 			spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil })
 			_, err := client.Reader.Read(ctx, 1)
@@ -521,7 +521,7 @@ func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
 		}))
 	}()
 	<-done
-	_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+	_, err := asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 		_, err := server.Writer.Write([]byte("x"))
 		require.NoError(t, err)
 		got, err := client.Reader.Read(ctx, 1)
