@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
@@ -301,8 +300,10 @@ func (c *connection) run(ctx context.Context) (err error) {
 	w := &c.stream.writer
 	if o := c.server.options; o.tls != nil {
 		if err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout); err != nil {
-			if c.server.loop.debug {
-				slog.Warn("asyncio: TLS handshake failed", "peer", w.RemoteAddr(), "err", err)
+			// Anybody can send anything: asyncio, too, reports that in debug mode alone.
+			if c.server.loop.debug && !isCancelled(err) {
+				message := fmt.Sprintf("TLS handshake with %v failed", w.RemoteAddr())
+				c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
 			}
 			return nil // anybody can send anything
 		}
