@@ -35,7 +35,7 @@ func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
 type Runner struct{ loop *Loop }
 
 // NewRunner makes a runner and its loop. It must be closed.
-func NewRunner(opts ...Option) *Runner { return &Runner{NewLoop(opts...)} }
+func NewRunner(opts ...Option) *Runner { return &Runner{newLoop(opts)} }
 
 // Loop returns the loop of the runner.
 func (r *Runner) Loop() *Loop { return r.loop }

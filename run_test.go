@@ -26,7 +26,7 @@ func sleeper(d time.Duration) asyncio.Coro[asyncio.None] {
 // reports collects what an exception handler is told.
 type reports []asyncio.ExceptionContext
 
-func (r *reports) handler() asyncio.Option {
+func (r *reports) handler() asyncio.LoopOption {
 	return asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { *r = append(*r, c) })
 }
 

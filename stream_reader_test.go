@@ -18,7 +18,7 @@ import (
 )
 
 // sent makes a reader to which the pieces come, one a turn, and then the end.
-func sent(t *testing.T, ctx context.Context, opts []asyncio.StreamOption, pieces ...string) *asyncio.StreamReader {
+func sent(t *testing.T, ctx context.Context, opts []asyncio.LimitOption, pieces ...string) *asyncio.StreamReader {
 	t.Helper()
 	client, server := asyncio.StreamPair(ctx, opts...)
 	asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -34,7 +34,7 @@ func sent(t *testing.T, ctx context.Context, opts []asyncio.StreamOption, pieces
 	return server.Reader
 }
 
-func limit(n int) []asyncio.StreamOption { return []asyncio.StreamOption{asyncio.WithLimit(n)} }
+func limit(n int) []asyncio.LimitOption { return []asyncio.LimitOption{asyncio.WithLimit(n)} }
 
 func TestReadGivesWhatThereIs(t *testing.T) {
 	run(t, func(ctx context.Context) error {
