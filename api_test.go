@@ -4,13 +4,10 @@ import (
 	"fmt"
 	"go/ast"
 	"go/doc"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,15 +83,12 @@ func TestAnOptionThatACallWouldIgnoreDoesNotCompile(t *testing.T) {
 // check type-checks a program that uses the package, which it returns.
 func check(t *testing.T, source string, problem func(line int, problem string)) *types.Package {
 	t.Helper()
-	exports := goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, "p.go", source, parser.SkipObjectResolution)
 	require.NoError(t, err)
 	config := types.Config{
-		Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }),
-		Error: func(err error) {
-			problem(fset.Position(err.(types.Error).Pos).Line, err.(types.Error).Msg)
-		},
+		Importer: exportImporter(t, fset),
+		Error:    func(err error) { problem(fset.Position(err.(types.Error).Pos).Line, err.(types.Error).Msg) },
 	}
 	pkg, _ := config.Check("p", fset, []*ast.File{file}, nil)
 	for _, imported := range pkg.Imports() {
@@ -169,13 +163,7 @@ func TestEveryOptionAndEveryCallThatTakesSomeIsInTheMatrix(t *testing.T) {
 func goDoc(t *testing.T) *doc.Package {
 	t.Helper()
 	fset := token.NewFileSet()
-	var files []*ast.File
-	for name := range goList(t, "-f", `{{range .GoFiles}}{{println .}}{{end}}`, ".") {
-		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
-		require.NoError(t, err)
-		files = append(files, file)
-	}
-	pkg, err := doc.NewFromFiles(fset, files, importPath, doc.AllDecls)
+	pkg, err := doc.NewFromFiles(fset, sourceFiles(t, fset), importPath, doc.AllDecls)
 	require.NoError(t, err)
 	return pkg
 }

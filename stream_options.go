@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A call takes the options of one type, such as [ConnectOption]. An option that is for several
-// calls has a type that is each of theirs, such as [KeepAliveOption]. So an option that a call
-// would ignore does not compile.
+// A call takes the options of one type, such as ConnectOption. An option that is for several calls
+// has a type that implements each of theirs, such as KeepAliveOption. So an option that a call would
+// ignore does not compile.
 
 // A ConnectOption is an option of OpenConnection: WithLimit, WithTLS, WithTLSHandshakeTimeout,
 // WithNetwork, WithLocalAddr, WithHappyEyeballsDelay or WithKeepAlive.
@@ -63,16 +63,16 @@ type DatagramOption interface {
 	forCreateDatagramEndpoint()
 }
 
-// A LimitOption is WithLimit. It is the option of all calls that make a StreamReader, and the
-// only one of ConnectReadPipe and StreamPair.
+// A LimitOption is WithLimit: an option of OpenConnection, OpenUnixConnection, StartServer and
+// StartUnixServer, and the only one of ConnectReadPipe and StreamPair.
 type LimitOption interface {
 	UnixConnectOption
 	UnixServeOption
 	forConnectReadPipe()
 }
 
-// A TLSOption is WithTLS or WithTLSHandshakeTimeout: an option of all calls that make connections
-// of sockets.
+// A TLSOption is WithTLS or WithTLSHandshakeTimeout: an option of OpenConnection,
+// OpenUnixConnection, NewDialer, StartServer, StartUnixServer and Listen.
 type TLSOption interface {
 	UnixConnectOption
 	DialOption
@@ -138,7 +138,7 @@ func (setting) forStartTLS()               {}
 type streamOptions struct {
 	limit            int
 	network          string
-	tcpOnly          string // an option that was given and is not for unix sockets
+	tcpOnly          string // the name of an option that was given and is for TCP alone
 	localAddr        string
 	eyeballsDelay    time.Duration
 	tls              *tls.Config
@@ -167,7 +167,7 @@ func newStreamOptions[O streamOption](opts []O) *streamOptions {
 // "unix".
 func (o *streamOptions) check(network string, serverSide bool) error {
 	if network == "unix" {
-		if o.tcpOnly != "" { // a Dialer's or Listen's, which have both networks
+		if o.tcpOnly != "" { // a Dialer and Listen have both networks
 			return fmt.Errorf("asyncio: %s for a unix socket", o.tcpOnly)
 		}
 	} else if o.network != "tcp" && o.network != "tcp4" && o.network != "tcp6" {
