@@ -97,6 +97,10 @@
 // streams, servers and processes own are closed with the loop, at the latest; those that
 // [Loop.AddReader] and the Sock calls are given remain the caller's.
 //
+// A call takes options of one type, such as [ConnectOption], whose documentation lists them. An
+// option that is for several calls, such as [WithTLS], has each of their types. One that a call
+// would ignore does not compile.
+//
 // # Threads
 //
 // A loop may run on a goroutine that is locked to its thread (runtime.LockOSThread), as
