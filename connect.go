@@ -29,7 +29,7 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 	if err != nil {
 		return nil, nil, fmt.Errorf("asyncio: %w", err)
 	}
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, nil, err
 	}
 	addrs, err := l.remoteAddrs(ctx, o.network, address)
@@ -58,7 +58,7 @@ func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) 
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, nil, err
 	}
 	s, err := l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
@@ -283,7 +283,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 	connected := false
 	defer func() { // the task may be unwound
 		if !connected {
-			l.disown(fd)
+			l.reactor.Remove(fd)
 			netfd.Close(fd)
 		}
 	}()

@@ -10,6 +10,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/deque"
 	"github.com/go-asyncio/asyncio/internal/fiber"
 	"github.com/go-asyncio/asyncio/internal/gid"
+	"github.com/go-asyncio/asyncio/internal/reactor"
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
@@ -63,7 +64,7 @@ type Loop struct {
 	foreign foreignCalls
 
 	// What the loop owns and closes.
-	fds       descriptors
+	reactor   reactor.Reactor
 	signals   signals
 	processes processes
 	threads   threads
@@ -240,7 +241,7 @@ func (l *Loop) abandon() {
 	l.posted.mu.Lock()
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
-	l.fds.abandon()
+	l.reactor.Close()
 	l.foreign.close()
 	l.signals.stop()
 	left := l.processes.kill()

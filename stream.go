@@ -7,9 +7,7 @@ package asyncio
 // system's buffers and, when these are full, with the peer. What is written is sent at
 // once if it can be; the rest waits in the writer.
 
-import (
-	"io"
-)
+import "io"
 
 // A Stream is the two halves of a connection.
 type Stream struct {
@@ -20,7 +18,7 @@ type Stream struct {
 // stream is the two halves of a connection and what is below them.
 type stream struct {
 	loop       *Loop
-	under      transport
+	below      transport
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
@@ -32,7 +30,7 @@ type stream struct {
 // when it may go on: see streamEvents.
 type transport interface {
 	attach(streamEvents)
-	read(p []byte) (int, error)  // errAgain if there is nothing yet, io.EOF at the end
+	read(p []byte) (int, error)  // netfd.ErrAgain if there is nothing yet, io.EOF at the end
 	write(p []byte) (int, error) // takes less than all only if it is full
 	buffered() int               // what write took and has not sent
 	stopReceiving()              // read is to give no more than what has come

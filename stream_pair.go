@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
 // StreamPair makes two streams that are connected to one another in memory, for tests, and
@@ -19,7 +21,7 @@ func StreamPair(ctx context.Context, opts ...StreamOption) (client, server Strea
 	a, b := &memory{name: "client"}, &memory{name: "server"}
 	a.peer, b.peer = b, a
 	near, far := newStream(l, o), newStream(l, o)
-	near.under, far.under = a, b
+	near.below, far.below = a, b
 	a.above, b.above = near, far
 	far.serverSide = true
 	return near.halves(), far.halves()
@@ -49,7 +51,7 @@ func (m *memory) read(p []byte) (int, error) {
 		case m.ended:
 			return 0, io.EOF
 		default:
-			return 0, errAgain
+			return 0, netfd.ErrAgain
 		}
 	}
 	n := copy(p, m.inbox)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"unsafe"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
 // defaultLimit is asyncio's.
@@ -240,7 +242,7 @@ func (r *StreamReader) fill(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := r.fillNow(); err != errAgain {
+		if err := r.fillNow(); err != netfd.ErrAgain {
 			return err
 		}
 		if err := r.await(ctx); err != nil {
@@ -258,11 +260,11 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 			}
 			return 0, err
 		}
-		n, err := r.stream.under.read(p)
+		n, err := r.stream.below.read(p)
 		if n > 0 {
 			return n, nil
 		}
-		if err != errAgain {
+		if err != netfd.ErrAgain {
 			return 0, r.ended(err)
 		}
 		if err := r.await(ctx); err != nil {
@@ -271,7 +273,7 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// readNow is ReadInto that does not suspend, but returns errAgain.
+// readNow is ReadInto that does not suspend, but returns netfd.ErrAgain.
 func (r *StreamReader) readNow(p []byte) (int, error) {
 	if r.buf.len() == 0 {
 		if err := r.fillNow(); err != nil {
@@ -281,18 +283,18 @@ func (r *StreamReader) readNow(p []byte) (int, error) {
 	return r.copyTo(p), nil
 }
 
-// fillNow is fill that does not suspend, but returns errAgain.
+// fillNow is fill that does not suspend, but returns netfd.ErrAgain.
 func (r *StreamReader) fillNow() error {
 	if r.err != nil {
 		return r.err
 	}
-	n, err := r.stream.under.read(r.buf.space(&r.stream.loop.buffers))
+	n, err := r.stream.below.read(r.buf.space(&r.stream.loop.buffers))
 	if n > 0 {
 		r.buf.grow(n)
 		return nil
 	}
 	r.buf.park(&r.stream.loop.buffers)
-	if err != errAgain {
+	if err != netfd.ErrAgain {
 		return r.ended(err)
 	}
 	return err

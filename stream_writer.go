@@ -49,7 +49,7 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 	n := 0
 	if w.kept.size == 0 {
 		var err error
-		if n, err = w.stream.under.write(p); err != nil {
+		if n, err = w.stream.below.write(p); err != nil {
 			w.fail(err)
 			return n, err
 		}
@@ -119,7 +119,7 @@ func (w *StreamWriter) Drain(ctx context.Context) error {
 
 // CanWriteEOF reports whether WriteEOF can be used: not on TLS. It does not suspend. It is
 // asyncio's can_write_eof.
-func (w *StreamWriter) CanWriteEOF() bool { return w.stream.under.canCloseWrite() }
+func (w *StreamWriter) CanWriteEOF() bool { return w.stream.below.canCloseWrite() }
 
 // WriteEOF ends the stream for the peer, after what was written, while the peer may go on
 // sending. A pipe, which has one direction, it closes. A second WriteEOF does nothing; after
@@ -140,7 +140,7 @@ func (w *StreamWriter) WriteEOF() error {
 	if w.kept.size > 0 {
 		return nil // flush does it
 	}
-	return w.stream.under.closeWrite()
+	return w.stream.below.closeWrite()
 }
 
 // Close closes the stream, both halves, once all that was written is sent. It never suspends:
@@ -152,7 +152,7 @@ func (w *StreamWriter) Close() error {
 	if !w.closing {
 		w.close()
 		if w.kept.size == 0 {
-			w.stream.under.close()
+			w.stream.below.close()
 		}
 	}
 	return nil
@@ -166,7 +166,7 @@ func (w *StreamWriter) Abort() {
 	if !w.gone {
 		w.close()
 		w.kept = writeBuffer{}
-		w.stream.under.abort()
+		w.stream.below.abort()
 	}
 }
 
@@ -178,14 +178,14 @@ func (w *StreamWriter) Reset() {
 	if !w.gone {
 		w.close()
 		w.kept = writeBuffer{}
-		w.stream.under.reset()
+		w.stream.below.reset()
 	}
 }
 
 // close ends both halves for the program.
 func (w *StreamWriter) close() {
 	if !w.closing {
-		w.stream.under.stopReceiving()
+		w.stream.below.stopReceiving()
 		w.stream.reader.gather()
 		w.closing = true
 		w.stream.reader.end(io.EOF)
@@ -220,7 +220,7 @@ func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 // "socket" or "pipe" is the descriptor as an int, "ssl_object" a *tls.Conn, "cipher" a
 // cipher suite's name, "peercert" an *x509.Certificate, these three once the handshake is done.
 // What there is not is nil. It does not suspend. It is asyncio's get_extra_info.
-func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.under.info(name) }
+func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.below.info(name) }
 
 // LocalAddr returns the address of this end, or nil.
 func (w *StreamWriter) LocalAddr() net.Addr {
@@ -251,7 +251,7 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 
 // WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
 // get_write_buffer_size.
-func (w *StreamWriter) WriteBufferSize() int { return w.kept.size + w.stream.under.buffered() }
+func (w *StreamWriter) WriteBufferSize() int { return w.kept.size + w.stream.below.buffered() }
 
 // refuse returns why nothing can be written, or nil.
 func (w *StreamWriter) refuse() error {
@@ -276,7 +276,7 @@ func (w *StreamWriter) flush() {
 	if w.kept.size > 0 {
 		for w.kept.size > 0 {
 			p := w.kept.first()
-			n, err := w.stream.under.write(p)
+			n, err := w.stream.below.write(p)
 			if err != nil {
 				w.fail(err)
 				return
@@ -303,10 +303,10 @@ func (w *StreamWriter) hold() {
 func (w *StreamWriter) finish() {
 	switch {
 	case w.closing:
-		w.stream.under.stopReceiving()
-		w.stream.under.close()
+		w.stream.below.stopReceiving()
+		w.stream.below.close()
 	case w.eof:
-		if err := w.stream.under.closeWrite(); err != nil {
+		if err := w.stream.below.closeWrite(); err != nil {
 			w.fail(err)
 		}
 	}
@@ -335,7 +335,7 @@ func (w *StreamWriter) fail(err error) {
 		w.stream.above.onBroken(err)
 	}
 	if w.closing {
-		w.stream.under.close()
+		w.stream.below.close()
 	}
 }
 
