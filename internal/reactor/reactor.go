@@ -36,7 +36,7 @@ type Reactor struct {
 type registration struct {
 	handler    Handler
 	gen        uint32 // counts the calls to the poller, so that events from before the last one are recognised
-	mode       mode   // of the last call to the poller
+	mode       mode   // edge if the descriptor is owned, otherwise that of the last call to the poller
 	expected   poll.Ready
 	registered bool // the poller has the descriptor, as far as is known
 }
@@ -88,7 +88,6 @@ func (r *Reactor) Own(fd int, h Handler) error {
 		w.OnLost()
 	}
 	if err := r.set(fd, edge, poll.Read|poll.Write); err != nil {
-		r.release(g)
 		return err
 	}
 	g.handler = h
@@ -96,7 +95,10 @@ func (r *Reactor) Own(fd int, h Handler) error {
 }
 
 // Enter enters the handler of an open descriptor that is somebody else's and has none, to be watched.
-func (r *Reactor) Enter(fd int, h Handler) { r.slot(fd).handler = h }
+func (r *Reactor) Enter(fd int, h Handler) {
+	g := r.slot(fd)
+	g.handler, g.mode = h, level
+}
 
 // Watch has the handler notified as long as a watched descriptor is ready in the directions of
 // want, instead of those before. It registers it even if nothing has changed: the number may stand
@@ -195,7 +197,7 @@ func (r *Reactor) slot(fd int) *registration {
 // release takes a descriptor from its handler, if it has one.
 func (r *Reactor) release(g *registration) {
 	r.expect(g, 0)
-	g.handler, g.mode = nil, level
+	g.handler = nil
 }
 
 // set has the poller report want.
