@@ -97,7 +97,7 @@ func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 			return err
 		}
 		defer c.endRead()
-		if c.reader.buf.len() == 0 && len(p) > 0 {
+		if c.reader.buf.Len() == 0 && len(p) > 0 {
 			if err := c.reader.fill(ctx); err != nil {
 				return c.ended(err)
 			}

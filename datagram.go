@@ -29,7 +29,7 @@ type DatagramEndpoint struct {
 	received      quota         // of receives
 	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
 
-	// What waits to be sent. It is no writeBuffer, such as a StreamWriter has: that runs the bytes
+	// What waits to be sent. It is no buffer.Unsent, such as a StreamWriter has: that runs the bytes
 	// of several writes together, and datagrams keep their edges and have addresses.
 	kept     []datagram
 	size     int // of kept, in bytes
@@ -205,10 +205,10 @@ func (e *DatagramEndpoint) mayReceive() bool {
 
 // receive receives a datagram, or returns netfd.ErrAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
-	buf := e.loop.buffers.get()
+	buf := e.loop.buffers.Get()
 	n, from, err := netfd.RecvFrom(e.fd.Num, buf, e.network)
 	p := append([]byte(nil), buf[:n]...)
-	e.loop.buffers.put(buf)
+	e.loop.buffers.Put(buf)
 	switch err {
 	case nil:
 		return p, from, nil

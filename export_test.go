@@ -79,24 +79,6 @@ func AwaitReadable(ctx context.Context, l *Loop, fd int) error {
 	return c.await(ctx, poll.Read)
 }
 
-// SpareBuffers returns how many buffers a pool has left of n that were in use at once, after so
-// many seconds in which nobody has needed one.
-func SpareBuffers(n, seconds int) int {
-	var p bufferPool
-	used := make([][]byte, n)
-	for i := range used {
-		used[i] = p.get()
-	}
-	for _, b := range used {
-		p.put(b)
-	}
-	start := time.Now()
-	for i := range 10 * seconds {
-		p.trim(func() time.Time { return start.Add(time.Duration(i) * time.Second / 10) })
-	}
-	return len(p.spare)
-}
-
 // SetLoopPatience shortens how long a goroutine waits for a loop that is blocked.
 func SetLoopPatience(d time.Duration) (restore func()) {
 	old := loopPatience

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-asyncio/asyncio/internal/buffer"
 	"github.com/go-asyncio/asyncio/internal/deque"
 	"github.com/go-asyncio/asyncio/internal/fiber"
 	"github.com/go-asyncio/asyncio/internal/gid"
@@ -68,7 +69,7 @@ type Loop struct {
 	signals   signals
 	processes processes
 	threads   threads
-	buffers   bufferPool
+	buffers   buffer.Pool
 	trimmed   time.Time // when the last period of trimming began, see loop_trim.go
 }
 

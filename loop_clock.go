@@ -31,8 +31,8 @@ func (l *Loop) Time() time.Duration {
 
 // idle waits until something is ready or due. The ready queue is empty.
 func (l *Loop) idle() {
-	if l.buffers.isLarge() {
-		l.buffers.trim(time.Now)
+	if l.buffers.IsLarge() {
+		l.buffers.Trim(time.Now)
 	}
 	patience := l.trim()
 	if l.virtual {

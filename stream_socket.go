@@ -190,13 +190,13 @@ func (s *socket) close() {
 // discard receives what the reader has not gathered. A socket that is closed before that
 // resets the connection, and the peer may lose what it was sent last.
 func (s *socket) discard() {
-	buf := s.loop.buffers.get()
+	buf := s.loop.buffers.Get()
 	for range maxReceives {
 		if n, err := netfd.Recv(s.fd.Num, buf); n < len(buf) || err != nil {
 			break
 		}
 	}
-	s.loop.buffers.put(buf)
+	s.loop.buffers.Put(buf)
 }
 
 func (s *socket) abort() { s.close() }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/go-asyncio/asyncio/internal/buffer"
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
@@ -82,10 +83,10 @@ func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
 	below := newStream(s.loop, &streamOptions{limit: s.reader.limit})
 	below.below, below.above = s.below, s.events()
 	below.below.attach(below)
-	s.reader.buf.park(&s.loop.buffers)
-	below.reader.buf, s.reader.buf = s.reader.buf, readBuffer{}
+	s.reader.buf.Park(&s.loop.buffers)
+	below.reader.buf, s.reader.buf = s.reader.buf, buffer.Received{}
 	below.reader.err, s.reader.err = s.reader.err, nil
-	below.writer.kept, s.writer.kept = s.writer.kept, writeBuffer{}
+	below.writer.kept, s.writer.kept = s.writer.kept, buffer.Unsent{}
 	t := &tlsTransport{below: below, wire: &wire{below: below}}
 	if serverSide {
 		t.conn = tls.Server(t.wire, config)
@@ -127,7 +128,7 @@ func (t *tlsTransport) read(p []byte) (int, error) {
 // not take is asked for again when that stream has sent.
 func (t *tlsTransport) write(p []byte) (n int, err error) {
 	const record = 16 << 10
-	for t.ready && n < len(p) && t.below.writer.kept.size < defaultHighWater {
+	for t.ready && n < len(p) && t.below.writer.kept.Len() < defaultHighWater {
 		m, err := t.conn.Write(p[n:min(len(p), n+record)])
 		n += m
 		if err != nil {

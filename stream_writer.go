@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"unsafe"
+
+	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
 // defaultHighWater is asyncio's.
@@ -21,7 +23,7 @@ const defaultHighWater = 64 << 10
 // callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {
 	stream    *stream
-	kept      writeBuffer
+	kept      buffer.Unsent
 	high, low int
 	paused    bool // more than high is kept, or was, and low has not been reached since
 	drainers  waitq
@@ -47,7 +49,7 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 		return 0, err
 	}
 	n := 0
-	if w.kept.size == 0 {
+	if w.kept.Len() == 0 {
 		var err error
 		if n, err = w.stream.below.write(p); err != nil {
 			w.fail(err)
@@ -55,9 +57,9 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 		}
 	}
 	if constant {
-		w.kept.own(p[n:], &w.stream.loop.buffers)
+		w.kept.Own(p[n:], &w.stream.loop.buffers)
 	} else {
-		w.kept.add(p[n:], &w.stream.loop.buffers)
+		w.kept.Add(p[n:], &w.stream.loop.buffers)
 	}
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
@@ -137,7 +139,7 @@ func (w *StreamWriter) WriteEOF() error {
 		return err
 	}
 	w.eof = true
-	if w.kept.size > 0 {
+	if w.kept.Len() > 0 {
 		return nil // flush does it
 	}
 	return w.stream.below.closeWrite()
@@ -151,7 +153,7 @@ func (w *StreamWriter) Close() error {
 	w.stream.loop.check()
 	if !w.closing {
 		w.close()
-		if w.kept.size == 0 {
+		if w.kept.Len() == 0 {
 			w.stream.below.close()
 		}
 	}
@@ -165,7 +167,7 @@ func (w *StreamWriter) Abort() {
 	w.stream.loop.check()
 	if !w.gone {
 		w.close()
-		w.kept = writeBuffer{}
+		w.kept = buffer.Unsent{}
 		w.stream.below.abort()
 	}
 }
@@ -177,7 +179,7 @@ func (w *StreamWriter) Reset() {
 	w.stream.loop.check()
 	if !w.gone {
 		w.close()
-		w.kept = writeBuffer{}
+		w.kept = buffer.Unsent{}
 		w.stream.below.reset()
 	}
 }
@@ -251,7 +253,7 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 
 // WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
 // get_write_buffer_size.
-func (w *StreamWriter) WriteBufferSize() int { return w.kept.size + w.stream.below.buffered() }
+func (w *StreamWriter) WriteBufferSize() int { return w.kept.Len() + w.stream.below.buffered() }
 
 // refuse returns why nothing can be written, or nil.
 func (w *StreamWriter) refuse() error {
@@ -273,15 +275,15 @@ func (w *StreamWriter) flush() {
 	if w.err != nil || w.gone {
 		return
 	}
-	if w.kept.size > 0 {
-		for w.kept.size > 0 {
-			p := w.kept.first()
+	if w.kept.Len() > 0 {
+		for w.kept.Len() > 0 {
+			p := w.kept.First()
 			n, err := w.stream.below.write(p)
 			if err != nil {
 				w.fail(err)
 				return
 			}
-			if w.kept.drop(n, &w.stream.loop.buffers); n < len(p) {
+			if w.kept.Drop(n, &w.stream.loop.buffers); n < len(p) {
 				w.resume()
 				return
 			}
@@ -295,7 +297,7 @@ func (w *StreamWriter) flush() {
 // only then, or while Drain may wait.
 func (w *StreamWriter) hold() {
 	if d := w.stream.drop; d != nil {
-		d.hold(w.stream, w.kept.size == 0 && !w.paused)
+		d.hold(w.stream, w.kept.Len() == 0 && !w.paused)
 	}
 }
 
@@ -327,7 +329,7 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
-	w.kept, w.paused = writeBuffer{}, false
+	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll() // see WaitClosed
@@ -342,7 +344,7 @@ func (w *StreamWriter) fail(err error) {
 // closed notes that the transport is closed.
 func (w *StreamWriter) closed() {
 	w.closing, w.gone = true, true
-	w.kept, w.paused = writeBuffer{}, false
+	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll()
