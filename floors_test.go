@@ -39,7 +39,6 @@ var upwards = map[string]bool{
 	"loop.go -> foreign.go": true, "loop.go -> loop_signal.go": true, "loop.go -> subprocess.go": true,
 
 	"task_block.go -> sleep.go": true, // refuse gives way
-	"task_block.go -> conn.go":  true, // a suspension remembers which library was told of a cancellation
 }
 
 func TestAFileNamesNothingOfTheFloorsAbove(t *testing.T) {

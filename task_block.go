@@ -41,6 +41,11 @@ type suspension struct {
 	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
 }
 
+// A reporter stands for a Dialer, or for a Conn that a Dialer has made.
+type reporter struct {
+	dialer *reporter // itself, or the Conn's; nil for a Conn that was made otherwise
+}
+
 // waitState tells how a task's private waiting goes, or how its last one ended.
 type waitState uint8
 

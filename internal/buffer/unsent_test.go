@@ -50,6 +50,15 @@ func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
 	}
 }
 
+func TestMemoryBehindOwnedBytesIsNotWrittenTo(t *testing.T) {
+	var p buffer.Pool
+	var b buffer.Unsent
+	all := make([]byte, 10<<10)
+	b.Own(all[:5<<10], &p)
+	b.Add([]byte("hello"), &p)
+	require.Zero(t, all[5<<10])
+}
+
 func TestLargePiecesAreUsedAgain(t *testing.T) {
 	var p buffer.Pool
 	var b buffer.Unsent
