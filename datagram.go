@@ -29,8 +29,8 @@ type DatagramEndpoint struct {
 	received      quota         // of receives
 	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
 
-	// What waits to be sent. It is no buffer.Unsent, such as a StreamWriter has: that runs the bytes
-	// of several writes together, and datagrams keep their edges and have addresses.
+	// The datagrams that wait to be sent. They are not in a buffer.Unsent, as the bytes of a
+	// StreamWriter are: that runs writes together, and datagrams keep their edges and their addresses.
 	kept     []datagram
 	size     int // of kept, in bytes
 	drainers waitq
@@ -184,7 +184,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 }
 
 // passOn wakes the next receiver if there may be something for it, in whatever way the one
-// before it has left: it may have been woken for that, and nobody tells again.
+// before it has left: it may have been woken for that, and no event comes again.
 func (e *DatagramEndpoint) passOn() {
 	if e.fd.Readable || e.sendErr != nil {
 		e.readers.wakeNext()
@@ -355,7 +355,7 @@ func (e *DatagramEndpoint) flush() {
 	for n < maxFlushed && len(e.kept) > 0 && e.sendKept() {
 		n++
 	}
-	if n == maxFlushed && len(e.kept) > 0 { // there is room still, and the poller does not tell again
+	if n == maxFlushed && len(e.kept) > 0 { // there is room still, of which no event comes again
 		e.flushing = true
 		e.loop.push((*datagramEvents)(e))
 	}

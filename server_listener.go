@@ -155,7 +155,7 @@ const (
 
 	// acceptRetryDelay is how long a listener waits, as asyncio does, when the system has no
 	// descriptor or no memory for another connection, and after an error of its own: the poller
-	// does not tell again of connections that were waiting by then.
+	// does not report again the connections that were waiting by then.
 	acceptRetryDelay = time.Second
 )
 

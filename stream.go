@@ -26,8 +26,8 @@ type stream struct {
 	drop       *dropWatch   // nil if it is not watched
 }
 
-// A transport moves the bytes of a stream. No call of it suspends. It tells the stream
-// when it may go on: see streamEvents.
+// A transport moves the bytes of a stream. No call of it suspends. It notifies the stream
+// when that may go on: see streamEvents.
 type transport interface {
 	attach(streamEvents)
 	read(p []byte) (int, error)  // netfd.ErrAgain if there is nothing yet, io.EOF at the end
@@ -42,7 +42,7 @@ type transport interface {
 	info(name string) any // for GetExtraInfo
 }
 
-// streamEvents is what a transport calls.
+// streamEvents are the notifications of a transport to the stream above it.
 type streamEvents interface {
 	onReadable()        // there may be something to read, or the end
 	onWritable()        // there may be room to write

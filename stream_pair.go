@@ -39,7 +39,7 @@ type memory struct {
 	ended  bool         // the peer writes no more
 	broken bool         // the peer has gone without reading all, or was reset
 	gone   bool         // this end is closed
-	full   bool         // the peer has to tell when there is room
+	full   bool         // a write has found no room: the peer calls onWritable when there is some
 	deaf   bool         // this end will read no more than inbox
 }
 

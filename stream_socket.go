@@ -10,7 +10,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
-// socket is a connected stream socket, or one end of a pipe, under a stream.
+// socket is a connected stream socket, or one end of a pipe, below a stream.
 type socket struct {
 	loop          *Loop
 	fd            reactor.FD
@@ -130,7 +130,7 @@ const (
 	sendSize = 64 << 10
 )
 
-// write writes what there is room for and the turn allows; less than all of p means that
+// write sends as much as there is room for and the turn allows; less than all of p means that
 // onWritable will be called.
 func (s *socket) write(p []byte) (n int, err error) {
 	for s.fd.Writable && n < len(p) {
@@ -152,7 +152,7 @@ func (s *socket) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// run is the turn after one that has had all the writes it may have.
+// run writes on, a turn after one that has had its share of writes.
 func (s *socket) run(*Loop) {
 	s.goingOn = false
 	if s.fd.Num >= 0 {
@@ -187,8 +187,8 @@ func (s *socket) close() {
 	s.drop()
 }
 
-// discard receives what the reader has not gathered. A socket that is closed before that
-// resets the connection, and the peer may lose what it was sent last.
+// discard receives the bytes that the reader has not gathered. A socket that is closed before that
+// resets the connection, and the peer may lose the bytes that it was sent last.
 func (s *socket) discard() {
 	buf := s.loop.buffers.Get()
 	for range maxReceives {

@@ -57,9 +57,9 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 		}
 	}
 	if constant {
-		w.kept.Own(p[n:], &w.stream.loop.buffers)
+		w.kept.Own(&w.stream.loop.buffers, p[n:])
 	} else {
-		w.kept.Add(p[n:], &w.stream.loop.buffers)
+		w.kept.Add(&w.stream.loop.buffers, p[n:])
 	}
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
@@ -283,7 +283,7 @@ func (w *StreamWriter) flush() {
 				w.fail(err)
 				return
 			}
-			if w.kept.Drop(n, &w.stream.loop.buffers); n < len(p) {
+			if w.kept.Drop(&w.stream.loop.buffers, n); n < len(p) {
 				w.resume()
 				return
 			}

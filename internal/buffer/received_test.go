@@ -30,7 +30,7 @@ func TestReceivedBytesStayAsTheyAreWhateverIsDoneMeanwhile(t *testing.T) {
 			buf  buffer.Received
 			want []byte
 		}, 5)
-		for range 2000 {
+		for range 500 {
 			st := &streams[s.IntN(len(streams))]
 			b, n := &st.buf, s.IntN(len(st.want)+1)
 			switch s.IntN(6) {

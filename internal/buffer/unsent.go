@@ -22,7 +22,7 @@ const maxReused = 32
 func (b *Unsent) Len() int { return b.size }
 
 // Add appends a copy of p.
-func (b *Unsent) Add(p []byte, pool *Pool) {
+func (b *Unsent) Add(pool *Pool, p []byte) {
 	if n := len(b.pieces) - 1; n >= 0 {
 		last := &b.pieces[n]
 		m := min(len(p), cap(last.bytes)-len(last.bytes))
@@ -48,10 +48,10 @@ func (b *Unsent) Add(p []byte, pool *Pool) {
 
 // Own appends p itself, which nobody changes any more, unless it is so short that a copy is
 // cheaper than a piece.
-func (b *Unsent) Own(p []byte, pool *Pool) {
+func (b *Unsent) Own(pool *Pool, p []byte) {
 	const short = 4 << 10
 	if len(p) <= short {
-		b.Add(p, pool)
+		b.Add(pool, p)
 		return
 	}
 	b.pieces = append(b.pieces, piece{bytes: p[:len(p):len(p)]}) // nothing is to be added behind it
@@ -62,7 +62,7 @@ func (b *Unsent) Own(p []byte, pool *Pool) {
 func (b *Unsent) First() []byte { return b.pieces[0].bytes[b.sent:] }
 
 // Drop removes n bytes that First has returned.
-func (b *Unsent) Drop(n int, pool *Pool) {
+func (b *Unsent) Drop(pool *Pool, n int) {
 	b.sent += n
 	b.size -= n
 	first := b.pieces[0]

@@ -16,17 +16,17 @@ func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
 		var p buffer.Pool
 		var b buffer.Unsent
 		var want []byte
-		for range 500 {
+		for range 300 {
 			switch s.IntN(4) {
 			case 0:
 				bytes := s.bytes(s.IntN(100 << 10))
 				want = append(want, bytes...)
-				b.Add(bytes, &p)
+				b.Add(&p, bytes)
 				clear(bytes) // it was copied
 			case 1:
 				bytes := s.bytes(s.IntN(10 << 10))
 				want = append(want, bytes...)
-				b.Own(bytes, &p)
+				b.Own(&p, bytes)
 			default:
 				if b.Len() == 0 {
 					break
@@ -35,7 +35,7 @@ func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
 				require.NotEmpty(t, first)
 				require.True(t, bytes.HasPrefix(want, first))
 				n := s.IntN(len(first) + 1)
-				b.Drop(n, &p)
+				b.Drop(&p, n)
 				want = want[n:]
 			}
 			require.Equal(t, len(want), b.Len())
@@ -44,7 +44,7 @@ func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
 			first := b.First()
 			require.True(t, bytes.HasPrefix(want, first))
 			want = want[len(first):]
-			b.Drop(len(first), &p)
+			b.Drop(&p, len(first))
 		}
 		require.Empty(t, want)
 	}
@@ -54,8 +54,8 @@ func TestMemoryBehindOwnedBytesIsNotWrittenTo(t *testing.T) {
 	var p buffer.Pool
 	var b buffer.Unsent
 	all := make([]byte, 10<<10)
-	b.Own(all[:5<<10], &p)
-	b.Add([]byte("hello"), &p)
+	b.Own(&p, all[:5<<10])
+	b.Add(&p, []byte("hello"))
 	require.Zero(t, all[5<<10])
 }
 
@@ -64,16 +64,16 @@ func TestLargePiecesAreUsedAgain(t *testing.T) {
 	var b buffer.Unsent
 	send := func() {
 		for b.Len() > 0 {
-			b.Drop(len(b.First()), &p)
+			b.Drop(&p, len(b.First()))
 		}
 	}
-	b.Add(make([]byte, 10*buffer.Size), &p)
+	b.Add(&p, make([]byte, 10*buffer.Size))
 	send()
 	require.Equal(t, 10, p.Spare())
-	b.Add(make([]byte, 10*buffer.Size), &p)
+	b.Add(&p, make([]byte, 10*buffer.Size))
 	require.Zero(t, p.Spare())
 	send()
-	b.Add(make([]byte, 100*buffer.Size), &p)
+	b.Add(&p, make([]byte, 100*buffer.Size))
 	send()
 	require.Equal(t, 32, p.Spare(), "and not all")
 }

@@ -12,7 +12,7 @@ import (
 type FD struct {
 	Num            int  // -1 once closed
 	Socket         bool // Read and Write never block, whatever others have made of the descriptor
-	ShortReadIsAll bool // a read that gives less than it might has left nothing in the system's buffer: true of TCP, not of sockets that keep records
+	ShortReadIsAll bool // a short read has left nothing in the system's buffer: true of TCP, not of sockets that keep records
 
 	// As far as is known.
 	Readable bool
@@ -43,7 +43,7 @@ func (f *FD) Close() {
 	}
 }
 
-// Note remembers what OnReady of the handler was given.
+// Note remembers that the descriptor is ready. The handler calls it first in OnReady.
 func (f *FD) Note(ready poll.Ready) {
 	if ready&poll.Hangup != 0 {
 		f.Hangup = true
@@ -81,7 +81,7 @@ func (f *FD) Read(p []byte) (n int, err error) {
 	return 0, err
 }
 
-// Write writes once, what there is room for. It returns netfd.ErrAgain if there is none for now.
+// Write writes once, as much as there is room for. It returns netfd.ErrAgain if there is none for now.
 func (f *FD) Write(p []byte) (n int, err error) {
 	if !f.Writable {
 		return 0, netfd.ErrAgain

@@ -1,10 +1,10 @@
-// Package reactor keeps the table of who is notified when a descriptor is ready, over the
-// system's poller.
+// Package reactor notifies the handlers of descriptors that are ready: it keeps the table of the
+// handlers, over the system's poller.
 //
 // A descriptor is owned or watched. An owned one is its handler's from when it is made until it is
-// closed: it is registered once, edge triggered, in both directions. FD is such a descriptor. A
-// watched one is somebody else's, who may close it at any time, and its number may then stand for
-// another: its handler asks for events by Watch or Await, each time it needs them.
+// closed: it is registered with the poller once, edge triggered, in both directions. FD is such a
+// descriptor. A watched one is somebody else's, who may close it at any time, and its number may
+// then stand for another: its handler asks for events by Watch or Await, each time it needs them.
 //
 // A Reactor, and all that it notifies, belongs to one goroutine.
 package reactor
@@ -16,10 +16,13 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// A Handler is notified of what happens to a descriptor.
+// A Handler handles the events of a descriptor.
 type Handler interface {
 	OnReady(poll.Ready)
-	OnLost() // there will be no event: the reactor closes, or a watched descriptor is owned by now, or no longer one that can be polled
+
+	// OnLost is called when no event will come any more: because the reactor closes, or because the
+	// number of a watched descriptor has an owner by now or cannot be polled.
+	OnLost()
 }
 
 // A Reactor is the table and the poller. The zero Reactor has no poller, which Own, Watch, Await
@@ -32,7 +35,7 @@ type Reactor struct {
 	strays int             // events for nobody since renew
 }
 
-// A registration is what the table has of a number.
+// A registration is an entry of the table.
 type registration struct {
 	handler    Handler
 	gen        uint32 // counts the calls to the poller, so that events from before the last one are recognised
@@ -41,7 +44,7 @@ type registration struct {
 	registered bool // the poller has the descriptor, as far as is known
 }
 
-// A mode is the way in which the poller has a descriptor; see package poll.
+// A mode is a way to register a descriptor with the poller; see package poll.
 type mode uint8
 
 const (
@@ -79,7 +82,8 @@ func (r *Reactor) Handler(fd int) Handler {
 func (r *Reactor) Expected(fd int) poll.Ready { return r.table[fd].expected }
 
 // Own enters the handler of a descriptor that is new to the program, and registers it. A handler
-// that watches the number loses it: it has waited for the connection, or its descriptor was closed.
+// that watches the number loses it: it has waited for the connection to be made, or its descriptor
+// was closed.
 func (r *Reactor) Own(fd int, h Handler) error {
 	g := r.slot(fd)
 	w := g.watcher()
@@ -146,10 +150,10 @@ func (r *Reactor) Wait(d time.Duration) error {
 	return nil
 }
 
-// MaxStrays is how many events for nobody are taken for chance.
+// MaxStrays is the number of events for nobody that are taken for chance.
 const MaxStrays = 100
 
-// renew has the poller forget all that it has and registers it anew. Otherwise a watched descriptor
+// renew has the poller forget all descriptors, and registers them anew. Otherwise a watched descriptor
 // that was closed too early, though a duplicate of it is open, would be reported for ever: epoll
 // takes nothing out that has no number any more.
 func (r *Reactor) renew() {
