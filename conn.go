@@ -97,7 +97,7 @@ func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 			return err
 		}
 		defer c.endRead()
-		if c.reader.buf.len() == 0 && len(p) > 0 {
+		if c.reader.buf.Len() == 0 && len(p) > 0 {
 			if err := c.reader.fill(ctx); err != nil {
 				return c.ended(err)
 			}
@@ -273,7 +273,7 @@ func (l *Loop) swallowed(r *reporter) error {
 		return nil
 	}
 	first := t.fiber.State.reporter
-	if first == nil || first.dialer != r.dialer || first == r && r != &r.dialer.reporter {
+	if first == nil || first.dialer != r.dialer || first == r && r != r.dialer {
 		return nil
 	}
 	if t.cancels == 0 {
@@ -289,9 +289,6 @@ func (l *Loop) reported(r *reporter, err error) {
 		t.fiber.State.reporter = r
 	}
 }
-
-// A reporter is a Dialer, or a Conn of its. Of another Conn the dialer is nil.
-type reporter struct{ dialer *Dialer }
 
 // opError makes what package net would return of an error.
 func (c *Conn) opError(op string, err error) error {

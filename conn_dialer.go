@@ -27,7 +27,7 @@ type Dialer struct {
 // suspend. It has no counterpart in asyncio.
 func NewDialer(ctx context.Context, opts ...DialOption) *Dialer {
 	d := &Dialer{ctx: ctx, loop: RunningLoop(ctx), options: *newStreamOptions(opts)}
-	d.reporter.dialer = d
+	d.reporter.dialer = &d.reporter
 	return d
 }
 
@@ -102,6 +102,6 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 		return nil, err
 	}
 	c := NewConn(d.ctx, r, w)
-	c.reporter.dialer = d
+	c.reporter.dialer = &d.reporter
 	return c, nil
 }

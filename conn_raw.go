@@ -14,7 +14,7 @@ import (
 // or keeps for sending already they do not see. It returns an error that is errors.ErrUnsupported
 // if there is no socket, or TLS between it and the stream. It implements syscall.Conn.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
-	s, ok := c.writer.stream.under.(*socket)
+	s, ok := c.writer.stream.below.(*socket)
 	if !ok {
 		return nil, c.opError("raw", errors.ErrUnsupported)
 	}
@@ -89,12 +89,12 @@ func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
 // try calls f, unless its caller has gone, and reports whether that is all.
 func (r *rawConn) try(call *foreignCall, f func(fd uintptr) (done bool)) bool {
 	if call == nil { // the caller is the running task
-		return f(uintptr(r.socket.fd))
+		return f(uintptr(r.socket.fd.Num))
 	}
 	if !call.commit() {
 		return true
 	}
-	done := f(uintptr(r.socket.fd))
+	done := f(uintptr(r.socket.fd.Num))
 	if !done {
 		call.reopen()
 	}
@@ -121,7 +121,7 @@ func (r *rawConn) do(op string, work func(ctx context.Context, call *foreignCall
 
 // refuse returns an error if the socket is closed.
 func (r *rawConn) refuse() error {
-	if r.conn.closed.Load() || r.socket.fd < 0 {
+	if r.conn.closed.Load() || r.socket.fd.Num < 0 {
 		return net.ErrClosed
 	}
 	return nil

@@ -32,7 +32,7 @@ func openConnection(ctx context.Context, address string, o *streamOptions) (*Str
 	if err != nil {
 		return nil, nil, fmt.Errorf("asyncio: %w", err)
 	}
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, nil, err
 	}
 	addrs, err := l.remoteAddrs(ctx, o.network, address)
@@ -64,7 +64,7 @@ func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*St
 	if err := o.check("unix", false); err != nil {
 		return nil, nil, err
 	}
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, nil, err
 	}
 	s, err := l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
@@ -289,7 +289,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 	connected := false
 	defer func() { // the task may be unwound
 		if !connected {
-			l.disown(fd)
+			l.reactor.Remove(fd)
 			netfd.Close(fd)
 		}
 	}()

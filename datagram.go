@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
+	"github.com/go-asyncio/asyncio/internal/poll"
+	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
 // A DatagramEndpoint sends and receives datagrams. What nobody receives stays in the
@@ -17,19 +19,23 @@ import (
 // its other methods do not. Only its loop's tasks and callbacks may use it. It is asyncio's
 // DatagramTransport and DatagramProtocol in one.
 type DatagramEndpoint struct {
-	descriptor
+	loop          *Loop
+	fd            reactor.FD
 	network       string
 	local, remote net.Addr
-	kept          []datagram // to be sent
-	size          int        // of kept, in bytes
 	readers       waitq
-	drainers      waitq
 	closers       waitq
 	closing       bool
-	sendErr       error         // of a datagram that was kept; for the next RecvFrom
 	received      quota         // of receives
 	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
-	flushing      bool          // flush is in the ready queue
+
+	// The datagrams that wait to be sent. They are not in a buffer.Unsent, as the bytes of a
+	// StreamWriter are: that runs writes together, and datagrams keep their edges and their addresses.
+	kept     []datagram
+	size     int // of kept, in bytes
+	drainers waitq
+	flushing bool  // flush is in the ready queue
+	sendErr  error // of a datagram that was kept; for the next RecvFrom
 }
 
 const (
@@ -62,7 +68,7 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...D
 	default:
 		return nil, net.UnknownNetworkError(o.network)
 	}
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
 	localAddr, err := l.udpAddr(ctx, o.network, local, l.localAddrs)
@@ -94,8 +100,8 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...D
 		netfd.Close(fd)
 		return nil, err
 	}
-	e := &DatagramEndpoint{network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
-	if err := e.open(l, fd, e); err != nil {
+	e := &DatagramEndpoint{loop: l, network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
+	if err := e.fd.Open(&l.reactor, fd, (*datagramEvents)(e)); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
 	}
 	return e, nil
@@ -153,7 +159,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			return nil, nil, err
 		case e.closing:
 			return nil, nil, net.ErrClosed
-		case !e.readable:
+		case !e.fd.Readable:
 			if err := e.readers.wait(ctx, "a datagram"); err != nil {
 				return nil, nil, err
 			}
@@ -163,18 +169,18 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			}
 		default:
 			p, from, err := e.receive()
-			if err != errAgain {
+			if err != netfd.ErrAgain {
 				return p, from, err
 			}
-			e.readable = false
+			e.fd.Readable = false
 		}
 	}
 }
 
 // passOn wakes the next receiver if there may be something for it, in whatever way the one
-// before it has left: it may have been woken for that, and nobody tells again.
+// before it has left: it may have been woken for that, and no event comes again.
 func (e *DatagramEndpoint) passOn() {
-	if e.readable || e.sendErr != nil {
+	if e.fd.Readable || e.sendErr != nil {
 		e.readers.wakeNext()
 	}
 }
@@ -191,19 +197,19 @@ func (e *DatagramEndpoint) mayReceive() bool {
 	return e.loop.Time()-e.receivedAt < maxHandling
 }
 
-// receive receives a datagram, or returns errAgain.
+// receive receives a datagram, or returns netfd.ErrAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
-	buf := e.loop.buffers.get()
-	n, from, err := netfd.RecvFrom(e.fd, buf, e.network)
+	buf := e.loop.buffers.Get()
+	n, from, err := netfd.RecvFrom(e.fd.Num, buf, e.network)
 	p := append([]byte(nil), buf[:n]...)
-	e.loop.buffers.put(buf)
+	e.loop.buffers.Put(buf)
 	switch err {
 	case nil:
 		return p, from, nil
 	case netfd.ErrAgain:
-		return nil, nil, errAgain
+		return nil, nil, netfd.ErrAgain
 	default:
-		return nil, nil, e.failed("read", e.remote, err)
+		return nil, nil, e.opError("read", e.remote, err)
 	}
 }
 
@@ -222,12 +228,12 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 		addr = nil
 	}
 	if len(e.kept) == 0 {
-		switch err := system.sendTo(e.fd, p, addr); err {
+		switch err := system.sendTo(e.fd.Num, p, addr); err {
 		case nil:
 			return nil
 		case netfd.ErrAgain:
 		default:
-			return e.failed("write", addr, err)
+			return e.opError("write", addr, err)
 		}
 	}
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
@@ -235,7 +241,7 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	return nil
 }
 
-func (e *DatagramEndpoint) failed(op string, addr net.Addr, err error) error {
+func (e *DatagramEndpoint) opError(op string, addr net.Addr, err error) error {
 	if addr == nil {
 		addr = e.remote
 	}
@@ -251,7 +257,7 @@ func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.fd < 0 {
+	if e.fd.Num < 0 {
 		return net.ErrClosed
 	}
 	return nil
@@ -271,8 +277,11 @@ func (e *DatagramEndpoint) Close() error {
 
 // Abort closes the endpoint at once. It is asyncio's abort.
 func (e *DatagramEndpoint) Abort() {
-	e.close()
-	e.onLoopClosed()
+	e.fd.Close()
+	e.closing, e.kept, e.size = true, nil, 0
+	e.readers.wakeAll()
+	e.drainers.wakeAll()
+	e.closers.wakeAll()
 }
 
 // IsClosing reports whether the endpoint was closed. It is asyncio's is_closing.
@@ -280,7 +289,7 @@ func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 
 // WaitClosed suspends until the endpoint, which should be closing, is closed.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
-	for e.fd >= 0 {
+	for e.fd.Num >= 0 {
 		if err := e.closers.wait(ctx, "the end of a datagram endpoint"); err != nil {
 			return err
 		}
@@ -303,35 +312,46 @@ func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 	case name == "peername" && e.remote != nil:
 		return e.remote
 	case name == "socket":
-		return e.fd
+		return e.fd.Num
 	}
 	return nil
 }
 
-func (e *DatagramEndpoint) onReadable() { e.readers.wakeNext() }
+// datagramEvents is an endpoint as the reactor and the loop call it.
+type datagramEvents DatagramEndpoint
 
-func (e *DatagramEndpoint) onWritable() { e.flush() }
+func (d *datagramEvents) OnReady(ready poll.Ready) {
+	e := (*DatagramEndpoint)(d)
+	e.fd.Note(ready)
+	if ready&poll.Read != 0 {
+		e.readers.wakeNext()
+	}
+	if ready&poll.Write != 0 {
+		e.flush()
+	}
+}
 
-// datagramFlush is an endpoint that goes on sending in the next turn.
-type datagramFlush DatagramEndpoint
+// OnLost is called when the loop closes.
+func (d *datagramEvents) OnLost() { (*DatagramEndpoint)(d).Abort() }
 
-func (f *datagramFlush) run(*Loop) {
-	f.flushing = false
-	(*DatagramEndpoint)(f).flush()
+// run goes on sending, a turn after one that has sent its share.
+func (d *datagramEvents) run(*Loop) {
+	d.flushing = false
+	(*DatagramEndpoint)(d).flush()
 }
 
 // flush sends datagrams that were kept.
 func (e *DatagramEndpoint) flush() {
-	if e.flushing || e.fd < 0 {
+	if e.flushing || e.fd.Num < 0 {
 		return
 	}
 	n := 0
 	for n < maxFlushed && len(e.kept) > 0 && e.sendKept() {
 		n++
 	}
-	if n == maxFlushed && len(e.kept) > 0 { // there is room still, and the poller does not tell again
+	if n == maxFlushed && len(e.kept) > 0 { // there is room still, of which no event comes again
 		e.flushing = true
-		e.loop.push((*datagramFlush)(e))
+		e.loop.push((*datagramEvents)(e))
 	}
 	if e.size <= defaultHighWater/4 {
 		e.drainers.wakeAll()
@@ -344,23 +364,16 @@ func (e *DatagramEndpoint) flush() {
 // sendKept sends the first of the datagrams that were kept, and reports whether there was room.
 func (e *DatagramEndpoint) sendKept() bool {
 	d := e.kept[0]
-	switch err := system.sendTo(e.fd, d.p, d.addr); err {
+	switch err := system.sendTo(e.fd.Num, d.p, d.addr); err {
 	case nil:
 	case netfd.ErrAgain:
 		return false
 	default:
-		e.sendErr = e.failed("write", d.addr, err)
+		e.sendErr = e.opError("write", d.addr, err)
 		e.readers.wakeNext()
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]
 	e.size -= len(d.p)
 	return true
-}
-
-func (e *DatagramEndpoint) onLoopClosed() {
-	e.closing, e.kept, e.size = true, nil, 0
-	e.readers.wakeAll()
-	e.drainers.wakeAll()
-	e.closers.wakeAll()
 }

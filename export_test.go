@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/poll"
+	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
 // What the black box tests cannot reach otherwise.
@@ -49,7 +50,7 @@ func DenyKill(fn func(*os.Process) error, patience time.Duration) (undo func()) 
 
 // PollNow returns how many events the loop's poller has, which does not give them to anybody.
 func PollNow(l *Loop) int {
-	events, err := l.fds.poller.Poll()
+	events, err := l.reactor.Poller().Poll()
 	if err != nil {
 		panic(err)
 	}
@@ -57,7 +58,7 @@ func PollNow(l *Loop) int {
 }
 
 // Polled returns how many descriptors the loop counts on.
-func Polled(l *Loop) int { return l.fds.n }
+func Polled(l *Loop) int { return l.reactor.Active() }
 
 // Turns returns how many turns the loop has made.
 func Turns(l *Loop) uint64 { return l.turns }
@@ -66,34 +67,16 @@ func Turns(l *Loop) uint64 { return l.turns }
 const (
 	SockShare   = sockShare
 	MaxTransfer = maxTransfer
-	MaxStrays   = maxStrays
+	MaxStrays   = reactor.MaxStrays
 )
 
 // AwaitReadable suspends until fd can be read from.
 func AwaitReadable(ctx context.Context, l *Loop, fd int) error {
-	w, err := l.watchFD(fd)
+	c, err := l.callbacksOf(fd)
 	if err != nil {
 		return err
 	}
-	return w.await(ctx, poll.Read)
-}
-
-// SpareBuffers returns how many buffers a pool has left of n that were in use at once, after so
-// many seconds in which nobody has needed one.
-func SpareBuffers(n, seconds int) int {
-	var p bufferPool
-	used := make([][]byte, n)
-	for i := range used {
-		used[i] = p.get()
-	}
-	for _, b := range used {
-		p.put(b)
-	}
-	start := time.Now()
-	for i := range 10 * seconds {
-		p.trim(func() time.Time { return start.Add(time.Duration(i) * time.Second / 10) })
-	}
-	return len(p.spare)
+	return c.await(ctx, poll.Read)
 }
 
 // SetLoopPatience shortens how long a goroutine waits for a loop that is blocked.

@@ -27,8 +27,7 @@ var floors = []string{
 	"thread threadsafe foreign loop_signal loop_signal_unix",
 	"run",
 	"loop_reader loop_sock",
-	"descriptor stream stream_options stream_buffer stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer " +
-		"buffer_pool write_buffer",
+	"stream stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",
 	"system connect server server_listener datagram pipe conn conn_deadline conn_listener conn_raw conn_dialer",
 	"subprocess subprocess_unix",
 }
@@ -36,12 +35,8 @@ var floors = []string{
 // upwards are the arrows that point to a floor above all the same.
 var upwards = map[string]bool{
 	// The loop closes what it owns, and asks it before it waits.
-	"loop.go -> loop_reader.go": true, "loop_turn.go -> loop_reader.go": true, "loop_clock.go -> loop_reader.go": true,
 	"loop.go -> thread.go": true, "loop_clock.go -> thread.go": true, "loop_livelock.go -> thread.go": true,
-	"loop.go -> buffer_pool.go": true, "loop_clock.go -> buffer_pool.go": true,
 	"loop.go -> foreign.go": true, "loop.go -> loop_signal.go": true, "loop.go -> subprocess.go": true,
-
-	"task_block.go -> conn.go": true, // a suspension remembers which library was told of a cancellation
 }
 
 func TestAFileNamesNothingOfTheFloorsAbove(t *testing.T) {

@@ -7,9 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-asyncio/asyncio/internal/buffer"
 	"github.com/go-asyncio/asyncio/internal/deque"
 	"github.com/go-asyncio/asyncio/internal/fiber"
 	"github.com/go-asyncio/asyncio/internal/gid"
+	"github.com/go-asyncio/asyncio/internal/reactor"
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
@@ -64,11 +66,11 @@ type Loop struct {
 	foreign foreignCalls
 
 	// What the loop owns and closes.
-	fds       descriptors
+	reactor   reactor.Reactor
 	signals   signals
 	processes processes
 	threads   threads
-	buffers   bufferPool
+	buffers   buffer.Pool
 	trimmed   time.Time // when the last period of trimming began, see loop_trim.go
 }
 
@@ -238,7 +240,7 @@ func (l *Loop) abandon() {
 	l.posted.mu.Lock()
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
-	l.fds.abandon()
+	l.reactor.Close()
 	l.foreign.close()
 	l.signals.stop()
 	left := l.processes.kill()

@@ -3,7 +3,10 @@ package asyncio
 // This file is about time: the loop's clock, real or virtual, and how the loop waits
 // until something is due or another goroutine posts to it.
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Never is a time that does not come: as a delay or a deadline it means none. It is not
 // for sums: what is later than Never is long past.
@@ -28,8 +31,8 @@ func (l *Loop) Time() time.Duration {
 
 // idle waits until something is ready or due. The ready queue is empty.
 func (l *Loop) idle() {
-	if l.buffers.isLarge() {
-		l.buffers.trim(time.Now)
+	if l.buffers.IsLarge() {
+		l.buffers.Trim(time.Now)
 	}
 	patience := l.trim()
 	if l.virtual {
@@ -55,7 +58,7 @@ func (l *Loop) wait(d time.Duration) {
 	m.mu.Unlock()
 	switch {
 	case !sleeps:
-	case l.fds.poller != nil:
+	case l.reactor.Poller() != nil:
 		if d == Never {
 			d = -1
 		}
@@ -82,6 +85,15 @@ func (l *Loop) wait(d time.Duration) {
 	}
 	if m.any.Load() {
 		l.collect()
+	}
+}
+
+// poll notifies the handlers of descriptors that are ready, and waits for d at most until one is.
+// An error of the poller ends the run.
+func (l *Loop) poll(d time.Duration) {
+	defer l.failOnPanic()
+	if err := l.reactor.Wait(d); err != nil {
+		l.fail(fmt.Errorf("asyncio: poll: %w", err))
 	}
 }
 

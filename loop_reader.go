@@ -1,192 +1,43 @@
 package asyncio
 
-// This file is about descriptors: the loop's poller, which descriptor is whose, and
-// AddReader and AddWriter.
+// This file is about descriptors: the loop's poller, and AddReader and AddWriter.
 
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
-// as long as the peer keeps up.
-const maxTransfer = 256 << 10
-
-// descriptors are those that the loop polls. The poller is made when the first one is
-// registered; until then the loop waits without.
-type descriptors struct {
-	poller *poll.Poller    // the loop's; other goroutines reach it through the mailbox
-	leak   runtime.Cleanup // closes the poller of a loop that is dropped without Close
-	table  []registration
-	n      int // descriptors that something may happen to: streams and the like, and watches that are armed
-	strays int // events for nobody since renew
-}
-
-// A registration says whose the descriptor of a number is.
-type registration struct {
-	owner fdOwner
-	gen   uint32 // counts the owners, and how often a watch was armed, so that an event of an earlier one is recognised
-}
-
-// An fdOwner is notified when its descriptor is ready.
-type fdOwner interface {
-	notify(ready poll.Ready)
-	abandon() // the loop closes
-}
-
-// openPoller makes the poller unless there is one.
-func (l *Loop) openPoller() error {
+// needPoller makes the poller unless there is one: until a descriptor is registered the loop waits
+// without.
+func (l *Loop) needPoller() error {
 	switch {
-	case l.fds.poller != nil:
+	case l.reactor.Poller() != nil:
 		return nil
 	case l.closed:
 		return ErrLoopClosed
 	case l.virtual:
 		return ErrVirtualIO
 	}
-	p, err := poll.New()
-	if err == poll.ErrUnsupported {
+	if err := l.reactor.Open(); err == poll.ErrUnsupported {
 		return ErrNoPoller
 	} else if err != nil {
 		return fmt.Errorf("asyncio: cannot make a poller: %w", err)
 	}
-	l.fds.poller = p
-	// The loop outlives each use of its poller, since whoever wakes it does so by the mailbox.
-	l.fds.leak = runtime.AddCleanup(l, func(p *poll.Poller) { _ = p.Close() }, p)
 	l.posted.mu.Lock()
-	l.posted.poller = p
+	l.posted.poller = l.reactor.Poller()
 	l.posted.mu.Unlock()
 	return nil
 }
 
-// own registers a descriptor that is new to the program, edge triggered.
-func (l *Loop) own(fd int, owner fdOwner) error {
-	if err := l.openPoller(); err != nil {
-		return err
-	}
-	// A watch of this number waited for the connection, or its descriptor was closed.
-	w, _ := l.fds.release(fd).(*fdWatch)
-	if w != nil {
-		w.wakeTasks()
-	}
-	r := l.fds.slot(fd)
-	if err := l.fds.poller.Add(fd, r.gen+1, w != nil && w.known); err != nil {
-		return err
-	}
-	r.gen++
-	r.owner = owner
-	l.fds.n++
-	return nil
-}
-
-// disown takes a descriptor of the loop's own, which is about to be closed, out of the poller.
-// Closing it would not do that while a duplicate is open, such as one in a child process.
-func (l *Loop) disown(fd int) {
-	if l.fds.release(fd) != nil {
-		l.fds.poller.Drop(fd)
-	}
-}
-
-// unwatch takes the caller's descriptor, which is about to be closed, from those who watch it. Its
-// open file goes on, so that epoll would, too.
-func (l *Loop) unwatch(fd int) {
-	if fd >= len(l.fds.table) {
-		return
-	}
-	if w, ok := l.fds.table[fd].owner.(*fdWatch); ok {
-		l.disown(fd)
-		w.wakeTasks()
-	}
-}
-
-// release takes a descriptor from its owner and returns that, or nil.
-func (f *descriptors) release(fd int) fdOwner {
-	if fd >= len(f.table) {
-		return nil
-	}
-	r := &f.table[fd]
-	owner := r.owner
-	r.owner = nil
-	if w, ok := owner.(*fdWatch); ok {
-		w.expect(0)
-	} else if owner != nil {
-		f.n--
-	}
-	return owner
-}
-
-// slot returns the registration of an open descriptor, which may be without an owner.
-func (f *descriptors) slot(fd int) *registration {
-	if fd >= len(f.table) {
-		f.table = append(f.table, make([]registration, fd+1-len(f.table))...)
-	}
-	return &f.table[fd]
-}
-
-// poll notifies the owners of descriptors that are ready, and waits for d at most until
-// one is. An error of the poller ends the run.
-func (l *Loop) poll(d time.Duration) {
-	defer l.failOnPanic()
-	events, err := l.fds.poller.Wait(d)
-	if err != nil {
-		l.fail(fmt.Errorf("asyncio: poll: %w", err))
-		return
-	}
-	for _, e := range events {
-		if r := &l.fds.table[e.FD]; r.gen == e.Gen && r.owner != nil {
-			r.owner.notify(e.Ready)
-		} else {
-			l.fds.strays++
-		}
-	}
-	if l.fds.strays > maxStrays {
-		l.fds.renew()
-	}
-}
-
-// maxStrays is how many events for nobody are taken for chance.
-const maxStrays = 100
-
-// renew has the poller forget all that it has and registers it anew. Otherwise a descriptor that
-// was closed without RemoveReader, though a duplicate of it is open, would be reported for ever:
-// epoll takes nothing out that has no number any more.
-func (f *descriptors) renew() {
-	f.strays = 0
-	if f.poller.Renew() != nil {
-		return // try again after as many
-	}
-	for fd := range f.table {
-		switch owner := f.table[fd].owner.(type) {
-		case nil:
-		case *fdWatch:
-			owner.known = false
-			if owner.armed != 0 {
-				_ = owner.arm(0)
-			}
-		default:
-			_ = f.poller.Add(fd, f.table[fd].gen, false)
-		}
-	}
-}
-
-// abandon closes the poller and what the loop's streams own.
-func (f *descriptors) abandon() {
-	for i := range f.table {
-		if owner := f.table[i].owner; owner != nil {
-			f.table[i].owner = nil
-			owner.abandon()
-		}
-	}
-	f.n = 0
-	if f.poller != nil {
-		f.leak.Stop()
-		f.poller.Close()
-		f.poller = nil
+// dropCallbacks takes the caller's descriptor, which is about to be closed, from its callbacks and
+// tasks. Its open file goes on, so that epoll would, too.
+func (l *Loop) dropCallbacks(fd int) {
+	if c, ok := l.reactor.Handler(fd).(*fdCallbacks); ok {
+		l.reactor.Remove(fd)
+		c.OnLost()
 	}
 }
 
@@ -216,14 +67,14 @@ func (l *Loop) RemoveWriter(fd int) bool { return l.removeCallback(fd, poll.Writ
 
 func (l *Loop) addCallback(fd int, way poll.Ready, fn func()) error {
 	l.checkCallback(fn == nil)
-	w, err := l.watchFD(fd)
+	c, err := l.callbacksOf(fd)
 	if err != nil {
 		return err
 	}
-	side := w.side(way)
+	side := c.side(way)
 	old := side.callback
 	side.callback = &Handle{loop: l, fn: fn}
-	if err := w.arm(0); err != nil {
+	if err := c.arm(0); err != nil {
 		side.callback = old
 		return fmt.Errorf("asyncio: cannot poll descriptor %d: %w", fd, err)
 	}
@@ -235,54 +86,45 @@ func (l *Loop) addCallback(fd int, way poll.Ready, fn func()) error {
 
 func (l *Loop) removeCallback(fd int, way poll.Ready) bool {
 	l.check()
-	if fd < 0 || fd >= len(l.fds.table) {
+	c, ok := l.reactor.Handler(fd).(*fdCallbacks)
+	if !ok || c.side(way).callback == nil {
 		return false
 	}
-	w, ok := l.fds.table[fd].owner.(*fdWatch)
-	if !ok || w.side(way).callback == nil {
-		return false
-	}
-	w.side(way).callback.Cancel()
-	w.side(way).callback = nil
-	_ = w.arm(0) // the descriptor may be closed
+	c.side(way).callback.Cancel()
+	c.side(way).callback = nil
+	_ = c.arm(0) // the descriptor may be closed
 	return true
 }
 
-// watchFD returns the watch of fd, which is the caller's. It keeps it from then on, for the
-// next time that the number is used.
-func (l *Loop) watchFD(fd int) (*fdWatch, error) {
-	if err := l.openPoller(); err != nil {
+// callbacksOf returns the callbacks of fd, which is the caller's. The reactor keeps them from then
+// on, for the next time that the number is used.
+func (l *Loop) callbacksOf(fd int) (*fdCallbacks, error) {
+	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
-	var owner fdOwner
-	if fd >= 0 && fd < len(l.fds.table) {
-		owner = l.fds.table[fd].owner
-	}
-	switch owner := owner.(type) {
-	case *fdWatch:
-		return owner, nil
+	switch h := l.reactor.Handler(fd).(type) {
+	case *fdCallbacks:
+		return h, nil
 	case nil:
-		if _, err := netfd.IsNonblock(fd); err != nil { // before the table grows
+		if _, err := netfd.IsNonblock(fd); err != nil { // before the reactor's table grows
 			return nil, fmt.Errorf("asyncio: bad descriptor %d: %w", fd, err)
 		}
-		w := &fdWatch{loop: l, fd: fd}
-		l.fds.slot(fd).owner = w
-		return w, nil
+		c := &fdCallbacks{loop: l, fd: fd}
+		l.reactor.Enter(fd, c)
+		return c, nil
 	default:
 		return nil, fmt.Errorf("asyncio: descriptor %d belongs to a stream", fd)
 	}
 }
 
-// An fdWatch watches a descriptor that is the caller's. For a callback it is level triggered.
-// While only tasks wait it is armed for one event at a time, which costs a system call for each
-// wait and leaves nothing behind: the caller may close the descriptor afterwards, and epoll
-// would go on to report it if a duplicate stays open.
-type fdWatch struct {
+// fdCallbacks are the callbacks of a descriptor that is the caller's, and the tasks that wait for
+// it. With a callback it is polled level triggered. While only tasks wait it is armed for one event
+// at a time, which costs a system call for each wait and leaves nothing behind: the caller may close
+// the descriptor afterwards, and epoll would go on to report it if a duplicate stays open.
+type fdCallbacks struct {
 	loop   *Loop
 	fd     int
-	armed  poll.Ready // events that the loop expects from the poller
-	known  bool       // the poller has the descriptor, as far as is known
-	share  quota      // of the Sock calls
+	share  quota // of the Sock calls
 	reader fdSide
 	writer fdSide
 }
@@ -293,94 +135,73 @@ type fdSide struct {
 	waiters  waitq
 }
 
-func (w *fdWatch) side(way poll.Ready) *fdSide {
+func (c *fdCallbacks) side(way poll.Ready) *fdSide {
 	if way == poll.Write {
-		return &w.writer
+		return &c.writer
 	}
-	return &w.reader
+	return &c.reader
 }
 
 // wants returns the directions that something waits for.
-func (w *fdWatch) wants() (ready poll.Ready) {
-	if w.reader.callback != nil || w.reader.waiters.head != nil {
+func (c *fdCallbacks) wants() (ready poll.Ready) {
+	if c.reader.callback != nil || c.reader.waiters.head != nil {
 		ready |= poll.Read
 	}
-	if w.writer.callback != nil || w.writer.waiters.head != nil {
+	if c.writer.callback != nil || c.writer.waiters.head != nil {
 		ready |= poll.Write
 	}
 	return ready
 }
 
-func (w *fdWatch) hasCallback() bool { return w.reader.callback != nil || w.writer.callback != nil }
-
 // await suspends the running task until the descriptor is ready.
-func (w *fdWatch) await(ctx context.Context, way poll.Ready) error {
-	if err := w.arm(way); err != nil {
-		return fmt.Errorf("asyncio: cannot poll descriptor %d: %w", w.fd, err)
+func (c *fdCallbacks) await(ctx context.Context, way poll.Ready) error {
+	if err := c.arm(way); err != nil {
+		return fmt.Errorf("asyncio: cannot poll descriptor %d: %w", c.fd, err)
 	}
-	err := w.side(way).waiters.wait(ctx, "descriptor")
-	if err != nil && w.wants() == 0 {
-		w.expect(0) // one event may still come, and finds nobody
+	err := c.side(way).waiters.wait(ctx, "descriptor")
+	if err != nil && c.wants() == 0 && c.inUse() {
+		c.loop.reactor.GiveUp(c.fd)
 	}
 	return err
 }
 
-// arm has the poller report what is wanted, and more. It does so even if nothing has changed:
-// the number may stand for another descriptor by now.
-func (w *fdWatch) arm(more poll.Ready) error {
-	f := &w.loop.fds
-	r := &f.table[w.fd]
-	r.gen++
-	want := w.wants() | more
-	var err error
-	switch {
-	case want == 0:
-		f.poller.Remove(w.fd)
-	case w.hasCallback():
-		err = f.poller.Watch(w.fd, r.gen, want, w.known)
-	default:
-		err = f.poller.Await(w.fd, r.gen, want, w.known)
+// arm has the reactor report the wanted directions, and more. It does so even if nothing has
+// changed: the number may stand for another descriptor by now.
+func (c *fdCallbacks) arm(more poll.Ready) (err error) {
+	want := c.wants() | more
+	if c.reader.callback != nil || c.writer.callback != nil {
+		err = c.loop.reactor.Watch(c.fd, want)
+	} else {
+		err = c.loop.reactor.Await(c.fd, want)
 	}
-	w.known = err == nil && want != 0
 	if err != nil {
-		want = 0
-		w.wakeTasks() // to see for themselves
+		c.OnLost()
 	}
-	w.expect(want)
 	return err
 }
 
-// expect notes which events are to come.
-func (w *fdWatch) expect(ready poll.Ready) {
-	switch {
-	case w.armed == 0 && ready != 0:
-		w.loop.fds.n++
-	case w.armed != 0 && ready == 0:
-		w.loop.fds.n--
-	}
-	w.armed = ready
-}
+// inUse reports whether c is still what the reactor has for its number.
+func (c *fdCallbacks) inUse() bool { return c.loop.reactor.Handler(c.fd) == c }
 
-func (w *fdWatch) notify(ready poll.Ready) {
-	if !w.hasCallback() {
-		w.expect(0)
-	}
+func (c *fdCallbacks) isArmed() bool { return c.loop.reactor.Expected(c.fd) == c.wants() }
+
+func (c *fdCallbacks) OnReady(ready poll.Ready) {
 	if ready&poll.Read != 0 {
-		w.reader.notify(w.loop)
+		c.reader.notify(c.loop)
 	}
 	if ready&poll.Write != 0 {
-		w.writer.notify(w.loop)
+		c.writer.notify(c.loop)
 	}
-	if w.armed != w.wants() {
-		w.loop.push(w)
+	if !c.isArmed() {
+		c.loop.push(c)
 	}
 }
 
 // run arms the poller for the tasks that were not woken, unless one that was has done so by
 // waiting again.
-func (w *fdWatch) run(l *Loop) {
-	if w.armed != w.wants() && l.fds.table[w.fd].owner == w {
-		_ = w.arm(0) // wakes them if it fails
+func (c *fdCallbacks) run(*Loop) {
+	if c.inUse() && !c.isArmed() {
+		_ = c.arm(0) // wakes them if it fails
 	}
 }
 
@@ -391,12 +212,11 @@ func (s *fdSide) notify(l *Loop) {
 	}
 }
 
-func (w *fdWatch) wakeTasks() {
-	w.reader.waiters.wakeAll()
-	w.writer.waiters.wakeAll()
+// OnLost wakes the tasks, to see for themselves.
+func (c *fdCallbacks) OnLost() {
+	c.reader.waiters.wakeAll()
+	c.writer.waiters.wakeAll()
 }
-
-func (w *fdWatch) abandon() {}
 
 // An fdCall is a callback that is called each time its descriptor is ready.
 type fdCall Handle

@@ -22,12 +22,16 @@ import (
 // the loop to itself.
 const sockShare = 4
 
-// watchSock returns the watch of fd, for one call. It suspends for a turn if there were enough
-// of them in this one.
-func (l *Loop) watchSock(ctx context.Context, fd int) (*fdWatch, error) {
+// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
+// as long as the peer keeps up.
+const maxTransfer = 256 << 10
+
+// admitSockCall returns the callbacks of fd, for one call. It suspends for a turn if this one has
+// had its share of calls.
+func (l *Loop) admitSockCall(ctx context.Context, fd int) (*fdCallbacks, error) {
 	running(ctx) // panics outside of any task, before anything is changed
 	for {
-		w, err := l.watchFD(fd)
+		c, err := l.callbacksOf(fd)
 		if err != nil {
 			return nil, err
 		}
@@ -36,8 +40,8 @@ func (l *Loop) watchSock(ctx context.Context, fd int) (*fdWatch, error) {
 				return nil, fmt.Errorf("asyncio: descriptor %d must not block: see syscall.SetNonblock", fd)
 			}
 		}
-		if w.share.spend(l, sockShare) {
-			return w, nil
+		if c.share.spend(l, sockShare) {
+			return c, nil
 		}
 		if err := Sleep(ctx, 0); err != nil {
 			return nil, err
@@ -49,14 +53,14 @@ func (l *Loop) watchSock(ctx context.Context, fd int) (*fdWatch, error) {
 // it gives something other than netfd.ErrAgain.
 func (l *Loop) attempt(ctx context.Context, fd int, way poll.Ready, op string, call func() error) error {
 	for {
-		w, err := l.watchSock(ctx, fd)
+		c, err := l.admitSockCall(ctx, fd)
 		if err != nil {
 			return err
 		}
 		if err := call(); err != netfd.ErrAgain {
 			return os.NewSyscallError(op, err)
 		}
-		if err := w.await(ctx, way); err != nil {
+		if err := c.await(ctx, way); err != nil {
 			return err
 		}
 	}
@@ -107,7 +111,7 @@ func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 // nothing: it tries again after a while.
 func (l *Loop) insist(ctx context.Context, fd int, op string, call func() error) error {
 	for delay := time.Millisecond; ; delay = min(2*delay, maxRetryDelay) {
-		if _, err := l.watchSock(ctx, fd); err != nil {
+		if _, err := l.admitSockCall(ctx, fd); err != nil {
 			return err
 		}
 		if err := call(); err != netfd.ErrAgain {
@@ -135,11 +139,11 @@ func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
 // awaitConnection suspends until the system has connected a socket, or has failed to.
 func (l *Loop) awaitConnection(ctx context.Context, fd int) error {
 	for {
-		w, err := l.watchSock(ctx, fd)
+		c, err := l.admitSockCall(ctx, fd)
 		if err != nil {
 			return err
 		}
-		if err := w.await(ctx, poll.Write); err != nil {
+		if err := c.await(ctx, poll.Write); err != nil {
 			return err
 		}
 		if err := netfd.Connected(fd); err != netfd.ErrConnecting {

@@ -38,7 +38,7 @@ func (l *Loop) turn() {
 	if !l.nextTurn() {
 		if !l.stopping.Load() {
 			l.idle()
-		} else if l.failure == nil && l.fds.n > 0 {
+		} else if l.failure == nil && l.reactor.Active() > 0 {
 			l.poll(0)
 		}
 		if l.failure != nil {
@@ -76,7 +76,7 @@ func (l *Loop) nextTurn() bool {
 	if l.ready.Len() == 0 || l.stopping.Load() {
 		return false
 	}
-	if l.fds.n > 0 {
+	if l.reactor.Active() > 0 {
 		if l.poll(0); l.failure != nil {
 			return false
 		}

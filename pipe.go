@@ -44,7 +44,7 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 // openPipe makes a stream of f, which it takes over.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
@@ -60,8 +60,8 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 		return nil, err
 	}
 	s := &socket{network: "pipe", writeOnly: write, standard: isStandard(f)}
-	s.socket = info.Mode()&fs.ModeSocket != 0
-	s.readable = !write // an end that was there before the poller is none of its news
+	s.fd.Socket = info.Mode()&fs.ModeSocket != 0
+	s.fd.Readable = !write // an end that was there before the poller is none of its news
 	stream, err := s.begin(l, fd, o)
 	if err != nil {
 		restore()
@@ -70,7 +70,7 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	s.ended = restore
 	if !s.standard {
 		if raw, err := f.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { l.unwatch(int(fd)) })
+			_ = raw.Control(func(fd uintptr) { l.dropCallbacks(int(fd)) })
 		}
 		f.Close()
 	}

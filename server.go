@@ -104,7 +104,7 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	if err := o.check(network, true); err != nil {
 		return nil, err
 	}
-	if err := l.openPoller(); err != nil {
+	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
 	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
@@ -285,7 +285,7 @@ func (s *Server) serve(fd int, peer net.Addr) {
 	}
 	c := &connection{server: s, stream: st}
 	st.serverSide = true
-	st.under.(*socket).ended = c.onClosed
+	st.below.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
 	c.task = CreateTask(s.ctx, Do(c.run))

@@ -127,13 +127,13 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 	if ln.addr = system.localAddr(fd, s.network); ln.addr == nil {
 		return nil, errNoAddress
 	}
-	return ln, s.loop.own(fd, ln)
+	return ln, s.loop.reactor.Own(fd, ln)
 }
 
 var errNoAddress = errors.New("asyncio: the system does not tell the address of a socket")
 
-// notify is called when there may be a connection to accept.
-func (ln *listener) notify(poll.Ready) { ln.schedule() }
+// OnReady is called when there may be a connection to accept.
+func (ln *listener) OnReady(poll.Ready) { ln.schedule() }
 
 // schedule has the loop try to accept.
 func (ln *listener) schedule() {
@@ -154,7 +154,7 @@ const (
 
 	// acceptRetryDelay is how long a listener waits, as asyncio does, when the system has no
 	// descriptor or no memory for another connection, and after an error of its own: the poller
-	// does not tell again of connections that were waiting by then.
+	// does not report again the connections that were waiting by then.
 	acceptRetryDelay = time.Second
 )
 
@@ -210,7 +210,7 @@ func (ln *listener) close() {
 	if ln.retry != nil {
 		ln.retry.Cancel()
 	}
-	ln.server.loop.disown(ln.fd)
+	ln.server.loop.reactor.Remove(ln.fd)
 	netfd.Close(ln.fd)
 	ln.fd = -1
 	if ln.file == nil {
@@ -221,8 +221,8 @@ func (ln *listener) close() {
 	}
 }
 
-// abandon is called when the loop closes.
-func (ln *listener) abandon() {
+// OnLost is called when the loop closes.
+func (ln *listener) OnLost() {
 	ln.server.serving = false
 	ln.close()
 }

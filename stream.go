@@ -7,9 +7,7 @@ package asyncio
 // system's buffers and, when these are full, with the peer. What is written is sent at
 // once if it can be; the rest waits in the writer.
 
-import (
-	"io"
-)
+import "io"
 
 // A Stream is the two halves of a connection.
 type Stream struct {
@@ -20,7 +18,7 @@ type Stream struct {
 // stream is the two halves of a connection and what is below them.
 type stream struct {
 	loop       *Loop
-	under      transport
+	below      transport
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
@@ -28,11 +26,11 @@ type stream struct {
 	drop       *dropWatch   // nil if it is not watched
 }
 
-// A transport moves the bytes of a stream. No call of it suspends. It tells the stream
-// when it may go on: see streamEvents.
+// A transport moves the bytes of a stream. No call of it suspends. It notifies the stream
+// when that may go on: see streamEvents.
 type transport interface {
 	attach(streamEvents)
-	read(p []byte) (int, error)  // errAgain if there is nothing yet, io.EOF at the end
+	read(p []byte) (int, error)  // netfd.ErrAgain if there is nothing yet, io.EOF at the end
 	write(p []byte) (int, error) // takes less than all only if it is full
 	buffered() int               // what write took and has not sent
 	stopReceiving()              // read is to give no more than what has come
@@ -44,7 +42,7 @@ type transport interface {
 	info(name string) any // for GetExtraInfo
 }
 
-// streamEvents is what a transport calls.
+// streamEvents are the notifications of a transport to the stream above it.
 type streamEvents interface {
 	onReadable()        // there may be something to read, or the end
 	onWritable()        // there may be room to write

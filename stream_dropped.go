@@ -16,25 +16,25 @@ type dropWatch struct {
 	loop    *Loop
 	stream  weak.Pointer[stream]
 	busy    *stream   // the stream, while it has something to send
-	under   transport // the stream's
+	below   transport // the stream's
 	cleanup runtime.Cleanup
 	opened  string // where, in debug mode
 }
 
 // watchDrop has s, which is new, closed when it becomes garbage.
 func (s *stream) watchDrop() {
-	d := &dropWatch{loop: s.loop, stream: weak.Make(s), under: s.under}
+	d := &dropWatch{loop: s.loop, stream: weak.Make(s), below: s.below}
 	if s.loop.debug {
 		d.opened = callerOutside()
 	}
 	d.cleanup = runtime.AddCleanup(s, func(d *dropWatch) { _ = d.loop.post(d) }, d)
 	s.drop = d
-	s.under.attach(d)
+	s.below.attach(d)
 }
 
 // run is called on the loop when the stream is garbage.
 func (d *dropWatch) run(l *Loop) {
-	d.under.close()
+	d.below.close()
 	if l.debug {
 		l.report(ExceptionContext{Message: "stream was dropped without Close; it was opened at " + d.opened})
 	}

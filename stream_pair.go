@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+
+	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
 // StreamPair makes two streams that are connected to one another in memory, for tests, and
@@ -16,7 +18,7 @@ func StreamPair(ctx context.Context, opts ...LimitOption) (client, server Stream
 	a, b := &memory{name: "client"}, &memory{name: "server"}
 	a.peer, b.peer = b, a
 	near, far := newStream(l, o), newStream(l, o)
-	near.under, far.under = a, b
+	near.below, far.below = a, b
 	a.above, b.above = near, far
 	far.serverSide = true
 	return near.halves(), far.halves()
@@ -34,7 +36,7 @@ type memory struct {
 	ended  bool         // the peer writes no more
 	broken bool         // the peer has gone without reading all, or was reset
 	gone   bool         // this end is closed
-	full   bool         // the peer has to tell when there is room
+	full   bool         // a write has found no room: the peer calls onWritable when there is some
 	deaf   bool         // this end will read no more than inbox
 }
 
@@ -46,7 +48,7 @@ func (m *memory) read(p []byte) (int, error) {
 		case m.ended:
 			return 0, io.EOF
 		default:
-			return 0, errAgain
+			return 0, netfd.ErrAgain
 		}
 	}
 	n := copy(p, m.inbox)

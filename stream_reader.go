@@ -11,6 +11,9 @@ import (
 	"os"
 	"strings"
 	"unsafe"
+
+	"github.com/go-asyncio/asyncio/internal/buffer"
+	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
 // defaultLimit is asyncio's.
@@ -25,7 +28,7 @@ const defaultLimit = 64 << 10
 type StreamReader struct {
 	stream  *stream
 	limit   int
-	buf     readBuffer
+	buf     buffer.Received
 	err     error // why nothing more will come: io.EOF or what broke the connection
 	task    *task // that waits to read
 	expired bool  // the deadline of a Conn has passed
@@ -46,12 +49,12 @@ func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
 	if r.busy() {
 		return nil, ErrReaderBusy
 	}
-	if r.buf.len() == 0 {
+	if r.buf.Len() == 0 {
 		if err := r.fill(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return r.take(min(n, r.buf.len())), nil
+	return r.take(min(n, r.buf.Len())), nil
 }
 
 func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
@@ -59,7 +62,7 @@ func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
 		switch err := r.fill(ctx); err {
 		case nil:
 		case io.EOF:
-			return r.take(r.buf.len()), nil
+			return r.take(r.buf.Len()), nil
 		default:
 			return nil, err
 		}
@@ -72,15 +75,15 @@ func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
 	if r.busy() {
 		return 0, ErrReaderBusy
 	}
-	if r.buf.len() == 0 && len(p) > 0 {
+	if r.buf.Len() == 0 && len(p) > 0 {
 		return r.receive(ctx, p)
 	}
 	return r.copyTo(p), nil
 }
 
 func (r *StreamReader) copyTo(p []byte) int {
-	n := copy(p, r.buf.bytes)
-	r.buf.drop(&r.stream.loop.buffers, n)
+	n := copy(p, r.buf.Bytes())
+	r.buf.Drop(&r.stream.loop.buffers, n)
 	return n
 }
 
@@ -98,10 +101,10 @@ func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
 		}
 		return err.Partial, nil
 	case *LimitOverrunError:
-		if rest := r.buf.bytes[err.Consumed:]; len(rest) > 0 && rest[0] == '\n' {
-			r.buf.drop(&r.stream.loop.buffers, err.Consumed+1)
+		if rest := r.buf.Bytes()[err.Consumed:]; len(rest) > 0 && rest[0] == '\n' {
+			r.buf.Drop(&r.stream.loop.buffers, err.Consumed+1)
 		} else {
-			r.buf.drop(&r.stream.loop.buffers, r.buf.len())
+			r.buf.Drop(&r.stream.loop.buffers, r.buf.Len())
 		}
 		return nil, err
 	default:
@@ -138,19 +141,19 @@ func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	if r.busy() {
 		return nil, ErrReaderBusy
 	}
-	for r.buf.len() < n {
+	for r.buf.Len() < n {
 		switch err := r.fill(ctx); err {
 		case nil:
 		case io.EOF:
-			return nil, &IncompleteReadError{Partial: r.take(r.buf.len()), Expected: n}
+			return nil, &IncompleteReadError{Partial: r.take(r.buf.Len()), Expected: n}
 		default:
 			return nil, err
 		}
 	}
-	if n > portion && n < r.buf.len() {
+	if n > portion && n < r.buf.Len() {
 		p, err := r.copyOut(ctx, n, n)
 		if err == nil {
-			r.buf.drop(&r.stream.loop.buffers, n)
+			r.buf.Drop(&r.stream.loop.buffers, n)
 		}
 		return p, err
 	}
@@ -174,20 +177,20 @@ func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]b
 		return nil, ErrReaderBusy
 	}
 	for searched := 0; ; {
-		if start, end := findAny(r.buf.bytes, searched, separators); end > 0 {
+		if start, end := findAny(r.buf.Bytes(), searched, separators); end > 0 {
 			if start > r.limit {
 				return nil, &LimitOverrunError{Consumed: start, found: true}
 			}
 			return r.take(end), nil
 		}
-		searched = max(searched, r.buf.len()+1-longest)
+		searched = max(searched, r.buf.Len()+1-longest)
 		if searched > r.limit {
 			return nil, &LimitOverrunError{Consumed: searched}
 		}
 		switch err := r.fill(ctx); err {
 		case nil:
 		case io.EOF:
-			return nil, &IncompleteReadError{Partial: r.take(r.buf.len())}
+			return nil, &IncompleteReadError{Partial: r.take(r.buf.Len())}
 		default:
 			return nil, err
 		}
@@ -215,10 +218,10 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 // broke is not at its end: to read gives the error. It does not suspend. It is asyncio's
 // at_eof.
 func (r *StreamReader) AtEOF() bool {
-	if !r.busy() && r.buf.len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
+	if !r.busy() && r.buf.Len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
 		_ = r.fillNow() // an end is kept in r.err
 	}
-	return r.err == io.EOF && r.buf.len() == 0
+	return r.err == io.EOF && r.buf.Len() == 0
 }
 
 // Close closes the read end of a pipe, which has no writer. For a connection it does what
@@ -227,20 +230,20 @@ func (r *StreamReader) Close() error { return r.stream.writer.Close() }
 
 // fill receives more into the buffer, and suspends until there is some.
 func (r *StreamReader) fill(ctx context.Context) error {
-	had := r.buf.len()
+	had := r.buf.Len()
 	for {
 		if err := r.admit(ctx); err != nil {
-			if r.buf.len() > had { // Close has gathered it meanwhile
+			if r.buf.Len() > had { // Close has gathered it meanwhile
 				return nil
 			}
 			return err
 		}
-		if r.buf.len() > portion && r.buf.isFull() {
+		if r.buf.Len() > portion && r.buf.IsFull() {
 			if err := r.grow(ctx); err != nil {
 				return err
 			}
 		}
-		if err := r.fillNow(); err != errAgain {
+		if err := r.fillNow(); err != netfd.ErrAgain {
 			return err
 		}
 		if err := r.await(ctx); err != nil {
@@ -253,16 +256,16 @@ func (r *StreamReader) fill(ctx context.Context) error {
 func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 	for {
 		if err := r.admit(ctx); err != nil {
-			if r.buf.len() > 0 { // Close has gathered it meanwhile
+			if r.buf.Len() > 0 { // Close has gathered it meanwhile
 				return r.copyTo(p), nil
 			}
 			return 0, err
 		}
-		n, err := r.stream.under.read(p)
+		n, err := r.stream.below.read(p)
 		if n > 0 {
 			return n, nil
 		}
-		if err != errAgain {
+		if err != netfd.ErrAgain {
 			return 0, r.ended(err)
 		}
 		if err := r.await(ctx); err != nil {
@@ -271,9 +274,9 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// readNow is ReadInto that does not suspend, but returns errAgain.
+// readNow is ReadInto that does not suspend, but returns netfd.ErrAgain.
 func (r *StreamReader) readNow(p []byte) (int, error) {
-	if r.buf.len() == 0 {
+	if r.buf.Len() == 0 {
 		if err := r.fillNow(); err != nil {
 			return 0, err
 		}
@@ -281,18 +284,18 @@ func (r *StreamReader) readNow(p []byte) (int, error) {
 	return r.copyTo(p), nil
 }
 
-// fillNow is fill that does not suspend, but returns errAgain.
+// fillNow is fill that does not suspend, but returns netfd.ErrAgain.
 func (r *StreamReader) fillNow() error {
 	if r.err != nil {
 		return r.err
 	}
-	n, err := r.stream.under.read(r.buf.space(&r.stream.loop.buffers))
+	n, err := r.stream.below.read(r.buf.Space(&r.stream.loop.buffers))
 	if n > 0 {
-		r.buf.grow(n)
+		r.buf.Grow(n)
 		return nil
 	}
-	r.buf.park(&r.stream.loop.buffers)
-	if err != errAgain {
+	r.buf.Park(&r.stream.loop.buffers)
+	if err != netfd.ErrAgain {
 		return r.ended(err)
 	}
 	return err
@@ -303,11 +306,11 @@ func (r *StreamReader) fillNow() error {
 // sends without end, and for one that sends in records of a byte.
 func (r *StreamReader) gather() {
 	for range 1000 {
-		if r.buf.len() >= maxReceives*lentSize || r.fillNow() != nil {
+		if r.buf.Len() >= maxReceives*buffer.Size || r.fillNow() != nil {
 			break
 		}
 	}
-	r.buf.park(&r.stream.loop.buffers)
+	r.buf.Park(&r.stream.loop.buffers)
 }
 
 // maxReceives is how often a stream receives in one turn, so that a peer which sends
@@ -392,9 +395,9 @@ const portion = 8 << 20
 
 // grow makes room in a large buffer. If it is cancelled, that is as it was.
 func (r *StreamReader) grow(ctx context.Context) error {
-	p, err := r.copyOut(ctx, r.buf.len(), 2*r.buf.len())
+	p, err := r.copyOut(ctx, r.buf.Len(), 2*r.buf.Len())
 	if err == nil {
-		r.buf.own(&r.stream.loop.buffers, p)
+		r.buf.Own(&r.stream.loop.buffers, p)
 	}
 	return err
 }
@@ -404,7 +407,7 @@ func (r *StreamReader) grow(ctx context.Context) error {
 func (r *StreamReader) copyOut(ctx context.Context, n, size int) ([]byte, error) {
 	p := rawMemory(size)
 	for {
-		p = append(p, r.buf.bytes[len(p):min(n, len(p)+portion)]...)
+		p = append(p, r.buf.Bytes()[len(p):min(n, len(p)+portion)]...)
 		if len(p) == n {
 			return p, nil
 		}
@@ -423,7 +426,7 @@ func rawMemory(n int) []byte {
 }
 
 // take takes n bytes out of the buffer.
-func (r *StreamReader) take(n int) []byte { return r.buf.take(&r.stream.loop.buffers, n) }
+func (r *StreamReader) take(n int) []byte { return r.buf.Take(&r.stream.loop.buffers, n) }
 
 // An IncompleteReadError says that the stream ended too early. It is io.EOF if nothing had
 // come, and io.ErrUnexpectedEOF otherwise. It is asyncio's IncompleteReadError.

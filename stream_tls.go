@@ -7,6 +7,9 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/go-asyncio/asyncio/internal/buffer"
+	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
 // StartTLS encrypts the connection from here on: the same reader and writer go on over
@@ -48,7 +51,7 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 	})
 	t.wire.handshake = nil
 	if err != nil {
-		t.lower.writer.Close() // the alert that tells the peer is still sent
+		t.below.writer.Close() // the alert that tells the peer is still sent
 		return err
 	}
 	t.ready = true
@@ -73,55 +76,55 @@ func checkTLS(config *tls.Config, serverSide bool) error {
 
 // insertTLS puts TLS between s and what is below it.
 func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
-	lower := newStream(s.loop, &streamOptions{limit: s.reader.limit})
-	lower.under, lower.above = s.under, s.events()
-	lower.under.attach(lower)
-	s.reader.buf.park(&s.loop.buffers)
-	lower.reader.buf, s.reader.buf = s.reader.buf, readBuffer{}
-	lower.reader.err, s.reader.err = s.reader.err, nil
-	lower.writer.kept, s.writer.kept = s.writer.kept, writeBuffer{}
-	t := &tlsTransport{lower: lower, wire: &wire{lower: lower}}
+	below := newStream(s.loop, &streamOptions{limit: s.reader.limit})
+	below.below, below.above = s.below, s.events()
+	below.below.attach(below)
+	s.reader.buf.Park(&s.loop.buffers)
+	below.reader.buf, s.reader.buf = s.reader.buf, buffer.Received{}
+	below.reader.err, s.reader.err = s.reader.err, nil
+	below.writer.kept, s.writer.kept = s.writer.kept, buffer.Unsent{}
+	t := &tlsTransport{below: below, wire: &wire{below: below}}
 	if serverSide {
 		t.conn = tls.Server(t.wire, config)
 	} else {
 		t.conn = tls.Client(t.wire, config)
 	}
-	s.under = t
+	s.below = t
 	if s.drop != nil {
-		s.drop.under = t
+		s.drop.below = t
 	}
 	return t
 }
 
-// tlsTransport is TLS over a lower stream.
+// tlsTransport is TLS over the stream below.
 type tlsTransport struct {
-	lower *stream
+	below *stream
 	wire  *wire
 	conn  *tls.Conn
 	ready bool // the handshake is done
 }
 
-func (t *tlsTransport) attach(above streamEvents) { t.lower.above = above }
+func (t *tlsTransport) attach(above streamEvents) { t.below.above = above }
 
 func (t *tlsTransport) read(p []byte) (int, error) {
 	if !t.ready {
-		return 0, errAgain
+		return 0, netfd.ErrAgain
 	}
 	n, err := t.conn.Read(p)
 	if n > 0 {
 		return n, nil // an error comes again
 	}
 	if _, ok := err.(notYet); ok {
-		return 0, errAgain
+		return 0, netfd.ErrAgain
 	}
 	return 0, err
 }
 
-// write encrypts a record at a time, for as long as the lower stream keeps little. What it does
-// not take is asked for again when the lower stream has sent.
+// write encrypts a record at a time, for as long as the stream below keeps little. What it does
+// not take is asked for again when that stream has sent.
 func (t *tlsTransport) write(p []byte) (n int, err error) {
 	const record = 16 << 10
-	for t.ready && n < len(p) && t.lower.writer.kept.size < defaultHighWater {
+	for t.ready && n < len(p) && t.below.writer.kept.Len() < defaultHighWater {
 		m, err := t.conn.Write(p[n:min(len(p), n+record)])
 		n += m
 		if err != nil {
@@ -131,24 +134,25 @@ func (t *tlsTransport) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (t *tlsTransport) buffered() int       { return t.lower.writer.WriteBufferSize() }
-func (t *tlsTransport) stopReceiving()      { t.lower.under.stopReceiving() }
+func (t *tlsTransport) buffered() int       { return t.below.writer.WriteBufferSize() }
+func (t *tlsTransport) stopReceiving()      { t.below.below.stopReceiving() }
 func (t *tlsTransport) canCloseWrite() bool { return false }
 func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
 
 func (t *tlsTransport) close() {
-	// A write that breaks what is below comes back here with a lock of the tls.Conn held.
-	if t.ready && t.lower.writer.err == nil {
-		above := t.lower.above
-		t.lower.above = nil // to whom it is no error if nobody is there to be told
+	// If CloseWrite failed, the stream below would report that through above while the tls.Conn's
+	// mutex is held, and we would deadlock. A close alert that is lost matters to nobody.
+	if t.ready && t.below.writer.err == nil {
+		above := t.below.above
+		t.below.above = nil
 		_ = t.conn.CloseWrite()
-		t.lower.above = above
+		t.below.above = above
 	}
-	t.lower.writer.Close()
+	t.below.writer.Close()
 }
 
-func (t *tlsTransport) abort() { t.lower.writer.Abort() }
-func (t *tlsTransport) reset() { t.lower.writer.Reset() }
+func (t *tlsTransport) abort() { t.below.writer.Abort() }
+func (t *tlsTransport) reset() { t.below.writer.Reset() }
 
 func (t *tlsTransport) info(name string) any {
 	switch name {
@@ -160,7 +164,7 @@ func (t *tlsTransport) info(name string) any {
 		}
 		return nil
 	}
-	return t.lower.under.info(name)
+	return t.below.below.info(name)
 }
 
 // secret is info about the encryption.
@@ -176,29 +180,29 @@ func (t *tlsTransport) secret(name string) any {
 	return nil
 }
 
-// wire is the lower stream as crypto/tls sees it. During the handshake Read suspends the
+// wire is the stream below as crypto/tls sees it. During the handshake Read suspends the
 // running task; afterwards it never does, so that no task sleeps while it holds a
 // lock of the tls.Conn. Write never suspends.
 type wire struct {
-	lower     *stream
+	below     *stream
 	handshake context.Context // nil when the handshake is over
 }
 
 func (w *wire) Read(p []byte) (int, error) {
 	if w.handshake != nil {
-		return w.lower.reader.ReadInto(w.handshake, p)
+		return w.below.reader.ReadInto(w.handshake, p)
 	}
-	n, err := w.lower.reader.readNow(p)
-	if err == errAgain {
+	n, err := w.below.reader.readNow(p)
+	if err == netfd.ErrAgain {
 		return 0, notYet{}
 	}
 	return n, err
 }
 
-func (w *wire) Write(p []byte) (int, error)      { return w.lower.writer.Write(p) }
-func (w *wire) Close() error                     { return w.lower.writer.Close() }
-func (w *wire) LocalAddr() net.Addr              { return w.lower.writer.LocalAddr() }
-func (w *wire) RemoteAddr() net.Addr             { return w.lower.writer.RemoteAddr() }
+func (w *wire) Write(p []byte) (int, error)      { return w.below.writer.Write(p) }
+func (w *wire) Close() error                     { return w.below.writer.Close() }
+func (w *wire) LocalAddr() net.Addr              { return w.below.writer.LocalAddr() }
+func (w *wire) RemoteAddr() net.Addr             { return w.below.writer.RemoteAddr() }
 func (w *wire) SetDeadline(time.Time) error      { return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"unsafe"
+
+	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
 // defaultHighWater is asyncio's.
@@ -21,7 +23,7 @@ const defaultHighWater = 64 << 10
 // callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {
 	stream    *stream
-	kept      writeBuffer
+	kept      buffer.Unsent
 	high, low int
 	paused    bool // more than high is kept, or was, and low has not been reached since
 	drainers  waitq
@@ -47,17 +49,17 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 		return 0, err
 	}
 	n := 0
-	if w.kept.size == 0 {
+	if w.kept.Len() == 0 {
 		var err error
-		if n, err = w.stream.under.write(p); err != nil {
+		if n, err = w.stream.below.write(p); err != nil {
 			w.fail(err)
 			return n, err
 		}
 	}
 	if constant {
-		w.kept.own(p[n:], &w.stream.loop.buffers)
+		w.kept.Own(&w.stream.loop.buffers, p[n:])
 	} else {
-		w.kept.add(p[n:], &w.stream.loop.buffers)
+		w.kept.Add(&w.stream.loop.buffers, p[n:])
 	}
 	if !w.paused && w.WriteBufferSize() > w.high {
 		w.paused = true
@@ -119,7 +121,7 @@ func (w *StreamWriter) Drain(ctx context.Context) error {
 
 // CanWriteEOF reports whether WriteEOF can be used: not on TLS. It does not suspend. It is
 // asyncio's can_write_eof.
-func (w *StreamWriter) CanWriteEOF() bool { return w.stream.under.canCloseWrite() }
+func (w *StreamWriter) CanWriteEOF() bool { return w.stream.below.canCloseWrite() }
 
 // WriteEOF ends the stream for the peer, after what was written, while the peer may go on
 // sending. A pipe, which has one direction, it closes. A second WriteEOF does nothing; after
@@ -137,10 +139,10 @@ func (w *StreamWriter) WriteEOF() error {
 		return err
 	}
 	w.eof = true
-	if w.kept.size > 0 {
+	if w.kept.Len() > 0 {
 		return nil // flush does it
 	}
-	return w.stream.under.closeWrite()
+	return w.stream.below.closeWrite()
 }
 
 // Close closes the stream, both halves, once all that was written is sent. It never suspends:
@@ -151,8 +153,8 @@ func (w *StreamWriter) Close() error {
 	w.stream.loop.check()
 	if !w.closing {
 		w.close()
-		if w.kept.size == 0 {
-			w.stream.under.close()
+		if w.kept.Len() == 0 {
+			w.stream.below.close()
 		}
 	}
 	return nil
@@ -165,8 +167,8 @@ func (w *StreamWriter) Abort() {
 	w.stream.loop.check()
 	if !w.gone {
 		w.close()
-		w.kept = writeBuffer{}
-		w.stream.under.abort()
+		w.kept = buffer.Unsent{}
+		w.stream.below.abort()
 	}
 }
 
@@ -177,15 +179,15 @@ func (w *StreamWriter) Reset() {
 	w.stream.loop.check()
 	if !w.gone {
 		w.close()
-		w.kept = writeBuffer{}
-		w.stream.under.reset()
+		w.kept = buffer.Unsent{}
+		w.stream.below.reset()
 	}
 }
 
 // close ends both halves for the program.
 func (w *StreamWriter) close() {
 	if !w.closing {
-		w.stream.under.stopReceiving()
+		w.stream.below.stopReceiving()
 		w.stream.reader.gather()
 		w.closing = true
 		w.stream.reader.end(io.EOF)
@@ -220,7 +222,7 @@ func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 // "socket" or "pipe" is the descriptor as an int, "ssl_object" a *tls.Conn, "cipher" a
 // cipher suite's name, "peercert" an *x509.Certificate, these three once the handshake is done.
 // What there is not is nil. It does not suspend. It is asyncio's get_extra_info.
-func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.under.info(name) }
+func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.below.info(name) }
 
 // LocalAddr returns the address of this end, or nil.
 func (w *StreamWriter) LocalAddr() net.Addr {
@@ -251,7 +253,7 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 
 // WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
 // get_write_buffer_size.
-func (w *StreamWriter) WriteBufferSize() int { return w.kept.size + w.stream.under.buffered() }
+func (w *StreamWriter) WriteBufferSize() int { return w.kept.Len() + w.stream.below.buffered() }
 
 // refuse returns why nothing can be written, or nil.
 func (w *StreamWriter) refuse() error {
@@ -273,15 +275,15 @@ func (w *StreamWriter) flush() {
 	if w.err != nil || w.gone {
 		return
 	}
-	if w.kept.size > 0 {
-		for w.kept.size > 0 {
-			p := w.kept.first()
-			n, err := w.stream.under.write(p)
+	if w.kept.Len() > 0 {
+		for w.kept.Len() > 0 {
+			p := w.kept.First()
+			n, err := w.stream.below.write(p)
 			if err != nil {
 				w.fail(err)
 				return
 			}
-			if w.kept.drop(n, &w.stream.loop.buffers); n < len(p) {
+			if w.kept.Drop(&w.stream.loop.buffers, n); n < len(p) {
 				w.resume()
 				return
 			}
@@ -295,7 +297,7 @@ func (w *StreamWriter) flush() {
 // only then, or while Drain may wait.
 func (w *StreamWriter) hold() {
 	if d := w.stream.drop; d != nil {
-		d.hold(w.stream, w.kept.size == 0 && !w.paused)
+		d.hold(w.stream, w.kept.Len() == 0 && !w.paused)
 	}
 }
 
@@ -303,10 +305,10 @@ func (w *StreamWriter) hold() {
 func (w *StreamWriter) finish() {
 	switch {
 	case w.closing:
-		w.stream.under.stopReceiving()
-		w.stream.under.close()
+		w.stream.below.stopReceiving()
+		w.stream.below.close()
 	case w.eof:
-		if err := w.stream.under.closeWrite(); err != nil {
+		if err := w.stream.below.closeWrite(); err != nil {
 			w.fail(err)
 		}
 	}
@@ -327,7 +329,7 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
-	w.kept, w.paused = writeBuffer{}, false
+	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll() // see WaitClosed
@@ -335,14 +337,14 @@ func (w *StreamWriter) fail(err error) {
 		w.stream.above.onBroken(err)
 	}
 	if w.closing {
-		w.stream.under.close()
+		w.stream.below.close()
 	}
 }
 
 // closed notes that the transport is closed.
 func (w *StreamWriter) closed() {
 	w.closing, w.gone = true, true
-	w.kept, w.paused = writeBuffer{}, false
+	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()
 	w.closers.wakeAll()

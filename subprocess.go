@@ -326,7 +326,7 @@ func (p *Process) linger(ctx context.Context, pipes []*Task[None]) error {
 func (p *Process) collected() (n int) {
 	for _, r := range []*StreamReader{p.Stdout, p.Stderr} {
 		if r != nil {
-			n += r.buf.len()
+			n += r.buf.Len()
 		}
 	}
 	return n
@@ -368,7 +368,7 @@ func (r *StreamReader) takeAll() []byte {
 	if r == nil {
 		return nil
 	}
-	return r.take(r.buf.len())
+	return r.take(r.buf.Len())
 }
 
 // SendSignal sends the process a signal; os.ErrProcessDone if it has ended. It is asyncio's

@@ -31,6 +31,11 @@ type suspension struct {
 	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
 }
 
+// A reporter stands for a Dialer, or for a Conn that a Dialer has made.
+type reporter struct {
+	dialer *reporter // itself, or the Conn's; nil for a Conn that was made otherwise
+}
+
 // waitState is how far a task's wait for a wake-up has come, or how its last one ended.
 type waitState uint8
 

@@ -42,24 +42,6 @@ func prepare(fd int, err error) (int, error) {
 	return fd, nil
 }
 
-// Read reads what there is into p, which must not be empty.
-func Read(fd int, p []byte) (int, error) {
-	for {
-		if n, err := unix.Read(fd, p); err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
-// Write writes what there is room for.
-func Write(fd int, p []byte) (int, error) {
-	for {
-		if n, err := unix.Write(fd, p); err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
 // Recv and Send are Read and Write of a socket.
 func Recv(fd int, p []byte) (int, error) { return Read(fd, p) }
 func Send(fd int, p []byte) (int, error) { return Write(fd, p) }

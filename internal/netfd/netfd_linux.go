@@ -21,24 +21,6 @@ func accept(fd int) (int, syscall.Sockaddr, error) {
 	return syscall.Accept4(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 }
 
-// Read reads what there is into p, which must not be empty.
-func Read(fd int, p []byte) (int, error) {
-	for {
-		if n, err := unix.Read(fd, p); err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
-// Write writes what there is room for.
-func Write(fd int, p []byte) (int, error) {
-	for {
-		if n, err := unix.Write(fd, p); err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
 // Recv is Read of a socket. It never blocks, whatever others have made of the descriptor.
 func Recv(fd int, p []byte) (int, error) {
 	if !hasSocketCalls {

@@ -138,6 +138,24 @@ func Accept(fd int) (conn int, peer net.Addr, err error) {
 	}
 }
 
+// Read reads what there is into p, which must not be empty.
+func Read(fd int, p []byte) (int, error) {
+	for {
+		if n, err := unix.Read(fd, p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Write writes what there is room for.
+func Write(fd int, p []byte) (int, error) {
+	for {
+		if n, err := unix.Write(fd, p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
 // RecvAny and SendAny are Recv and Send, or Read and Write of a pipe or a terminal. What is none
 // of these is an error.
 func RecvAny(fd int, p []byte) (int, error) {
