@@ -123,7 +123,7 @@ func (c *Conn) beginRead(ctx context.Context) error {
 			c.reading = true
 			return nil
 		}
-		if err := c.readers.wait(ctx, "its turn to read from a Conn"); err != nil {
+		if err := c.readers.wait(ctx, waitConnTurn); err != nil {
 			if wasWoken(ctx) && !c.reading {
 				c.readers.wakeNext()
 			}

@@ -76,7 +76,7 @@ func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
 			}
 			c.writer.paused = true // until the socket has room
 			c.writer.hold()
-			if err := c.writer.drainers.wait(ctx, "room in a socket"); err != nil {
+			if err := c.writer.drainers.wait(ctx, waitSocketRoom); err != nil {
 				return err
 			}
 			if err := r.refuse(); err != nil {

@@ -160,7 +160,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 		case e.closing:
 			return nil, nil, net.ErrClosed
 		case !e.fd.Readable:
-			if err := e.readers.wait(ctx, "a datagram"); err != nil {
+			if err := e.readers.wait(ctx, waitDatagram); err != nil {
 				return nil, nil, err
 			}
 		case !e.mayReceive():
@@ -253,7 +253,7 @@ func (e *DatagramEndpoint) opError(op string, addr net.Addr, err error) error {
 // pause_writing and resume_writing.
 func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 	for e.size > defaultHighWater {
-		if err := e.drainers.wait(ctx, "room for datagrams"); err != nil {
+		if err := e.drainers.wait(ctx, waitDatagramRoom); err != nil {
 			return err
 		}
 	}
@@ -290,7 +290,7 @@ func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 // WaitClosed suspends until the endpoint, which should be closing, is closed.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
 	for e.fd.Num >= 0 {
-		if err := e.closers.wait(ctx, "the end of a datagram endpoint"); err != nil {
+		if err := e.closers.wait(ctx, waitDatagramEnd); err != nil {
 			return err
 		}
 	}

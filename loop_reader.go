@@ -158,7 +158,7 @@ func (c *fdCallbacks) await(ctx context.Context, way poll.Ready) error {
 	if err := c.arm(way); err != nil {
 		return fmt.Errorf("asyncio: cannot poll descriptor %d: %w", c.fd, err)
 	}
-	err := c.side(way).waiters.wait(ctx, "descriptor")
+	err := c.side(way).waiters.wait(ctx, waitDescriptor)
 	if err != nil && c.wants() == 0 && c.inUse() {
 		c.loop.reactor.GiveUp(c.fd)
 	}

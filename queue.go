@@ -59,7 +59,7 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 		if q.shutDown {
 			return ErrQueueShutDown
 		}
-		if err := q.putters.wait(ctx, "room in a Queue"); err != nil {
+		if err := q.putters.wait(ctx, waitQueueRoom); err != nil {
 			if wasWoken(ctx) && !q.Full() {
 				q.putters.wakeNext()
 			}
@@ -92,7 +92,7 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 		if q.shutDown {
 			return v, ErrQueueShutDown
 		}
-		if err := q.getters.wait(ctx, "a value in a Queue"); err != nil {
+		if err := q.getters.wait(ctx, waitQueueValue); err != nil {
 			if wasWoken(ctx) && !q.Empty() {
 				q.getters.wakeNext()
 			}

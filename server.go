@@ -157,7 +157,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err := s.StartServing(); err != nil {
 		return err
 	}
-	err := s.closing.wait(ctx, "a server")
+	err := s.closing.wait(ctx, waitServer)
 	if err != nil {
 		s.Close()
 		s.CloseClients()
@@ -207,7 +207,7 @@ func (s *Server) AbortClients() {
 // It is asyncio's wait_closed.
 func (s *Server) WaitClosed(ctx context.Context) error {
 	for !s.closed || s.open > 0 {
-		if err := s.allClosed.wait(ctx, "the end of a server"); err != nil {
+		if err := s.allClosed.wait(ctx, waitServerEnd); err != nil {
 			return err
 		}
 	}
@@ -238,7 +238,7 @@ func (s *Server) Shutdown(ctx context.Context, grace time.Duration) error {
 // waitEnded waits until no handler runs and no connection is open.
 func (s *Server) waitEnded(ctx context.Context) error {
 	for s.conns.Len() > 0 {
-		if err := s.allEnded.wait(ctx, "the end of a server's handlers"); err != nil {
+		if err := s.allEnded.wait(ctx, waitHandlersEnd); err != nil {
 			return err
 		}
 	}

@@ -356,7 +356,7 @@ func (r *StreamReader) pause(ctx context.Context) error {
 func (r *StreamReader) await(ctx context.Context) error {
 	t := running(ctx)
 	r.task = t
-	err := t.block(ctx, wait{delay: Never, name: "data of a stream"})
+	err := t.block(ctx, wait{delay: Never, reason: waitStreamData})
 	r.task = nil
 	return err
 }

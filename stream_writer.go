@@ -109,7 +109,7 @@ func (w *StreamWriter) Drain(ctx context.Context) error {
 		if w.expired {
 			return os.ErrDeadlineExceeded
 		}
-		if err := w.drainers.wait(ctx, "a peer that reads"); err != nil {
+		if err := w.drainers.wait(ctx, waitPeer); err != nil {
 			return err
 		}
 	}
@@ -211,7 +211,7 @@ func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 			_ = w.Close()
 			continue
 		}
-		if err := w.closers.wait(ctx, "the end of a stream"); err != nil {
+		if err := w.closers.wait(ctx, waitStreamEnd); err != nil {
 			return err
 		}
 	}

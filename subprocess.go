@@ -265,7 +265,7 @@ func (p *Process) ReturnCode() (code int, ended bool) { return p.code, p.ended }
 // process that fills a pipe nobody reads does not end: see Communicate. It is asyncio's wait.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	for !p.ended {
-		if err := p.waiters.wait(ctx, "a process"); err != nil {
+		if err := p.waiters.wait(ctx, waitProcess); err != nil {
 			return 0, err
 		}
 	}

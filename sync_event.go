@@ -29,5 +29,5 @@ func (e *Event) Wait(ctx context.Context) error {
 	if e.set {
 		return nil
 	}
-	return e.waiters.wait(ctx, "Event")
+	return e.waiters.wait(ctx, waitEvent)
 }

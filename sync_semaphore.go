@@ -32,7 +32,7 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 		s.value--
 		return nil
 	}
-	err := s.waiters.wait(ctx, "Semaphore")
+	err := s.waiters.wait(ctx, waitSemaphore)
 	if err != nil && wasWoken(ctx) {
 		s.value++ // the place that it was woken for
 	}

@@ -129,8 +129,9 @@ func (t *Task[T]) core() *future                       { return &t.task.future }
 func (t *Task[T]) result() T                           { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
-	t.value, err = t.coro(ctx)
-	t.coro = nil
+	coro := t.coro
+	t.coro = nil // what it has captured may become garbage while it waits
+	t.value, err = coro(ctx)
 	return err
 }
 
@@ -228,9 +229,12 @@ func (t *task) run(l *Loop) {
 	l.current = outer
 }
 
-// takeFiber gives t a coroutine for its first step. It reports false if t was cancelled before
-// that, whereupon it ends.
+// takeFiber gives t a fiber for its first step. It reports false if t makes none: it was cancelled
+// before that, and ends, or it has ended already, unwound by a Goexit while it was ready.
 func (t *task) takeFiber() bool {
+	if t.state != pending {
+		return false
+	}
 	if t.mustCancel {
 		t.mustCancel = false
 		t.end(newCancelled(t.cause), true)
@@ -365,7 +369,7 @@ func (t *task) waitsFor() string {
 	case c.State.awaiting != nil:
 		return c.State.awaiting.describe()
 	default:
-		return c.State.waitingFor
+		return c.State.reason.String()
 	}
 }
 

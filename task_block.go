@@ -20,15 +20,15 @@ import (
 
 // A suspension is what a task needs to wait.
 type suspension struct {
-	node       node // in the future's callbacks or in the queue
-	state      waitState
-	awaiting   *future // nil while the task waits for a wake-up
-	queue      *waitq  // in which the task waits for a wake-up, if it is in one
-	cause      error   // of the cancellation of the wait for a wake-up
-	waitingFor string  // the name of what the wake-up comes from
-	timer      timerq.Timer[runnable]
-	watch      *watch    // of the context of this wait, if it has to be watched
-	reporter   *reporter // of a cancellation, to a library; see Loop.swallowed
+	node     node    // in the future's callbacks or in the queue
+	awaiting *future // nil while the task waits for a wake-up
+	state    waitState
+	reason   waitReason // for the wait for a wake-up
+	queue    *waitq     // in which the task waits for a wake-up, if it is in one
+	cause    error      // of the cancellation of the wait for a wake-up
+	timer    timerq.Timer[runnable]
+	watch    *watch    // of the context of this wait, if it has to be watched
+	reporter *reporter // of a cancellation, to a library; see Loop.swallowed
 }
 
 // A reporter stands for a Dialer, or for a Conn that a Dialer has made.
@@ -96,9 +96,8 @@ func (t *task) wake() bool {
 }
 
 // wait has the running task wait in q until it is woken. The error is that of a cancellation.
-// name is what a DeadlockError calls the thing that is waited for.
-func (q *waitq) wait(ctx context.Context, name string) error {
-	return (*task)(nil).block(ctx, wait{queue: q, delay: Never, name: name})
+func (q *waitq) wait(ctx context.Context, reason waitReason) error {
+	return (*task)(nil).block(ctx, wait{queue: q, delay: Never, reason: reason})
 }
 
 // wasWoken reports, when a wait has ended with an error, whether the running task had been
@@ -110,8 +109,8 @@ func wasWoken(ctx context.Context) bool { return running(ctx).fiber.State.state 
 type wait struct {
 	future *future
 	queue  *waitq        // in which the task stands until it is woken, if there is one
-	delay  time.Duration // after which a timer wakes the task: Never for no timer
-	name   string        // of what is waited for, in a DeadlockError
+	delay  time.Duration // after which a timer wakes the task, if it has no queue: Never for no timer
+	reason waitReason
 }
 
 // block is the one way to wait: it arranges the wake-up, gives control away until the task
@@ -125,23 +124,21 @@ func (t *task) block(ctx context.Context, w wait) error {
 			t = findRunning(ctx)
 		}
 	}
-	if f := w.future; f != nil {
+	s := &t.fiber.State
+	direct := t.direct(ctx)
+	switch f := w.future; {
+	case f != nil:
 		if f.state != pending {
 			return f.consume()
 		}
 		if f.loop != t.loop || f == &t.future || f.selfAwaited {
 			return t.refuse(ctx, f)
 		}
-	}
-	s := &t.fiber.State
-	s.node.run = t
-	direct := t.direct(ctx)
-	switch {
-	case w.future != nil:
-		s.awaiting = w.future
-		w.future.callbacks.push(&s.node)
+		s.node.run, s.awaiting = t, f
+		f.callbacks.push(&s.node)
 	case w.delay > 0:
-		s.state, s.queue, s.waitingFor = waitPending, w.queue, w.name
+		s.node.run = t
+		s.state, s.reason, s.queue = waitPending, w.reason, w.queue
 		if w.queue != nil {
 			w.queue.push(&s.node)
 			w.queue.live++
@@ -167,16 +164,19 @@ func (t *task) block(ctx context.Context, w wait) error {
 		fromContext = t.suspend(ctx)
 	}
 	var err error
-	if w.future != nil {
+	switch f := w.future; {
+	case f != nil:
 		s.awaiting = nil
-		if w.future.state != pending { // else the wait was broken off, see task.breakOff
-			err = w.future.consume()
+		if f.state != pending { // else the wait was broken off, see task.breakOff
+			err = f.consume()
 		}
-	} else {
-		if s.state == waitCancelled {
-			t.loop.timers.Stop(&s.timer)
-			err = newCancelled(s.cause)
-		} else if w.queue != nil {
+	case s.state == waitYields:
+	case s.state == waitCancelled:
+		t.loop.timers.Stop(&s.timer)
+		s.node.unlink()
+		err = newCancelled(s.cause)
+	default:
+		if w.queue != nil {
 			w.queue.live--
 		}
 		s.node.unlink()

@@ -20,7 +20,7 @@ import "github.com/go-asyncio/asyncio/internal/fiber"
 
 // drivingTurns is how many turns a task drives without a step of its own. Giving up costs two
 // switches.
-const drivingTurns = 16
+const drivingTurns = 128
 
 // nextToResume returns the fiber that t, which is about to wait, has to resume. It is t's own
 // when t's step is next. It is nil if t has to be suspended: when a callback is next, when
@@ -77,7 +77,7 @@ func (t *task) Next(c *taskFiber) fiber.Work[suspension] {
 		return nil
 	}
 	next, ok := l.ready.Front().(*task)
-	if !ok || next.fiber != nil || next.mustCancel {
+	if !ok || next.fiber != nil || next.mustCancel || next.state != pending {
 		return nil
 	}
 	l.popReady()

@@ -221,3 +221,23 @@ func TestARunnerCanBeClosedAfterAGoexitInWhatADriverResumed(t *testing.T) {
 		assert.NoError(t, err)
 	}
 }
+
+func TestATaskThatAGoexitUnwindsWhileItIsReadyDoesNotRunAgain(t *testing.T) {
+	runs := 0
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r := asyncio.NewRunner()
+		defer func() { assert.NoError(t, r.Close()) }()
+		_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
+			runs++
+			_, err := spawn(ctx, func(context.Context) error {
+				runtime.Goexit() // which makes the awaiting task ready, and then unwinds it
+				return nil
+			}).Await(ctx)
+			return err
+		}))
+	}()
+	<-done
+	assert.Equal(t, 1, runs)
+}

@@ -186,7 +186,7 @@ func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {
 		tg.waiting = true
-		err := tg.parent.block(ctx, wait{delay: Never, name: "task group"})
+		err := tg.parent.block(ctx, wait{delay: Never, reason: waitTaskGroup})
 		tg.waiting = false
 		if err == nil {
 			continue

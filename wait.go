@@ -143,7 +143,7 @@ func (c *waitScope) release() {
 }
 
 func (c *waitScope) wait(ctx context.Context) error {
-	return c.task.block(ctx, wait{delay: Never, name: "futures"})
+	return c.task.block(ctx, wait{delay: Never, reason: waitFutures})
 }
 
 // leave takes all callbacks back.
