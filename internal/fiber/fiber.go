@@ -146,8 +146,8 @@ func (p *Pool[S]) Get(w Work[S]) *Fiber[S] {
 		c.work = w
 		return c
 	}
-	// Allocating 16 Fibers at once takes 9% longer: the collector is slower with large objects.
-	// One main for the whole pool, which is told its Fiber by the pool, gains nothing.
+	// Allocating 16 Fibers at once makes 100,000 sleepers 9% slower. One main for the whole pool,
+	// which would be told its Fiber by the pool, spares an allocation and gains nothing.
 	c := &Fiber[S]{pool: p, work: w}
 	// It is tempting to call runtime.coroswitch by linkname and spare iter.Pull's allocations
 	// and checks. The linker refuses that outside of package iter.
