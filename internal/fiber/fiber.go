@@ -49,20 +49,24 @@ type Fiber[S any] struct {
 	g uintptr // identifies its goroutine; 0 before that begins and from when it ends
 }
 
-// main is the coroutine's whole life: it runs one work after another.
-func (c *Fiber[S]) main(yield func(struct{}) bool) {
-	defer c.exit()
-	pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
-	c.yield, c.g = yield, gid.G()
-	for {
-		for c.work != nil {
-			c.work.Run()
-			c.work = c.work.Next(c)
-		}
-		c.pool.idle = append(c.pool.idle, c)
-		if !yield(struct{}{}) {
-			c.returned = true
-			return
+// main returns the coroutine's whole life: running one work after another. It is no method
+// value, whose wrapper would be one more frame on every stack: in each of its cycles the
+// collector unwinds the stacks of all coroutines, at 0.1 µs and more a frame.
+func (c *Fiber[S]) main() iter.Seq[struct{}] {
+	return func(yield func(struct{}) bool) {
+		defer c.exit()
+		pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
+		c.yield, c.g = yield, gid.G()
+		for {
+			for c.work != nil {
+				c.work.Run()
+				c.work = c.work.Next(c)
+			}
+			c.pool.idle = append(c.pool.idle, c)
+			if !yield(struct{}{}) {
+				c.returned = true
+				return
+			}
 		}
 	}
 }
@@ -130,14 +134,24 @@ type Pool[S any] struct {
 }
 
 // Get gives a coroutine that will run w when it is first resumed.
+//
+// It is tempting to have another thread make coroutines ahead of a burst. That would take a
+// goroutine that no run should have, and a coroutine has the thread-lock state of its maker.
+//
+// It is tempting, too, to keep ended tasks in a free list, as coroutines are kept here. But
+// the caller of CreateTask may hold a task forever, and nothing shows when it lets go.
 func (p *Pool[S]) Get(w Work[S]) *Fiber[S] {
 	if len(p.idle) > 0 {
 		c := p.pop()
 		c.work = w
 		return c
 	}
+	// Allocating 16 Fibers at once makes 100,000 sleepers 9% slower. One main for the whole pool,
+	// which would be told its Fiber by the pool, spares an allocation and gains nothing.
 	c := &Fiber[S]{pool: p, work: w}
-	c.next, c.stop = iter.Pull(c.main)
+	// It is tempting to call runtime.coroswitch by linkname and spare iter.Pull's allocations
+	// and checks. The linker refuses that outside of package iter.
+	c.next, c.stop = iter.Pull(c.main())
 	return c
 }
 

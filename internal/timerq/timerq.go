@@ -50,6 +50,9 @@ func (q *Queue[T]) Len() int { return len(q.heap) }
 
 // Set makes t due at when. The timer must be at rest.
 func (q *Queue[T]) Set(t *Timer[T], when time.Duration) {
+	if len(q.heap) == cap(q.heap) {
+		q.grow()
+	}
 	q.seq++
 	q.heap = append(q.heap, entry[T]{when, q.seq, t})
 	q.up(len(q.heap) - 1)
@@ -94,6 +97,12 @@ func (q *Queue[T]) Clear() {
 // Cap returns for how many timers there is memory.
 func (q *Queue[T]) Cap() int { return cap(q.heap) }
 
+// grow doubles the capacity. append would enlarge a large heap by a quarter at a time, which
+// allocates 5n entries, instead of 2n, until n timers are set.
+func (q *Queue[T]) grow() {
+	q.heap = append(make([]entry[T], 0, max(minCap, 2*cap(q.heap))), q.heap...)
+}
+
 // maxSpare is the capacity up to which a heap is not too large, however little is in it.
 const maxSpare = 1024
 
@@ -107,6 +116,9 @@ func (q *Queue[T]) Shrink() {
 		q.heap = append(make([]entry[T], 0, cap(q.heap)/2), q.heap...)
 	}
 }
+
+// minCap is the capacity that the first timer brings.
+const minCap = 4
 
 // arity is the number of children of a node: with four, a node and its
 // siblings share cache lines and the heap is half as deep as a binary one.

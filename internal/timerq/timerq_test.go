@@ -560,6 +560,21 @@ func BenchmarkSetHalfStopped(b *testing.B) {
 	})
 }
 
+func TestReachingASizeAllocatesAFewTimesThatSize(t *testing.T) {
+	const n = 100_000
+	var q Queue[int]
+	ts := timers(n)
+	allocated, last := 0, 0
+	for i := range ts {
+		q.Set(&ts[i], time.Duration(i))
+		if c := q.Cap(); c != last {
+			allocated += c
+			last = c
+		}
+	}
+	assert.LessOrEqual(t, allocated, 4*n, "entries")
+}
+
 func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
 	var q Queue[int]
 	ts := timers(10_000)
