@@ -31,9 +31,9 @@
 //
 // # Suspension points
 //
-// The documentation of each call says whether it suspends. That depends only on the
-// thing the call waits for, not on how busy the loop is: awaiting something already done
-// does not suspend, nor does acquiring a free lock.
+// The documentation of a call says whether it suspends. That depends on the thing the
+// call waits for, not on how busy the loop is: awaiting something already done does not
+// suspend, nor does acquiring a free lock.
 //
 // These calls suspend:
 //

@@ -35,7 +35,7 @@ func TestACallWhoseDocSaysThatItSuspendsIsListedAndOnlySuchAOne(t *testing.T) {
 	pkg := packageDoc(t)
 	says := make(map[string]bool)
 	for name, f := range calls(pkg) {
-		if saysItSuspends(f.Doc) {
+		if saysItSuspends(name, f.Doc) {
 			says[name] = true
 		}
 	}
@@ -50,7 +50,7 @@ func TestACallThatIsListedAsNeverSuspendingDoesNot(t *testing.T) {
 	for name := range never {
 		require.Contains(t, calls(pkg), name)
 		assert.False(t, suspending[name], "%s is in both lists", name)
-		assert.False(t, saysItSuspends(calls(pkg)[name].Doc), "%s says that it suspends", name)
+		assert.False(t, saysItSuspends(name, calls(pkg)[name].Doc), "%s says that it suspends", name)
 	}
 }
 
@@ -69,11 +69,27 @@ func TestEveryExportedTypeHasAnExample(t *testing.T) {
 	}
 }
 
-// saysItSuspends reports whether a sentence says that the call suspends.
-func saysItSuspends(doc string) bool {
+// Go doc takes error for a type of the package, and no longer shows a constructor that returns it
+// with its type, if a struct embeds error or a declaration has nothing but variables of this type.
+func TestGoDocShowsConstructorsWithTheirTypes(t *testing.T) {
+	pkg := packageDoc(t, doc.AllDecls) // as go doc has it
+	for typ, constructor := range map[string]string{
+		"Loop": "NewLoop", "Server": "StartServer", "Process": "CreateSubprocessExec", "StreamReader": "ConnectReadPipe",
+	} {
+		i := slices.IndexFunc(pkg.Types, func(p *doc.Type) bool { return p.Name == typ })
+		assert.True(t, slices.ContainsFunc(pkg.Types[i].Funcs, func(f *doc.Func) bool { return f.Name == constructor }), constructor)
+	}
+}
+
+// saysItSuspends reports whether the doc of the call name says that this call suspends.
+func saysItSuspends(name, doc string) bool {
+	name = name[strings.Index(name, ".")+1:]
 	doc = strings.Join(strings.Fields(doc), " ")
-	negated := regexp.MustCompile(`(does not|do not|never|without) suspend\w*|until it suspends or|between which Drain suspends`)
-	return regexp.MustCompile(`\bsuspends\b`).MatchString(negated.ReplaceAllString(doc, ""))
+	if regexp.MustCompile(`\b(It|` + name + `)( itself)? suspends\b`).MatchString(doc) {
+		return true
+	}
+	others := regexp.MustCompile(`(does not|do not|never|without) suspend\w*|(until|while|when) it suspends|[A-Z]\w+ suspends`)
+	return regexp.MustCompile(`\bsuspends\b`).MatchString(others.ReplaceAllString(doc, ""))
 }
 
 // linksAfter returns the links of the list that follows a paragraph of the package's doc. All of
@@ -123,7 +139,7 @@ func calls(pkg *doc.Package) map[string]*doc.Func {
 	return found
 }
 
-func packageDoc(t *testing.T) *doc.Package {
+func packageDoc(t *testing.T, mode ...any) *doc.Package {
 	t.Helper()
 	fset := token.NewFileSet()
 	var files []*ast.File
@@ -132,7 +148,7 @@ func packageDoc(t *testing.T) *doc.Package {
 		require.NoError(t, err)
 		files = append(files, file)
 	}
-	pkg, err := doc.NewFromFiles(fset, files, "github.com/go-asyncio/asyncio")
+	pkg, err := doc.NewFromFiles(fset, files, "github.com/go-asyncio/asyncio", mode...)
 	require.NoError(t, err)
 	return pkg
 }
