@@ -54,30 +54,27 @@ func TestACallThatIsListedAsNeverSuspendingDoesNot(t *testing.T) {
 	}
 }
 
-// An example of a type is named for the type or for one of its methods, as ExampleTask_Cancel is.
+// An example of a type is named for it or for one of its methods, as ExampleTask_Cancel is. For a
+// type of options it is enough that an example uses one of them.
 func TestEveryExportedTypeHasAnExample(t *testing.T) {
-	examples := make(map[string]bool)
+	examples, used := make(map[string]bool), make(map[string]bool)
 	for _, file := range parse(t, "example*_test.go") {
 		for _, example := range doc.Examples(file) {
 			name, _, _ := strings.Cut(example.Name, "_")
 			examples[name] = true
 			assert.True(t, example.Output != "" || example.EmptyOutput, "Example%s has no output", example.Name)
+			ast.Inspect(example.Code, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					used[sel.Sel.Name] = true
+				}
+				return true
+			})
 		}
 	}
 	for _, typ := range packageDoc(t).Types {
-		assert.True(t, examples[typ.Name], "no Example%s", typ.Name)
-	}
-}
-
-// Go doc takes error for a type of the package, and no longer shows a constructor that returns it
-// with its type, if a struct embeds error or a declaration has nothing but variables of this type.
-func TestGoDocShowsConstructorsWithTheirTypes(t *testing.T) {
-	pkg := packageDoc(t, doc.AllDecls) // as go doc has it
-	for typ, constructor := range map[string]string{
-		"Loop": "NewLoop", "Server": "StartServer", "Process": "CreateSubprocessExec", "StreamReader": "ConnectReadPipe",
-	} {
-		i := slices.IndexFunc(pkg.Types, func(p *doc.Type) bool { return p.Name == typ })
-		assert.True(t, slices.ContainsFunc(pkg.Types[i].Funcs, func(f *doc.Func) bool { return f.Name == constructor }), constructor)
+		ofOption := strings.HasSuffix(typ.Name, "Option") &&
+			slices.ContainsFunc(typ.Funcs, func(f *doc.Func) bool { return used[f.Name] })
+		assert.True(t, examples[typ.Name] || ofOption, "no Example%s", typ.Name)
 	}
 }
 
@@ -139,7 +136,7 @@ func calls(pkg *doc.Package) map[string]*doc.Func {
 	return found
 }
 
-func packageDoc(t *testing.T, mode ...any) *doc.Package {
+func packageDoc(t *testing.T) *doc.Package {
 	t.Helper()
 	fset := token.NewFileSet()
 	var files []*ast.File
@@ -148,7 +145,7 @@ func packageDoc(t *testing.T, mode ...any) *doc.Package {
 		require.NoError(t, err)
 		files = append(files, file)
 	}
-	pkg, err := doc.NewFromFiles(fset, files, "github.com/go-asyncio/asyncio", mode...)
+	pkg, err := doc.NewFromFiles(fset, files, "github.com/go-asyncio/asyncio")
 	require.NoError(t, err)
 	return pkg
 }

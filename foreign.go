@@ -20,7 +20,7 @@ import (
 // or blocks, or the loop is not running. Nothing was read or written then. Mostly it is that the
 // task itself waits for the goroutine, inside a library that starts goroutines: call such a
 // library in ToThread. It is temporary in the sense of net.Error.
-var ErrLoopBlocked = error(&loopBlockedError{})
+var ErrLoopBlocked error = &loopBlockedError{}
 
 type loopBlockedError struct{}
 
