@@ -324,8 +324,9 @@ func passing(err error) error {
 }
 
 // passingError is a net.Error that says that it is temporary.
-type passingError struct{ error }
+type passingError struct{ err error }
 
-func (e passingError) Unwrap() error   { return e.error }
+func (e passingError) Error() string   { return e.err.Error() }
+func (e passingError) Unwrap() error   { return e.err }
 func (e passingError) Temporary() bool { return true }
-func (e passingError) Timeout() bool   { return errors.Is(e.error, ErrTimeout) }
+func (e passingError) Timeout() bool   { return errors.Is(e.err, ErrTimeout) }

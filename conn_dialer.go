@@ -15,9 +15,9 @@ import (
 // library takes a task of its own; through a Conn of something else it does not. A library
 // should have one Dialer for all its connections.
 type Dialer struct {
-	ctx  context.Context
-	loop *Loop
-	opts []StreamOption
+	ctx     context.Context
+	loop    *Loop
+	options streamOptions
 
 	reporter reporter
 }
@@ -25,8 +25,8 @@ type Dialer struct {
 // NewDialer makes a Dialer. The connections belong to the loop of ctx and end with ctx, as NewConn
 // has it, not with the context of the call that dialled: mostly it is main's. It does not
 // suspend. It has no counterpart in asyncio.
-func NewDialer(ctx context.Context, opts ...StreamOption) *Dialer {
-	d := &Dialer{ctx: ctx, loop: RunningLoop(ctx), opts: opts}
+func NewDialer(ctx context.Context, opts ...DialOption) *Dialer {
+	d := &Dialer{ctx: ctx, loop: RunningLoop(ctx), options: *newStreamOptions(opts)}
 	d.reporter.dialer = d
 	return d
 }
@@ -37,7 +37,8 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 }
 
 // DialContext connects to an address of the network "tcp", "tcp4", "tcp6" or "unix", and suspends,
-// or blocks, until that is done or ctx is; see OpenConnection. Its error is a *net.OpError.
+// or blocks, until that is done or ctx is; see OpenConnection. Its error is a *net.OpError, also if
+// a Dialer with an option that is for TCP alone is to connect to a unix socket.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	var c *Conn
 	err := ctx.Err()
@@ -90,14 +91,12 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (*Conn, erro
 	var r *StreamReader
 	var w *StreamWriter
 	var err error
-	switch network {
-	case "tcp", "tcp4", "tcp6":
-		opts := append([]StreamOption{WithNetwork(network)}, d.opts...)
-		r, w, err = OpenConnection(ctx, address, opts...)
-	case "unix":
-		r, w, err = OpenUnixConnection(ctx, address, d.opts...)
-	default:
-		err = net.UnknownNetworkError(network)
+	o := d.options
+	if network == "unix" {
+		r, w, err = openUnixConnection(ctx, address, &o)
+	} else {
+		o.network = network
+		r, w, err = openConnection(ctx, address, &o)
 	}
 	if err != nil {
 		return nil, err

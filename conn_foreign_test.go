@@ -321,12 +321,12 @@ func TestALoopThatDoesNotRunEndsTheCallsOfOtherGoroutines(t *testing.T) {
 		c, server = connPair(ctx)
 		return nil
 	}
-	_, err := asyncio.RunIn(runner, t.Context(), asyncio.Do(start))
+	_, err := asyncio.RunIn(t.Context(), runner, asyncio.Do(start))
 	require.NoError(t, err)
 	_, err = c.Read(make([]byte, 1))
 	opError(t, err, "read", asyncio.ErrLoopBlocked)
 	require.NoError(t, c.SetReadDeadline(time.Unix(1, 0)))
-	_, err = asyncio.RunIn(runner, t.Context(), asyncio.Do(func(context.Context) error {
+	_, err = asyncio.RunIn(t.Context(), runner, asyncio.Do(func(context.Context) error {
 		if _, err := server.Write([]byte("x")); err != nil {
 			return err
 		}

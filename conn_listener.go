@@ -20,15 +20,17 @@ type Listener struct {
 }
 
 // Listen makes a Listener on the address of a "tcp" or "unix" network, for a task. It suspends
-// while it looks a name up. It has no counterpart in asyncio.
-func Listen(ctx context.Context, network, address string, opts ...StreamOption) (*Listener, error) {
+// while it looks a name up. It returns an error for a unix socket with an option that is for TCP
+// alone. It has no counterpart in asyncio.
+func Listen(ctx context.Context, network, address string, opts ...ListenOption) (*Listener, error) {
 	ln := &Listener{ctx: ctx, conns: NewQueue[*Conn](0)}
 	var err error
+	o := newStreamOptions(opts)
 	if network == "unix" {
-		ln.server, err = StartUnixServer(ctx, ln.take, address, opts...)
+		ln.server, err = startUnixServer(ctx, ln.take, address, o)
 	} else {
-		opts = append([]StreamOption{WithNetwork(network)}, opts...)
-		ln.server, err = StartServer(ctx, ln.take, address, opts...)
+		o.network = network
+		ln.server, err = startServer(ctx, ln.take, address, o)
 	}
 	if err != nil {
 		return nil, err

@@ -19,10 +19,13 @@ import (
 // turn, each after a delay, and the first to answer is taken. With WithTLS it suspends until
 // the handshake is done, too. An address that refuses or cannot be reached comes back as a
 // *net.OpError, several joined; see [Timeout] to bound the wait. It is asyncio.open_connection.
-func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
+func OpenConnection(ctx context.Context, address string, opts ...ConnectOption) (*StreamReader, *StreamWriter, error) {
+	return openConnection(ctx, address, newStreamOptions(opts))
+}
+
+func openConnection(ctx context.Context, address string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(forClient, opts)
-	if err := o.check(); err != nil {
+	if err := o.check("tcp", false); err != nil {
 		return nil, nil, err
 	}
 	host, _, err := net.SplitHostPort(address)
@@ -52,10 +55,13 @@ func OpenConnection(ctx context.Context, address string, opts ...StreamOption) (
 // OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. If
 // the server's backlog is full, it waits and tries again until its wait is cancelled. It is
 // asyncio.open_unix_connection.
-func OpenUnixConnection(ctx context.Context, path string, opts ...StreamOption) (*StreamReader, *StreamWriter, error) {
+func OpenUnixConnection(ctx context.Context, path string, opts ...UnixConnectOption) (*StreamReader, *StreamWriter, error) {
+	return openUnixConnection(ctx, path, newStreamOptions(opts))
+}
+
+func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(forClient, opts)
-	if err := o.check(); err != nil {
+	if err := o.check("unix", false); err != nil {
 		return nil, nil, err
 	}
 	if err := l.openPoller(); err != nil {

@@ -167,9 +167,9 @@ func TestKeepAliveIsSetIfItIsAskedFor(t *testing.T) {
 			return nil
 		}, asyncio.WithKeepAlive())
 		for _, test := range []struct {
-			opts []asyncio.StreamOption
+			opts []asyncio.ConnectOption
 			want bool
-		}{{nil, false}, {[]asyncio.StreamOption{asyncio.WithKeepAlive()}, true}} {
+		}{{nil, false}, {[]asyncio.ConnectOption{asyncio.WithKeepAlive()}, true}} {
 			r, w, err := asyncio.OpenConnection(ctx, server.Addr().String(), test.opts...)
 			require.NoError(t, err)
 			require.Equal(t, test.want, option(t, w.GetExtraInfo("socket").(int), syscall.SO_KEEPALIVE) != 0)
@@ -180,6 +180,35 @@ func TestKeepAliveIsSetIfItIsAskedFor(t *testing.T) {
 		require.Len(t, accepted, 2)
 		require.NotContains(t, accepted, 0)
 		return server.Shutdown(ctx, time.Minute)
+	})
+}
+
+func TestTheOptionsOfADialerAndAListenerReachTheirConnections(t *testing.T) {
+	keepAlive := func(c net.Conn) (value int) {
+		raw, err := c.(*asyncio.Conn).SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) { value = option(t, int(fd), syscall.SO_KEEPALIVE) }))
+		return value
+	}
+	runReal(t, func(ctx context.Context) error {
+		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0", asyncio.WithKeepAlive(), asyncio.WithMaxConnections(1))
+		require.NoError(t, err)
+		dialer := asyncio.NewDialer(ctx, asyncio.WithKeepAlive())
+		for _, network := range []string{"tcp", "tcp4"} { // one after the other, by the bound
+			c, err := dialer.Dial(network, ln.Addr().String())
+			require.NoError(t, err)
+			peer, err := ln.Accept()
+			require.NoError(t, err)
+			require.NotZero(t, keepAlive(c))
+			require.NotZero(t, keepAlive(peer))
+			require.NoError(t, c.Close())
+			require.NoError(t, peer.Close())
+		}
+		_, err = dialer.Dial("tcp6", ln.Addr().String())
+		require.Error(t, err)
+		_, err = asyncio.NewDialer(ctx, asyncio.WithLocalAddr("[::1]:0")).Dial("tcp", ln.Addr().String())
+		require.ErrorContains(t, err, "no local address of the same family")
+		return ln.Close()
 	})
 }
 

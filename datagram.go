@@ -52,18 +52,12 @@ type datagram struct {
 // CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected
 // to the address remote, both "host:port". Either may be empty: without remote it sends to
 // and receives from anybody. An address without a host, ":port", is all of this machine's as
-// local and this machine as remote. It suspends while it looks a name up. Its options
-// are WithNetwork ("udp4", "udp6"), WithReusePort and WithBroadcast. It is asyncio's
+// local and this machine as remote. It suspends while it looks a name up. It is asyncio's
 // create_datagram_endpoint.
-func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...StreamOption) (*DatagramEndpoint, error) {
+func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...DatagramOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(forDatagrams, opts)
-	if err := o.checkPlaces(); err != nil {
-		return nil, err
-	}
+	o := newStreamOptions(append([]DatagramOption{WithNetwork("udp")}, opts...))
 	switch o.network {
-	case "tcp":
-		o.network = "udp"
 	case "udp", "udp4", "udp6":
 	default:
 		return nil, net.UnknownNetworkError(o.network)

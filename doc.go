@@ -148,4 +148,8 @@
 // time they return [ErrVirtualIO], since nobody knows how long a peer takes. Descriptors
 // that belong to streams, servers and processes are closed with the loop at the latest;
 // those passed to [Loop.AddReader] and the Sock methods remain the caller's.
+//
+// Each call takes options of one type, such as [ConnectOption], whose documentation lists
+// them. An option for several calls, such as [WithTLS], has the types of all of them. An
+// option that a call would ignore does not compile.
 package asyncio

@@ -87,7 +87,7 @@ func ExampleNone() {
 	// Output: {} <nil>
 }
 
-func ExampleStreamOption() {
+func ExampleWithLimit() {
 	runExample(func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx, asyncio.WithLimit(1<<20)) // for lines of up to 1 MiB
 		client.Writer.Write(append(make([]byte, 500_000), '\n'))

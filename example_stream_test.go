@@ -4,6 +4,7 @@ package asyncio_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/textproto"
@@ -189,4 +190,65 @@ func ExampleNewDialer() {
 		return err
 	}))
 	// Output: ready
+}
+
+// Calls take slices of their options, such as those that a configuration asks for.
+func ExampleConnectOption() {
+	var config struct {
+		tls       *tls.Config // nil for a connection in the clear
+		keepAlive bool
+	}
+	options := func() (opts []asyncio.ConnectOption) {
+		if config.tls != nil {
+			opts = append(opts, asyncio.WithTLS(config.tls))
+		}
+		if config.keepAlive {
+			opts = append(opts, asyncio.WithKeepAlive())
+		}
+		return opts
+	}
+	config.keepAlive = true
+	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		greet := func(_ context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			_, err := w.WriteString("hello\n")
+			return err
+		}
+		server, err := asyncio.StartServer(ctx, greet, "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		r, w, err := asyncio.OpenConnection(ctx, server.Addr().String(), options()...)
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		line, err := r.ReadLine(ctx)
+		fmt.Printf("%s", line)
+		return err
+	}))
+	// Output: hello
+}
+
+// One option may be for several calls: this one is for a server and its client, and for pipes.
+func ExampleLimitOption() {
+	limit := asyncio.WithLimit(10)
+	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		long := func(_ context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			_, err := w.WriteString("a line of more than ten bytes\n")
+			return err
+		}
+		server, err := asyncio.StartServer(ctx, long, "127.0.0.1:0", limit, asyncio.WithMaxConnections(100))
+		if err != nil {
+			return err
+		}
+		r, w, err := asyncio.OpenConnection(ctx, server.Addr().String(), limit, asyncio.WithNetwork("tcp4"))
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		_, err = r.ReadLine(ctx)
+		fmt.Println(err)
+		return nil
+	}))
+	// Output: asyncio: separator found, but what is before it exceeds the limit of the stream
 }

@@ -63,13 +63,13 @@ func ExampleRunner() {
 	runner := asyncio.NewRunner(virtual)
 	defer runner.Close()
 	var background *asyncio.Task[string]
-	_, err := asyncio.RunIn(runner, context.Background(), asyncio.Do(func(ctx context.Context) error {
+	_, err := asyncio.RunIn(context.Background(), runner, asyncio.Do(func(ctx context.Context) error {
 		background = asyncio.CreateTask(ctx, asyncio.Bind(fetch, "page"))
 		return nil
 	}))
 	fmt.Println(background.Done(), err)
 	// The task goes on in the next run.
-	fmt.Println(asyncio.RunIn(runner, context.Background(), background.Await))
+	fmt.Println(asyncio.RunIn(context.Background(), runner, background.Await))
 	// Output:
 	// false <nil>
 	// <page> <nil>

@@ -10,8 +10,8 @@ import (
 // What the tests of servers, connections and datagrams cannot reach otherwise.
 
 // DialAny is OpenConnection with the addresses that a name has.
-func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...StreamOption) (*StreamWriter, error) {
-	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(forClient, opts))
+func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...ConnectOption) (*StreamWriter, error) {
+	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(opts))
 	if err != nil {
 		return nil, err
 	}

@@ -71,22 +71,10 @@ func TestAFileNamesNothingOfTheFloorsAbove(t *testing.T) {
 // declaration of the second.
 func arrows(t *testing.T) map[string]bool {
 	t.Helper()
-	exports := make(map[string]string)
-	for path, file := range goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".") {
-		exports[path] = file
-	}
 	fset := token.NewFileSet()
-	var files []*ast.File
-	for name := range goList(t, "-f", `{{range .GoFiles}}{{println .}}{{end}}`, ".") {
-		file, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		files = append(files, file)
-	}
-	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
-		return os.Open(exports[path])
-	})}
+	config := types.Config{Importer: exportImporter(t, fset)}
 	info := &types.Info{Uses: make(map[*ast.Ident]types.Object)}
-	pkg, err := config.Check("asyncio", fset, files, info)
+	pkg, err := config.Check("asyncio", fset, sourceFiles(t, fset), info)
 	require.NoError(t, err)
 	found := make(map[string]bool)
 	for use, declared := range info.Uses {
@@ -96,6 +84,25 @@ func arrows(t *testing.T) map[string]bool {
 		}
 	}
 	return found
+}
+
+// sourceFiles parses the files of the package.
+func sourceFiles(t *testing.T, fset *token.FileSet) []*ast.File {
+	t.Helper()
+	var files []*ast.File
+	for name := range goList(t, "-f", `{{range .GoFiles}}{{println .}}{{end}}`, ".") {
+		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		require.NoError(t, err)
+		files = append(files, file)
+	}
+	return files
+}
+
+// exportImporter imports the package, and what it imports itself.
+func exportImporter(t *testing.T, fset *token.FileSet) types.Importer {
+	t.Helper()
+	exports := goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
+	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
 // goList runs go list, for Linux whatever the system is, and returns the lines that it prints,

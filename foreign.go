@@ -15,22 +15,6 @@ import (
 	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
-// ErrLoopBlocked is wrapped by the error of a Conn, Listener or Dialer that a goroutine other than
-// the loop's has called, if for a second the loop does nothing at all: the running task computes,
-// or blocks, or the loop is not running. Nothing was read or written then. Mostly it is that the
-// task itself waits for the goroutine, inside a library that starts goroutines: call such a
-// library in ToThread. It is temporary in the sense of net.Error.
-var ErrLoopBlocked error = &loopBlockedError{}
-
-type loopBlockedError struct{}
-
-func (*loopBlockedError) Error() string {
-	return "asyncio: the event loop has been blocked for a second, or is not running; " +
-		"if the task that blocks it waits for this goroutine, call the library in ToThread"
-}
-func (*loopBlockedError) Timeout() bool   { return false }
-func (*loopBlockedError) Temporary() bool { return true }
-
 // loopPatience is how long a foreign call waits for a loop that does nothing.
 var loopPatience = time.Second
 

@@ -71,14 +71,11 @@ type Loop struct {
 // NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
 // should be closed all the same, for the sake of tasks that were left over. It is
 // asyncio.new_event_loop.
-func NewLoop(opts ...Option) *Loop {
+func NewLoop(opts ...LoopOption) *Loop { return newLoop(opts) }
+
+func newLoop[O Option](opts []O) *Loop {
 	l := &Loop{config: config{slow: defaultSlow, maxTurns: defaultMaxTurns}}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("asyncio: nil Option")
-		}
-		opt(&l.config)
-	}
+	applyAll(opts, &l.config)
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
 	return l

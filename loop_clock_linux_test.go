@@ -100,7 +100,7 @@ func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
 	spoil, restore := withPoller(t, r.Loop())
 	var got trace
 	var tasks []*asyncio.Task[asyncio.None]
-	_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+	_, err := asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 		for i := range 3 {
 			tasks = append(tasks, spawnTraced(ctx, &got, fmt.Sprint("task ", i), func(ctx context.Context) error {
 				giveWay(ctx, 5)
@@ -116,7 +116,7 @@ func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
 	require.EqualError(t, err, pollFailed)
 	got.expect(t)
 	restore()
-	_, err = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+	_, err = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 		join(ctx, tasks...)
 		return nil
 	}))

@@ -48,7 +48,8 @@ func (l *Loop) here() bool {
 // defaultSlow is asyncio's.
 const defaultSlow = 100 * time.Millisecond
 
-// runTimed runs r in debug mode and logs it if it is slow.
+// runTimed runs r in debug mode and logs it if it is slow. It does not report it: as in asyncio
+// that is for the log and not for the exception handler, since nothing has failed.
 func (l *Loop) runTimed(r runnable) {
 	start := time.Now()
 	r.run(l)

@@ -235,9 +235,9 @@ func TestALoopRunsOnceAtATime(t *testing.T) {
 	t.Run("a second run from inside is refused", func(t *testing.T) {
 		r := asyncio.NewRunner()
 		defer r.Close()
-		_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_, err := asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 			assert.ErrorIs(t, r.Loop().RunForever(context.Background()), asyncio.ErrLoopRunning)
-			_, err := asyncio.RunIn(r, context.Background(), sleeper(0))
+			_, err := asyncio.RunIn(context.Background(), r, sleeper(0))
 			assert.ErrorIs(t, err, asyncio.ErrLoopRunning)
 			_, err = asyncio.Run(ctx, sleeper(0))
 			assert.ErrorIs(t, err, asyncio.ErrLoopRunning, "another loop inside a task")

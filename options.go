@@ -2,8 +2,32 @@ package asyncio
 
 import "time"
 
-// An Option configures the loop that Run, NewRunner or NewLoop makes.
-type Option func(*config)
+// An Option is an option of Run and NewRunner: WithDebug, WithSlowCallbackDuration,
+// WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or WithInterrupt.
+type Option interface{ apply(*config) }
+
+// A LoopOption is an option of all calls that make a loop: Run, NewRunner and NewLoop.
+type LoopOption interface {
+	Option
+	forNewLoop()
+}
+
+// A loopSetting is every one of these options. The type that its constructor returns says
+// which calls it is for.
+type loopSetting func(*config)
+
+func (s loopSetting) apply(c *config) { s(c) }
+func (loopSetting) forNewLoop()       {}
+
+// applyAll applies options to what they configure.
+func applyAll[T any, O interface{ apply(*T) }](opts []O, to *T) {
+	for _, opt := range opts {
+		if any(opt) == nil {
+			panic("asyncio: nil option")
+		}
+		opt.apply(to)
+	}
+}
 
 type config struct {
 	debug      bool
@@ -15,19 +39,21 @@ type config struct {
 	maxTurns   uint64 // at one instant of virtual time
 }
 
-// WithDebug turns asyncio's debug mode on. Calls from a goroutine that is not the
-// loop's panic, and callbacks or steps of tasks that block the loop for longer
-// than WithSlowCallbackDuration says are logged. It makes everything slower.
-func WithDebug() Option { return func(c *config) { c.debug = true } }
+// WithDebug turns asyncio's debug mode on. Calls from a goroutine that is not the loop's
+// panic; callbacks and steps of tasks that block the loop for as long as
+// [WithSlowCallbackDuration] says are logged with log/slog; and servers report clients whose
+// connection or TLS handshake fails to the exception handler. It makes everything slower.
+func WithDebug() LoopOption { return loopSetting(func(c *config) { c.debug = true }) }
 
 // WithSlowCallbackDuration sets the duration from which on debug mode logs a callback or
-// a step of a task as slow: 100 ms if it is not given. Zero logs all of them. It is
-// asyncio's slow_callback_duration. It panics if d is negative.
-func WithSlowCallbackDuration(d time.Duration) Option {
+// a step of a task as slow: 100 ms if it is not given. Zero logs all of them. Without
+// WithDebug nothing is measured. It is asyncio's slow_callback_duration. It panics if d is
+// negative.
+func WithSlowCallbackDuration(d time.Duration) LoopOption {
 	if d < 0 {
 		panic("asyncio: WithSlowCallbackDuration needs a duration that is not negative")
 	}
-	return func(c *config) { c.slow = d }
+	return loopSetting(func(c *config) { c.slow = d })
 }
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is
@@ -40,23 +66,23 @@ func WithSlowCallbackDuration(d time.Duration) Option {
 // the exception handler, once, since it may wait for something that time has to bring; the
 // loop waits on. Deadlines of contexts are in real time; those of contexts that were derived
 // in tasks are waited for when nothing else is left. Use Timeout.
-func WithVirtualTime() Option { return func(c *config) { c.virtual = true } }
+func WithVirtualTime() LoopOption { return loopSetting(func(c *config) { c.virtual = true }) }
 
 // WithExceptionHandler sets what is called, on the loop's goroutine, with errors
 // that have nowhere else to go; without it they are logged with log/slog. It is
 // asyncio's set_exception_handler.
-func WithExceptionHandler(handler func(*Loop, ExceptionContext)) Option {
-	return func(c *config) { c.handler = handler }
+func WithExceptionHandler(handler func(*Loop, ExceptionContext)) LoopOption {
+	return loopSetting(func(c *config) { c.handler = handler })
 }
 
 // WithMaxThreads bounds the number of functions that ToThread runs at a time. If
 // it is not given it is what asyncio has: the number of CPUs and four, and 32 at
 // most. It panics if n is not positive.
-func WithMaxThreads(n int) Option {
+func WithMaxThreads(n int) LoopOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxThreads needs a positive number")
 	}
-	return func(c *config) { c.maxThreads = n }
+	return loopSetting(func(c *config) { c.maxThreads = n })
 }
 
 // defaultMaxTurns takes a tenth of a second, or a few seconds under the race detector.
@@ -67,15 +93,16 @@ const defaultMaxTurns = 1_000_000
 // as one with a task that sleeps for no time for ever, ends with a *LivelockError. Turns
 // while time has to stand still, for a function that ToThread started or for a context's
 // deadline, do not count. It panics if n is not positive, and does nothing in real time.
-func WithMaxTurnsPerInstant(n int) Option {
+func WithMaxTurnsPerInstant(n int) LoopOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxTurnsPerInstant needs a positive number")
 	}
-	return func(c *config) { c.maxTurns = uint64(n) }
+	return loopSetting(func(c *config) { c.maxTurns = uint64(n) })
 }
 
 // WithInterrupt has SIGINT cancel main, with the cause ErrInterrupted, while Run
-// or RunIn runs; if main then ends as cancelled, they return ErrInterrupted. A
+// or RunIn runs; if main then ends as cancelled, they return ErrInterrupted. It is not for
+// NewLoop, since other runs of a loop have no main. A
 // second SIGINT ends the program. Where SIGINT is ignored, by the program or since it
 // began, as under nohup or in the background of a shell script, that stays so.
-func WithInterrupt() Option { return func(c *config) { c.interrupt = true } }
+func WithInterrupt() Option { return loopSetting(func(c *config) { c.interrupt = true }) }

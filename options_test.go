@@ -27,7 +27,7 @@ func TestOptionsAndConstructorsRefuseNonsenseAtOnce(t *testing.T) {
 		"NewFuture(nil)":               func() { asyncio.NewFuture[int](nil) },
 		"NewPriorityQueueFunc(nil)":    func() { asyncio.NewPriorityQueueFunc[int](0, nil) },
 		"nil Option":                   func() { asyncio.NewLoop(nil) },
-		"nil StreamOption":             func() { started(func(ctx context.Context) { asyncio.StreamPair(ctx, nil) }) },
+		"nil LimitOption":              func() { started(func(ctx context.Context) { asyncio.StreamPair(ctx, nil) }) },
 		"nil TaskOption":               func() { started(func(ctx context.Context) { asyncio.CreateTask(ctx, asyncio.Do(giveWayOnce), nil) }) },
 		"nil WaitOption": func() {
 			started(func(ctx context.Context) {

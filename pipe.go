@@ -23,8 +23,8 @@ import (
 // pipes and sockets. Nothing else should read f meanwhile.
 //
 // It does not suspend. It is asyncio's connect_read_pipe.
-func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamReader, error) {
-	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(forPipe, opts))
+func ConnectReadPipe(ctx context.Context, f *os.File, opts ...LimitOption) (*StreamReader, error) {
+	s, err := openPipe(RunningLoop(ctx), f, false, newStreamOptions(opts))
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +33,8 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...StreamOption) (*St
 
 // ConnectWritePipe is ConnectReadPipe for writing. The stream is closed by its writer's
 // Close or WriteEOF. It does not suspend. It is asyncio's connect_write_pipe.
-func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*StreamWriter, error) {
-	s, err := openPipe(RunningLoop(ctx), f, true, newStreamOptions(forPipe, opts))
+func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
+	s, err := openPipe(RunningLoop(ctx), f, true, new(streamOptions))
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,6 @@ func ConnectWritePipe(ctx context.Context, f *os.File, opts ...StreamOption) (*S
 // openPipe makes a stream of f, which it takes over.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
-	if err := o.checkPlaces(); err != nil {
-		return nil, err
-	}
 	if err := l.openPoller(); err != nil {
 		return nil, err
 	}

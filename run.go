@@ -21,7 +21,7 @@ import (
 func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
 	r := NewRunner(opts...)
 	defer r.loop.abandonUnlessClosed()
-	v, err := RunIn(r, ctx, main)
+	v, err := RunIn(ctx, r, main)
 	if closeErr := r.Close(); err == nil {
 		err = closeErr
 	} else if closeErr != nil {
@@ -35,7 +35,7 @@ func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
 type Runner struct{ loop *Loop }
 
 // NewRunner makes a runner and its loop. It must be closed.
-func NewRunner(opts ...Option) *Runner { return &Runner{NewLoop(opts...)} }
+func NewRunner(opts ...Option) *Runner { return &Runner{newLoop(opts)} }
 
 // Loop returns the loop of the runner.
 func (r *Runner) Loop() *Loop { return r.loop }
@@ -44,7 +44,7 @@ func (r *Runner) Loop() *Loop { return r.loop }
 // Tasks that are left then stand still until the next RunIn, or are cancelled by Close.
 // It returns ErrLoopRunning if the loop is running or if ctx is that of a task, and
 // ErrLoopClosed after Close. It is asyncio's Runner.run.
-func RunIn[T any](r *Runner, ctx context.Context, main Coro[T]) (v T, err error) {
+func RunIn[T any](ctx context.Context, r *Runner, main Coro[T]) (v T, err error) {
 	if main == nil {
 		panic("asyncio: nil coroutine")
 	}

@@ -26,7 +26,7 @@ func sleeper(d time.Duration) asyncio.Coro[asyncio.None] {
 // reports collects what an exception handler is told.
 type reports []asyncio.ExceptionContext
 
-func (r *reports) handler() asyncio.Option {
+func (r *reports) handler() asyncio.LoopOption {
 	return asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { *r = append(*r, c) })
 }
 
@@ -217,21 +217,21 @@ func TestMainMayRefuseToBeCancelled(t *testing.T) {
 func TestRunner(t *testing.T) {
 	var tr trace
 	r := asyncio.NewRunner(asyncio.WithVirtualTime())
-	_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+	_, err := asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 		spawnTraced(ctx, &tr, "left", func(ctx context.Context) error { return asyncio.Sleep(ctx, 3*time.Second) })
 		spawnTraced(ctx, &tr, "stays", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
 		return asyncio.Sleep(ctx, time.Second)
 	}))
 	require.NoError(t, err)
 	tr.add("between")
-	_, err = asyncio.RunIn(r, t.Context(), sleeper(5*time.Second))
+	_, err = asyncio.RunIn(t.Context(), r, sleeper(5*time.Second))
 	require.NoError(t, err)
 	assert.Equal(t, 6*time.Second, r.Loop().Time())
 	tr.add("close")
 	require.NoError(t, r.Close())
 	require.NoError(t, r.Close())
 	tr.expect(t, "between", "left ok", "close", "stays cancelled")
-	_, err = asyncio.RunIn(r, t.Context(), sleeper(0))
+	_, err = asyncio.RunIn(t.Context(), r, sleeper(0))
 	require.ErrorIs(t, err, asyncio.ErrLoopClosed)
 }
 
@@ -509,7 +509,7 @@ func TestARunnerCanBeClosedAfterGoexit(t *testing.T) {
 			assert.Len(t, r.Loop().AllTasks(), 1)
 			assert.NoError(t, r.Close())
 		}()
-		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 			spawnTraced(ctx, &tr, "other", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
 			giveWay(ctx, 1)
 			runtime.Goexit()

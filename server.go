@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
@@ -58,8 +57,12 @@ type Server struct {
 // one that is free. It suspends while it looks a name up. What goes wrong then comes back as an
 // error; see [WithoutServing] to accept later. The server lives until it is closed or its loop
 // is. It is asyncio.start_server.
-func StartServer(ctx context.Context, handler ConnectionHandler, address string, opts ...StreamOption) (*Server, error) {
-	s, err := newServer(ctx, handler, "tcp", opts)
+func StartServer(ctx context.Context, handler ConnectionHandler, address string, opts ...ServeOption) (*Server, error) {
+	return startServer(ctx, handler, address, newStreamOptions(opts))
+}
+
+func startServer(ctx context.Context, handler ConnectionHandler, address string, o *streamOptions) (*Server, error) {
+	s, err := newServer(ctx, handler, "tcp", o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +80,12 @@ func StartServer(ctx context.Context, handler ConnectionHandler, address string,
 // StartUnixServer is StartServer for the path of a unix socket. It takes the place of a
 // socket that an earlier server has left there, and removes its own when it is closed. It does
 // not suspend. It is asyncio.start_unix_server.
-func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...StreamOption) (*Server, error) {
-	s, err := newServer(ctx, handler, "unix", opts)
+func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...UnixServeOption) (*Server, error) {
+	return startUnixServer(ctx, handler, path, newStreamOptions(opts))
+}
+
+func startUnixServer(ctx context.Context, handler ConnectionHandler, path string, o *streamOptions) (*Server, error) {
+	s, err := newServer(ctx, handler, "unix", o)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +95,13 @@ func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string
 	return s.start([]net.Addr{&net.UnixAddr{Name: path, Net: "unix"}})
 }
 
-func newServer(ctx context.Context, handler ConnectionHandler, network string, opts []StreamOption) (*Server, error) {
+func newServer(ctx context.Context, handler ConnectionHandler, network string, o *streamOptions) (*Server, error) {
 	if handler == nil {
 		panic("asyncio: nil handler")
 	}
 	l := RunningLoop(ctx)
 	l.check()
-	o := newStreamOptions(forServer, opts)
-	if err := o.check(); err != nil {
+	if err := o.check(network, true); err != nil {
 		return nil, err
 	}
 	if err := l.openPoller(); err != nil {
@@ -301,10 +307,12 @@ func (c *connection) run(ctx context.Context) (err error) {
 	w := &c.stream.writer
 	if o := c.server.options; o.tls != nil {
 		if err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout); err != nil {
-			if c.server.loop.debug {
-				slog.Warn("asyncio: TLS handshake failed", "peer", w.RemoteAddr(), "err", err)
+			// Anybody can send anything: asyncio, too, reports that in debug mode alone.
+			if c.server.loop.debug && !isCancelled(err) {
+				message := fmt.Sprintf("TLS handshake with %v failed", w.RemoteAddr())
+				c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
 			}
-			return nil // anybody can send anything
+			return nil
 		}
 	}
 	return c.server.handler(ctx, &c.stream.reader, w)

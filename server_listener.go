@@ -5,7 +5,6 @@ package asyncio
 
 import (
 	"errors"
-	"log/slog"
 	"math"
 	"net"
 	"os"
@@ -182,7 +181,7 @@ func (ln *listener) run(*Loop) {
 		case netfd.OnlyOneConnection(err) && ln.failed < maxFailed:
 			ln.failed++
 			if s.loop.debug {
-				slog.Warn("asyncio: a connection failed before it was accepted", "err", err)
+				s.loop.report(ExceptionContext{Message: "a connection failed before it was accepted", Err: os.NewSyscallError("accept", err)})
 			}
 		default:
 			ln.pause(err)

@@ -80,6 +80,32 @@ func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
 	}
 }
 
+// Otherwise nobody hears of a connection that is not served: anybody can make one.
+func TestAServerReportsConnectionsThatFailInDebugMode(t *testing.T) {
+	failingAccept(t, 1, syscall.ECONNABORTED)
+	serverConfig, _ := certificates()
+	var seen reports
+	var address net.Addr
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s := serve(t, ctx, echo, asyncio.WithTLS(serverConfig))
+		r, w := connect(t, ctx, s)
+		address = w.LocalAddr()
+		_, err := w.WriteString("hello\n")
+		require.NoError(t, err)
+		_, err = r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		return s.Shutdown(ctx, time.Minute)
+	}), asyncio.WithDebug(), seen.handler())
+	require.NoError(t, err)
+	require.Len(t, seen, 2)
+	require.Equal(t, "a connection failed before it was accepted", seen[0].Message)
+	require.ErrorIs(t, seen[0].Err, syscall.ECONNABORTED)
+	require.Equal(t, fmt.Sprintf("TLS handshake with %v failed", address), seen[1].Message)
+	require.ErrorContains(t, seen[1].Err, "tls: ")
+	require.NotEmpty(t, seen[1].Task)
+}
+
 // With what else accept may fail with, and with an error of connections that has no end.
 func TestAServerThatCannotAcceptDoesNotSpin(t *testing.T) {
 	for _, errno := range []syscall.Errno{

@@ -20,7 +20,7 @@ import (
 )
 
 // serve starts a server on loopback.
-func serve(t *testing.T, ctx context.Context, handler asyncio.ConnectionHandler, opts ...asyncio.StreamOption) *asyncio.Server {
+func serve(t *testing.T, ctx context.Context, handler asyncio.ConnectionHandler, opts ...asyncio.ServeOption) *asyncio.Server {
 	t.Helper()
 	s, err := asyncio.StartServer(ctx, handler, "127.0.0.1:0", opts...)
 	require.NoError(t, err)

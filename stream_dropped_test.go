@@ -17,7 +17,7 @@ import (
 )
 
 // open opens a connection, or one with TLS, and drops it, after a write of size bytes.
-func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyncio.StreamOption) {
+func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyncio.ConnectOption) {
 	t.Helper()
 	_, w, err := asyncio.OpenConnection(ctx, addr, opts...)
 	require.NoError(t, err)
@@ -27,9 +27,12 @@ func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyn
 
 func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
 	serverConfig, clientConfig := certificates()
-	for name, opts := range map[string][2][]asyncio.StreamOption{
+	for name, opts := range map[string]struct {
+		server []asyncio.ServeOption
+		client []asyncio.ConnectOption
+	}{
 		"TCP": {},
-		"TLS": {{asyncio.WithTLS(serverConfig)}, {asyncio.WithTLS(clientConfig)}},
+		"TLS": {[]asyncio.ServeOption{asyncio.WithTLS(serverConfig)}, []asyncio.ConnectOption{asyncio.WithTLS(clientConfig)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -40,10 +43,10 @@ func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
 					require.Len(t, p, 4<<20)
 					ended++
 					return nil
-				}, "127.0.0.1:0", opts[0]...)
+				}, "127.0.0.1:0", opts.server...)
 				require.NoError(t, err)
 				for range 5 {
-					open(t, ctx, s.Addr().String(), 4<<20, opts[1]...)
+					open(t, ctx, s.Addr().String(), 4<<20, opts.client...)
 				}
 				eventually(t, ctx, func() bool { runtime.GC(); return ended == 5 }, "the ends")
 				s.Close()

@@ -10,26 +10,135 @@ import (
 	"time"
 )
 
-// A StreamOption is an option of OpenConnection, StartServer and their like. The calls return an
-// error, before they do anything, for an option that is not for them.
-type StreamOption func(*streamOptions)
+// A call takes the options of one type, such as ConnectOption. An option that is for several calls
+// has a type that implements each of theirs, such as KeepAliveOption. So an option that a call would
+// ignore does not compile.
 
-// An optionUse is a set of calls that take options.
-type optionUse uint8
+// A ConnectOption is an option of OpenConnection: WithLimit, WithTLS, WithTLSHandshakeTimeout,
+// WithNetwork, WithLocalAddr, WithHappyEyeballsDelay or WithKeepAlive.
+type ConnectOption interface {
+	streamOption
+	forOpenConnection()
+}
 
-const (
-	forClient    optionUse = 1 << iota // OpenConnection and OpenUnixConnection
-	forServer                          // StartServer and StartUnixServer
-	forPipe                            // ConnectReadPipe, ConnectWritePipe, and StreamPair
-	forStartTLS                        // StreamWriter.StartTLS
-	forDatagrams                       // CreateDatagramEndpoint
-)
+// A UnixConnectOption is an option of OpenUnixConnection: WithLimit, WithTLS or
+// WithTLSHandshakeTimeout.
+type UnixConnectOption interface {
+	ConnectOption
+	forOpenUnixConnection()
+}
+
+// A DialOption is an option of NewDialer: WithTLS, WithTLSHandshakeTimeout, WithLocalAddr,
+// WithHappyEyeballsDelay or WithKeepAlive.
+type DialOption interface {
+	ConnectOption
+	forNewDialer()
+}
+
+// A ServeOption is an option of StartServer: WithLimit, WithTLS, WithTLSHandshakeTimeout,
+// WithNetwork, WithKeepAlive, WithBacklog, WithMaxConnections, WithReusePort or WithoutServing.
+type ServeOption interface {
+	streamOption
+	forStartServer()
+}
+
+// A UnixServeOption is an option of StartUnixServer: WithLimit, WithTLS,
+// WithTLSHandshakeTimeout, WithBacklog, WithMaxConnections or WithoutServing.
+type UnixServeOption interface {
+	ServeOption
+	forStartUnixServer()
+}
+
+// A ListenOption is an option of Listen: WithTLS, WithTLSHandshakeTimeout, WithKeepAlive,
+// WithBacklog, WithMaxConnections or WithReusePort.
+type ListenOption interface {
+	ServeOption
+	forListen()
+}
+
+// A DatagramOption is an option of CreateDatagramEndpoint: WithNetwork, WithReusePort or
+// WithBroadcast.
+type DatagramOption interface {
+	streamOption
+	forCreateDatagramEndpoint()
+}
+
+// A LimitOption is WithLimit: an option of OpenConnection, OpenUnixConnection, StartServer and
+// StartUnixServer, and the only one of ConnectReadPipe and StreamPair.
+type LimitOption interface {
+	UnixConnectOption
+	UnixServeOption
+	forConnectReadPipe()
+}
+
+// A TLSOption is WithTLS or WithTLSHandshakeTimeout: an option of OpenConnection,
+// OpenUnixConnection, NewDialer, StartServer, StartUnixServer and Listen.
+type TLSOption interface {
+	UnixConnectOption
+	DialOption
+	UnixServeOption
+	ListenOption
+}
+
+// A HandshakeOption is WithTLSHandshakeTimeout: an option of the calls that take a TLSOption, and
+// the only one of StartTLS.
+type HandshakeOption interface {
+	TLSOption
+	forStartTLS()
+}
+
+// A NetworkOption is WithNetwork: an option of OpenConnection, StartServer and
+// CreateDatagramEndpoint.
+type NetworkOption interface {
+	ConnectOption
+	ServeOption
+	DatagramOption
+}
+
+// A KeepAliveOption is WithKeepAlive: an option of OpenConnection, NewDialer, StartServer and
+// Listen.
+type KeepAliveOption interface {
+	DialOption
+	ListenOption
+}
+
+// An AcceptOption is WithBacklog or WithMaxConnections: an option of StartServer,
+// StartUnixServer and Listen.
+type AcceptOption interface {
+	UnixServeOption
+	ListenOption
+}
+
+// A ReusePortOption is WithReusePort: an option of StartServer, Listen and
+// CreateDatagramEndpoint.
+type ReusePortOption interface {
+	ListenOption
+	DatagramOption
+}
+
+// A streamOption is an option of any of these types.
+type streamOption interface{ apply(*streamOptions) }
+
+// A setting is every one of these options. The type that its constructor returns says which
+// calls it is for.
+type setting func(*streamOptions)
+
+func (s setting) apply(o *streamOptions) { s(o) }
+
+func (setting) forOpenConnection()         {}
+func (setting) forOpenUnixConnection()     {}
+func (setting) forNewDialer()              {}
+func (setting) forStartServer()            {}
+func (setting) forStartUnixServer()        {}
+func (setting) forListen()                 {}
+func (setting) forCreateDatagramEndpoint() {}
+func (setting) forConnectReadPipe()        {}
+func (setting) forStartTLS()               {}
 
 type streamOptions struct {
-	use              optionUse // the call
-	misplaced        string    // an option that was given and the call does not have
 	limit            int
 	network          string
+	tcpOnly          string // the name of an option that was given and is for TCP alone
 	localAddr        string
 	eyeballsDelay    time.Duration
 	tls              *tls.Config
@@ -43,54 +152,30 @@ type streamOptions struct {
 	notServing       bool
 }
 
-func newStreamOptions(use optionUse, opts []StreamOption) *streamOptions {
+func newStreamOptions[O streamOption](opts []O) *streamOptions {
 	o := &streamOptions{
-		use:           use,
 		limit:         defaultLimit,
 		network:       "tcp",
 		eyeballsDelay: 250 * time.Millisecond, // of RFC 8305
 		backlog:       100,
 	}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("asyncio: nil StreamOption")
-		}
-		opt(o)
-	}
+	applyAll(opts, o)
 	return o
 }
 
-// option makes an option, of the name and for the calls that are given.
-func option(name string, use optionUse, set func(*streamOptions)) StreamOption {
-	return func(o *streamOptions) {
-		if o.use&use == 0 {
-			o.misplaced = name
+// check returns what is wrong with the options of a server or a client on the network "tcp" or
+// "unix".
+func (o *streamOptions) check(network string, serverSide bool) error {
+	if network == "unix" {
+		if o.tcpOnly != "" { // a Dialer and Listen have both networks
+			return fmt.Errorf("asyncio: %s for a unix socket", o.tcpOnly)
 		}
-		set(o)
-	}
-}
-
-// checkPlaces returns an error if an option was given to a call that would ignore it.
-func (o *streamOptions) checkPlaces() error {
-	if o.misplaced != "" {
-		return fmt.Errorf("asyncio: this call has no option %s", o.misplaced)
-	}
-	return nil
-}
-
-// check returns what is wrong with the options of a stream socket.
-func (o *streamOptions) check() error {
-	if err := o.checkPlaces(); err != nil {
-		return err
-	}
-	switch o.network {
-	case "tcp", "tcp4", "tcp6":
-	default:
+	} else if o.network != "tcp" && o.network != "tcp4" && o.network != "tcp6" {
 		return net.UnknownNetworkError(o.network)
 	}
 	switch {
 	case o.encrypted:
-		return checkTLS(o.tls, o.use == forServer)
+		return checkTLS(o.tls, serverSide)
 	case o.handshakeTimeout != 0:
 		return errors.New("asyncio: WithTLSHandshakeTimeout without WithTLS")
 	}
@@ -99,11 +184,11 @@ func (o *streamOptions) check() error {
 
 // WithLimit sets how long a line, or what ReadUntil reads, may be: 64 KiB if it is not
 // given. It panics if n is not positive. It is asyncio's limit.
-func WithLimit(n int) StreamOption {
+func WithLimit(n int) LimitOption {
 	if n <= 0 {
 		panic("asyncio: WithLimit needs a positive number")
 	}
-	return option("WithLimit", forClient|forServer|forPipe, func(o *streamOptions) { o.limit = n })
+	return setting(func(o *streamOptions) { o.limit = n })
 }
 
 // WithTLS encrypts the connection. A client verifies the server, under the config's
@@ -111,79 +196,79 @@ func WithLimit(n int) StreamOption {
 // certificate. The call that it is given to, or a Dialer's Dial, returns an error, before it does anything, if config is nil (it may be
 // one that could not be loaded), if it is a server's and has no certificate, or if it is a client's
 // and allows renegotiation, which streams do not support. It is asyncio's ssl.
-func WithTLS(config *tls.Config) StreamOption {
-	return option("WithTLS", forClient|forServer, func(o *streamOptions) { o.tls, o.encrypted = config, true })
+func WithTLS(config *tls.Config) TLSOption {
+	return setting(func(o *streamOptions) { o.tls, o.encrypted = config, true })
 }
 
 // WithTLSHandshakeTimeout bounds the handshake: a minute if it is not given. It panics if d is
 // not positive. It is asyncio's ssl_handshake_timeout.
-func WithTLSHandshakeTimeout(d time.Duration) StreamOption {
+func WithTLSHandshakeTimeout(d time.Duration) HandshakeOption {
 	if d <= 0 {
 		panic("asyncio: WithTLSHandshakeTimeout needs a positive duration")
 	}
-	return option("WithTLSHandshakeTimeout", forClient|forServer|forStartTLS, func(o *streamOptions) { o.handshakeTimeout = d })
+	return setting(func(o *streamOptions) { o.handshakeTimeout = d })
 }
 
 // WithNetwork restricts addresses: "tcp4" and "tcp6", or "udp4" and "udp6", to one family. The
 // call that it is given to returns a net.UnknownNetworkError for a network that it does not have.
-func WithNetwork(network string) StreamOption {
-	return option("WithNetwork", forClient|forServer|forDatagrams, func(o *streamOptions) { o.network = network })
+func WithNetwork(network string) NetworkOption {
+	return setting(func(o *streamOptions) { o.network = network })
 }
 
 // WithLocalAddr binds the client's end to an address, "host:port", before it connects.
 // It is asyncio's local_addr.
-func WithLocalAddr(address string) StreamOption {
-	return option("WithLocalAddr", forClient, func(o *streamOptions) { o.localAddr = address })
+func WithLocalAddr(address string) DialOption {
+	return setting(func(o *streamOptions) { o.localAddr, o.tcpOnly = address, "WithLocalAddr" })
 }
 
 // WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name
 // before it tries the next at the same time: 250 ms if it is not given. With Never it tries
 // them one after the other. It panics if d is negative. It is asyncio's happy_eyeballs_delay.
-func WithHappyEyeballsDelay(d time.Duration) StreamOption {
+func WithHappyEyeballsDelay(d time.Duration) DialOption {
 	if d < 0 {
 		panic("asyncio: WithHappyEyeballsDelay needs a duration that is not negative")
 	}
-	return option("WithHappyEyeballsDelay", forClient, func(o *streamOptions) { o.eyeballsDelay = d })
+	return setting(func(o *streamOptions) { o.eyeballsDelay, o.tcpOnly = d, "WithHappyEyeballsDelay" })
 }
 
 // WithKeepAlive has the system probe whether an idle peer is still there. It is asyncio's
 // keep_alive.
-func WithKeepAlive() StreamOption {
-	return option("WithKeepAlive", forClient|forServer, func(o *streamOptions) { o.keepAlive = true })
+func WithKeepAlive() KeepAliveOption {
+	return setting(func(o *streamOptions) { o.keepAlive, o.tcpOnly = true, "WithKeepAlive" })
 }
 
 // WithBacklog sets how many connections wait to be accepted by a server: 100 if it is not
 // given. It panics if n is negative. It is asyncio's backlog.
-func WithBacklog(n int) StreamOption {
+func WithBacklog(n int) AcceptOption {
 	if n < 0 {
 		panic("asyncio: WithBacklog needs a number that is not negative")
 	}
-	return option("WithBacklog", forServer, func(o *streamOptions) { o.backlog = n })
+	return setting(func(o *streamOptions) { o.backlog = n })
 }
 
 // WithReusePort lets several servers, in this program or others, take the same port; the
 // system spreads connections among them. It is asyncio's reuse_port.
-func WithReusePort() StreamOption {
-	return option("WithReusePort", forServer|forDatagrams, func(o *streamOptions) { o.reusePort = true })
+func WithReusePort() ReusePortOption {
+	return setting(func(o *streamOptions) { o.reusePort, o.tcpOnly = true, "WithReusePort" })
 }
 
 // WithMaxConnections bounds the connections that a server has at a time. Further ones
 // wait in the backlog. It panics if n is not positive.
-func WithMaxConnections(n int) StreamOption {
+func WithMaxConnections(n int) AcceptOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxConnections needs a positive number")
 	}
-	return option("WithMaxConnections", forServer, func(o *streamOptions) { o.maxConnections = n })
+	return setting(func(o *streamOptions) { o.maxConnections = n })
 }
 
 // WithoutServing has StartServer listen, but not accept before StartServing or Serve. It is
 // asyncio's start_serving=False.
-func WithoutServing() StreamOption {
-	return option("WithoutServing", forServer, func(o *streamOptions) { o.notServing = true })
+func WithoutServing() UnixServeOption {
+	return setting(func(o *streamOptions) { o.notServing = true })
 }
 
 // WithBroadcast lets a datagram endpoint send to broadcast addresses. It is asyncio's
 // allow_broadcast.
-func WithBroadcast() StreamOption {
-	return option("WithBroadcast", forDatagrams, func(o *streamOptions) { o.broadcast = true })
+func WithBroadcast() DatagramOption {
+	return setting(func(o *streamOptions) { o.broadcast = true })
 }

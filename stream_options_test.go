@@ -6,11 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -28,15 +26,27 @@ func TestOptionsThatMakeNoSensePanicAtOnce(t *testing.T) {
 		require.Panics(t, option, name)
 	}
 	run(t, func(ctx context.Context) error {
-		require.PanicsWithValue(t, "asyncio: nil StreamOption", func() { asyncio.StreamPair(ctx, nil) })
-		require.Panics(t, func() { asyncio.StreamPair(ctx, asyncio.WithTLS(&tls.Config{})) })
+		for name, call := range map[string]func(){
+			"OpenConnection":         func() { _, _, _ = asyncio.OpenConnection(ctx, "", nil) },
+			"OpenUnixConnection":     func() { _, _, _ = asyncio.OpenUnixConnection(ctx, "", nil) },
+			"NewDialer":              func() { asyncio.NewDialer(ctx, nil) },
+			"StartServer":            func() { _, _ = asyncio.StartServer(ctx, echo, "", nil) },
+			"StartUnixServer":        func() { _, _ = asyncio.StartUnixServer(ctx, echo, "", nil) },
+			"Listen":                 func() { _, _ = asyncio.Listen(ctx, "", "", nil) },
+			"ConnectReadPipe":        func() { _, _ = asyncio.ConnectReadPipe(ctx, os.Stdin, nil) },
+			"StreamPair":             func() { asyncio.StreamPair(ctx, nil) },
+			"StartTLS":               func() { _ = new(asyncio.StreamWriter).StartTLS(ctx, &tls.Config{}, nil) },
+			"CreateDatagramEndpoint": func() { _, _ = asyncio.CreateDatagramEndpoint(ctx, "", "", nil) },
+		} {
+			require.PanicsWithValue(t, "asyncio: nil option", call, name)
+		}
 		return nil
 	})
 }
 
 // A configuration that could not be loaded must not make a connection in the clear.
 func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
-	serverConfig, clientConfig := certificates()
+	_, clientConfig := certificates()
 	renegotiating := clientConfig.Clone()
 	renegotiating.Renegotiation = tls.RenegotiateFreelyAsClient
 	runReal(t, func(ctx context.Context) error {
@@ -60,14 +70,7 @@ func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
 			_, err = asyncio.StartUnixServer(ctx, echo, path, asyncio.WithTLS(config))
 			require.Error(t, err, name)
 		}
-		_, err = asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", asyncio.WithTLS(serverConfig))
-		require.Error(t, err)
-		r, w, err := os.Pipe()
-		require.NoError(t, err)
-		_, err = asyncio.ConnectReadPipe(ctx, r, asyncio.WithTLS(clientConfig))
-		require.Error(t, err)
-		require.NoError(t, r.Close()) // it is still the caller's
-		return w.Close()
+		return nil
 	})
 }
 
@@ -99,7 +102,7 @@ func TestANetworkThatThereIsNotIsAnError(t *testing.T) {
 			_, err = asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithNetwork(network))
 			require.ErrorAs(t, err, new(net.UnknownNetworkError), network)
 		}
-		for _, network := range []string{"", "tcp4", "upd", "unix"} {
+		for _, network := range []string{"", "tcp", "tcp4", "upd", "unix"} {
 			_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", asyncio.WithNetwork(network))
 			require.ErrorAs(t, err, new(net.UnknownNetworkError), network)
 		}
@@ -107,67 +110,53 @@ func TestANetworkThatThereIsNotIsAnError(t *testing.T) {
 	})
 }
 
-// An option that a call would ignore is a mistake, of which the caller would not learn.
-func TestAnOptionThatIsNotForACallIsAnError(t *testing.T) {
-	options := map[string]asyncio.StreamOption{
-		"WithTLS":                 asyncio.WithTLS(&tls.Config{Certificates: []tls.Certificate{{}}}),
-		"WithTLSHandshakeTimeout": asyncio.WithTLSHandshakeTimeout(time.Minute),
-		"WithLimit":               asyncio.WithLimit(1000),
-		"WithNetwork":             asyncio.WithNetwork("tcp4"),
-		"WithLocalAddr":           asyncio.WithLocalAddr("127.0.0.1:0"),
-		"WithHappyEyeballsDelay":  asyncio.WithHappyEyeballsDelay(time.Second),
-		"WithKeepAlive":           asyncio.WithKeepAlive(),
-		"WithBacklog":             asyncio.WithBacklog(10),
-		"WithReusePort":           asyncio.WithReusePort(),
-		"WithMaxConnections":      asyncio.WithMaxConnections(10),
-		"WithoutServing":          asyncio.WithoutServing(),
-		"WithBroadcast":           asyncio.WithBroadcast(),
-	}
-	nothing := func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error { return nil }
-	calls := []struct {
-		call     func(ctx context.Context, opt asyncio.StreamOption) error
-		isNotFor string
-	}{
-		{func(ctx context.Context, opt asyncio.StreamOption) error {
-			_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", opt)
-			return err
-		}, "WithBacklog WithReusePort WithMaxConnections WithoutServing WithBroadcast"},
-		{func(ctx context.Context, opt asyncio.StreamOption) error {
-			_, err := asyncio.NewDialer(ctx, opt).Dial("unix", "/nowhere")
-			return err
-		}, "WithBacklog WithReusePort WithMaxConnections WithoutServing WithBroadcast"},
-		{func(ctx context.Context, opt asyncio.StreamOption) error {
-			_, err := asyncio.StartServer(ctx, nothing, "127.0.0.1:0", opt)
-			return err
-		}, "WithLocalAddr WithHappyEyeballsDelay WithBroadcast"},
-		{func(ctx context.Context, opt asyncio.StreamOption) error {
-			_, err := asyncio.Listen(ctx, "unix", "/nowhere/socket", opt)
-			return err
-		}, "WithLocalAddr WithHappyEyeballsDelay WithBroadcast"},
-		{func(ctx context.Context, opt asyncio.StreamOption) error {
-			_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", opt)
-			return err
-		}, "WithTLS WithTLSHandshakeTimeout WithLimit WithLocalAddr WithHappyEyeballsDelay WithKeepAlive WithBacklog WithMaxConnections WithoutServing"},
-		{func(ctx context.Context, opt asyncio.StreamOption) error {
-			s, _ := asyncio.StreamPair(ctx)
-			return s.Writer.StartTLS(ctx, &tls.Config{}, opt) // without a ServerName
-		}, "WithTLS WithLimit WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive WithBacklog WithReusePort WithMaxConnections WithoutServing WithBroadcast"},
-	}
+func nothing(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error { return nil }
+
+func TestAHandshakeTimeoutWithoutAHandshakeIsAnError(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
-		for i, c := range calls {
-			for name, opt := range options {
-				const message = "this call has no option "
-				err := c.call(ctx, opt)
-				if strings.Contains(c.isNotFor+" ", name+" ") {
-					assert.ErrorContains(t, err, message+name, "call %d", i)
-				} else if err != nil {
-					assert.NotContains(t, err.Error(), message, "call %d", i)
-				}
-			}
+		timeout := asyncio.WithTLSHandshakeTimeout(time.Minute)
+		for name, call := range map[string]func() error{
+			"OpenConnection":     func() error { _, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", timeout); return err },
+			"OpenUnixConnection": func() error { _, _, err := asyncio.OpenUnixConnection(ctx, "nowhere", timeout); return err },
+			"Dial":               func() error { _, err := asyncio.NewDialer(ctx, timeout).Dial("tcp", "127.0.0.1:1"); return err },
+			"StartServer":        func() error { _, err := asyncio.StartServer(ctx, nothing, "127.0.0.1:0", timeout); return err },
+			"StartUnixServer":    func() error { _, err := asyncio.StartUnixServer(ctx, nothing, "nowhere", timeout); return err },
+			"Listen":             func() error { _, err := asyncio.Listen(ctx, "unix", "nowhere", timeout); return err },
+		} {
+			require.ErrorContains(t, call(), "asyncio: WithTLSHandshakeTimeout without WithTLS", name)
 		}
-		_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", options["WithTLSHandshakeTimeout"])
-		assert.EqualError(t, err, "asyncio: WithTLSHandshakeTimeout without WithTLS")
-		assert.Panics(t, func() { asyncio.StreamPair(ctx, options["WithKeepAlive"]) })
 		return nil
+	})
+}
+
+// A Dialer and Listen learn only from an argument that it is a unix socket.
+func TestAnOptionForTCPAloneIsAnErrorForAUnixSocket(t *testing.T) {
+	needPoller(t)
+	runReal(t, func(ctx context.Context) error {
+		dir, err := os.MkdirTemp("", "")
+		require.NoError(t, err)
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "socket")
+		for name, opt := range map[string]asyncio.ListenOption{
+			"WithKeepAlive": asyncio.WithKeepAlive(), "WithReusePort": asyncio.WithReusePort(),
+		} {
+			_, err := asyncio.Listen(ctx, "unix", path, opt)
+			require.EqualError(t, err, "asyncio: "+name+" for a unix socket")
+		}
+		ln, err := asyncio.Listen(ctx, "unix", path, asyncio.WithBacklog(10), asyncio.WithMaxConnections(10))
+		require.NoError(t, err)
+		for name, opt := range map[string]asyncio.DialOption{
+			"WithKeepAlive":          asyncio.WithKeepAlive(),
+			"WithLocalAddr":          asyncio.WithLocalAddr("127.0.0.1:0"),
+			"WithHappyEyeballsDelay": asyncio.WithHappyEyeballsDelay(asyncio.Never),
+		} {
+			_, err := asyncio.NewDialer(ctx, opt).Dial("unix", path)
+			require.ErrorAs(t, err, new(*net.OpError))
+			require.ErrorContains(t, err, "asyncio: "+name+" for a unix socket")
+		}
+		c, err := asyncio.NewDialer(ctx).Dial("unix", path)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		return ln.Close()
 	})
 }

@@ -8,14 +8,11 @@ import (
 
 // StreamPair makes two streams that are connected to one another in memory, for tests, and
 // for simulations in virtual time: a client and a server talk over it as they would over
-// a socket. Up to 64 KiB are under way in each direction. It has the option
-// WithLimit, and panics if another is given. It does not suspend. It has no counterpart in asyncio.
-func StreamPair(ctx context.Context, opts ...StreamOption) (client, server Stream) {
+// a socket. Up to 64 KiB are under way in each direction. It does not suspend. It has no
+// counterpart in asyncio.
+func StreamPair(ctx context.Context, opts ...LimitOption) (client, server Stream) {
 	l := RunningLoop(ctx)
-	o := newStreamOptions(forPipe, opts)
-	if err := o.checkPlaces(); err != nil {
-		panic(err.Error())
-	}
+	o := newStreamOptions(opts)
 	a, b := &memory{name: "client"}, &memory{name: "server"}
 	a.peer, b.peer = b, a
 	near, far := newStream(l, o), newStream(l, o)

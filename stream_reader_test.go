@@ -18,7 +18,7 @@ import (
 )
 
 // sent makes a reader to which the pieces come, one a turn, and then the end.
-func sent(t *testing.T, ctx context.Context, opts []asyncio.StreamOption, pieces ...string) *asyncio.StreamReader {
+func sent(t *testing.T, ctx context.Context, opts []asyncio.LimitOption, pieces ...string) *asyncio.StreamReader {
 	t.Helper()
 	client, server := asyncio.StreamPair(ctx, opts...)
 	asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -34,7 +34,7 @@ func sent(t *testing.T, ctx context.Context, opts []asyncio.StreamOption, pieces
 	return server.Reader
 }
 
-func limit(n int) []asyncio.StreamOption { return []asyncio.StreamOption{asyncio.WithLimit(n)} }
+func limit(n int) []asyncio.LimitOption { return []asyncio.LimitOption{asyncio.WithLimit(n)} }
 
 func TestReadGivesWhatThereIs(t *testing.T) {
 	run(t, func(ctx context.Context) error {
@@ -513,7 +513,7 @@ func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 			client, server = asyncio.StreamPair(ctx)
 			spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil })
 			_, err := client.Reader.Read(ctx, 1)
@@ -521,7 +521,7 @@ func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
 		}))
 	}()
 	<-done
-	_, err := asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+	_, err := asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 		_, err := server.Writer.Write([]byte("x"))
 		require.NoError(t, err)
 		got, err := client.Reader.Read(ctx, 1)

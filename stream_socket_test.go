@@ -229,10 +229,10 @@ func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
 	const size = 32 << 20
 	for name, test := range map[string]struct {
 		config *tls.Config
-		opts   []asyncio.StreamOption
+		opts   []asyncio.ConnectOption
 	}{
 		"TCP": {nil, nil},
-		"TLS": {serverConfig, []asyncio.StreamOption{asyncio.WithTLS(clientConfig)}},
+		"TLS": {serverConfig, []asyncio.ConnectOption{asyncio.WithTLS(clientConfig)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {

@@ -18,12 +18,8 @@ import (
 // certificate. For one that does not do StartTLS returns an error and leaves the
 // connection as it is, and so it does, with ErrReaderBusy, while another task waits to read. It
 // panics if config is nil. It is asyncio's start_tls.
-func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...StreamOption) error {
-	o := newStreamOptions(forStartTLS, opts)
-	if err := o.checkPlaces(); err != nil {
-		return err
-	}
-	return w.stream.startTLS(ctx, config, w.stream.serverSide, o.handshakeTimeout)
+func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
+	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
 }
 
 // startTLS is StartTLS of either side. No timeout is a minute's.

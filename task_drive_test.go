@@ -204,7 +204,7 @@ func TestARunnerCanBeClosedAfterAGoexitInWhatADriverResumed(t *testing.T) {
 			defer close(done)
 			r := asyncio.NewRunner(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
 			defer func() { err = r.Close() }()
-			_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+			_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 				_, err := spawn(ctx, func(ctx context.Context) error {
 					defer deferred()
 					_, err := spawn(ctx, func(context.Context) error {

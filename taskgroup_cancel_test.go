@@ -152,7 +152,7 @@ func TestAGroupWhoseTaskHasExitedLeavesItsMembersToTheRunner(t *testing.T) {
 			reports = append(reports, fmt.Sprintf("%s: %v", c.Message, c.Err))
 		}))
 		defer func() { err = r.Close() }()
-		_, _ = asyncio.RunIn(r, t.Context(), asyncio.Do(func(ctx context.Context) error {
+		_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 			return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
 				tg.Go(func(ctx context.Context) error {
 					giveWay(ctx, 1)

@@ -142,7 +142,7 @@ func TestCurlTalksToAServer(t *testing.T) {
 	certs := newCertificates(t)
 	upload := filepath.Join(t.TempDir(), "upload")
 	want := randomFile(t, upload, 5<<20)
-	for scheme, opts := range map[string][]asyncio.StreamOption{
+	for scheme, opts := range map[string][]asyncio.ServeOption{
 		"http":  nil,
 		"https": {asyncio.WithTLS(certs.server)},
 	} {

@@ -85,7 +85,7 @@ func exchange(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWri
 }
 
 // with opens a connection, and closes it after the body.
-func with(ctx context.Context, addr string, body func(*asyncio.StreamReader, *asyncio.StreamWriter) error, opts ...asyncio.StreamOption) error {
+func with(ctx context.Context, addr string, body func(*asyncio.StreamReader, *asyncio.StreamWriter) error, opts ...asyncio.ConnectOption) error {
 	r, w, err := asyncio.OpenConnection(ctx, addr, opts...)
 	if err != nil {
 		return err

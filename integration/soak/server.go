@@ -29,10 +29,10 @@ func (s *servers) start(ctx context.Context) error {
 	for _, server := range []struct {
 		addr    *string
 		handler asyncio.ConnectionHandler
-		opts    []asyncio.StreamOption
+		opts    []asyncio.ServeOption
 	}{
 		{&s.addrs.echo, echo, nil},
-		{&s.addrs.secret, echo, []asyncio.StreamOption{asyncio.WithTLS(s.certs.server)}},
+		{&s.addrs.secret, echo, []asyncio.ServeOption{asyncio.WithTLS(s.certs.server)}},
 		{&s.addrs.upgrade, s.upgrade, nil},
 		{&s.addrs.chat, s.chat, nil},
 	} {

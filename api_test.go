@@ -1,0 +1,211 @@
+package asyncio_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const importPath = "github.com/go-asyncio/asyncio"
+
+// optionsOf are the calls that take options, each with those that it does not ignore.
+var optionsOf = map[string]string{
+	"asyncio.Run(ctx, coro, %s)":         "WithDebug WithSlowCallbackDuration WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
+	"asyncio.NewRunner(%s)":              "WithDebug WithSlowCallbackDuration WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
+	"asyncio.NewLoop(%s)":                "WithDebug WithSlowCallbackDuration WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant",
+	"asyncio.CreateTask(ctx, coro, %s)":  "WithName WithEagerStart",
+	"asyncio.GroupTask(group, coro, %s)": "WithName WithEagerStart",
+	"asyncio.Wait(ctx, tasks, %s)":       "WithTimeout ReturnWhen",
+
+	"asyncio.OpenConnection(ctx, ``, %s)":             "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
+	"asyncio.OpenUnixConnection(ctx, ``, %s)":         "WithLimit WithTLS WithTLSHandshakeTimeout",
+	"asyncio.NewDialer(ctx, %s)":                      "WithTLS WithTLSHandshakeTimeout WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
+	"asyncio.StartServer(ctx, handler, ``, %s)":       "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithKeepAlive WithBacklog WithMaxConnections WithReusePort WithoutServing",
+	"asyncio.StartUnixServer(ctx, handler, ``, %s)":   "WithLimit WithTLS WithTLSHandshakeTimeout WithBacklog WithMaxConnections WithoutServing",
+	"asyncio.Listen(ctx, ``, ``, %s)":                 "WithTLS WithTLSHandshakeTimeout WithKeepAlive WithBacklog WithMaxConnections WithReusePort",
+	"asyncio.CreateDatagramEndpoint(ctx, ``, ``, %s)": "WithNetwork WithReusePort WithBroadcast",
+	"asyncio.ConnectReadPipe(ctx, os.Stdin, %s)":      "WithLimit",
+	"asyncio.StreamPair(ctx, %s)":                     "WithLimit",
+	"writer.StartTLS(ctx, nil, %s)":                   "WithTLSHandshakeTimeout",
+
+	"asyncio.CreateSubprocessExec(ctx, ``, nil, %s)": "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
+	"asyncio.CreateSubprocessShell(ctx, ``, %s)":     "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
+}
+
+// arguments are those of all options.
+var arguments = map[string]string{
+	"WithDebug": "", "WithSlowCallbackDuration": "1", "WithVirtualTime": "", "WithExceptionHandler": "nil", "WithMaxThreads": "1",
+	"WithMaxTurnsPerInstant": "1", "WithInterrupt": "",
+	"WithName": "``", "WithEagerStart": "", "WithTimeout": "1", "ReturnWhen": "asyncio.AllCompleted",
+	"WithLimit": "1", "WithTLS": "nil", "WithTLSHandshakeTimeout": "1", "WithNetwork": "``", "WithLocalAddr": "``", "WithHappyEyeballsDelay": "1",
+	"WithKeepAlive": "", "WithBacklog": "1", "WithMaxConnections": "1", "WithReusePort": "", "WithoutServing": "", "WithBroadcast": "",
+	"WithStdin": "asyncio.Pipe", "WithStdout": "asyncio.Pipe", "WithStderr": "asyncio.Pipe", "WithCommand": "nil", "WithPipeLimit": "1", "WithWaitDelay": "1",
+}
+
+// An option that a call would ignore is a mistake, of which the caller would not learn.
+func TestAnOptionThatACallWouldIgnoreDoesNotCompile(t *testing.T) {
+	source := "package p\n\nimport (\"context\"; \"os\"; \"" + importPath + "\")\n\n" +
+		"func _(ctx context.Context, coro asyncio.Coro[int], group *asyncio.TaskGroup, tasks []asyncio.AnyTask, " +
+		"handler asyncio.ConnectionHandler, writer *asyncio.StreamWriter) {\n"
+	type cell struct{ call, option string }
+	cells := make(map[int]cell) // by the line
+	for call := range optionsOf {
+		for option, argument := range arguments {
+			cells[strings.Count(source, "\n")+1] = cell{call, option}
+			source += fmt.Sprintf(call, "asyncio."+option+"("+argument+")") + "\n"
+		}
+	}
+	problems := make(map[int]string)
+	check(t, source+"}\n", func(line int, problem string) { problems[line] = problem })
+	for line, c := range cells {
+		problem, bad := problems[line]
+		delete(problems, line)
+		if slices.Contains(strings.Fields(optionsOf[c.call]), c.option) {
+			assert.Empty(t, problem, "%s in %s", c.option, c.call)
+		} else if assert.True(t, bad, "%s in %s compiles", c.option, c.call) {
+			assert.Contains(t, problem, "cannot use asyncio."+c.option)
+		}
+	}
+	assert.Empty(t, problems, "elsewhere")
+}
+
+// check type-checks a program that uses the package, which it returns.
+func check(t *testing.T, source string, problem func(line int, problem string)) *types.Package {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "p.go", source, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	config := types.Config{
+		Importer: exportImporter(t, fset),
+		Error:    func(err error) { problem(fset.Position(err.(types.Error).Pos).Line, err.(types.Error).Msg) },
+	}
+	pkg, _ := config.Check("p", fset, []*ast.File{file}, nil)
+	for _, imported := range pkg.Imports() {
+		if imported.Path() == importPath {
+			return imported
+		}
+	}
+	t.Fatal("the package is not imported")
+	return nil
+}
+
+// optionType returns the name of a type of options, or nothing.
+func optionType(t types.Type) string {
+	if named, ok := t.(*types.Named); ok && strings.HasSuffix(named.Obj().Name(), "Option") {
+		return named.Obj().Name()
+	}
+	return ""
+}
+
+// exportedFuncs ranges over the functions of a package, and the methods of its types.
+func exportedFuncs(pkg *types.Package) map[string]*types.Signature {
+	funcs := make(map[string]*types.Signature)
+	for _, name := range pkg.Scope().Names() {
+		switch object := pkg.Scope().Lookup(name).(type) {
+		case *types.Func:
+			funcs[name] = object.Signature()
+		case *types.TypeName:
+			if named, ok := object.Type().(*types.Named); ok {
+				for method := range named.Methods() {
+					funcs[name+"."+method.Name()] = method.Signature()
+				}
+			}
+		}
+	}
+	maps.DeleteFunc(funcs, func(name string, _ *types.Signature) bool {
+		return slices.ContainsFunc(strings.Split(name, "."), func(part string) bool { return !token.IsExported(part) })
+	})
+	return funcs
+}
+
+// The matrix has all that there are, and the doc of each type names what a call of it takes.
+func TestEveryOptionAndEveryCallThatTakesSomeIsInTheMatrix(t *testing.T) {
+	pkg := check(t, "package p\n\nimport _ \""+importPath+"\"\n", func(_ int, problem string) { t.Error(problem) })
+	nameOf := regexp.MustCompile(`(\w+)\(.*%s`)
+	listed := make(map[string]string)
+	for call, options := range optionsOf {
+		listed[nameOf.FindStringSubmatch(call)[1]] = options
+	}
+	var options []string
+	documented := docsOfTypes(t)
+	for name, f := range exportedFuncs(pkg) {
+		if f.Results().Len() == 1 && optionType(f.Results().At(0).Type()) != "" {
+			options = append(options, name)
+		}
+		if !f.Variadic() {
+			continue
+		}
+		kind := optionType(f.Params().At(f.Params().Len() - 1).Type().(*types.Slice).Elem())
+		if kind == "" {
+			continue
+		}
+		name = name[strings.LastIndex(name, ".")+1:]
+		assert.ElementsMatch(t, strings.Fields(listed[name]), documented[kind], "the options of %s, and the doc of %s", name, kind)
+		assert.Contains(t, listed, name)
+		delete(listed, name)
+	}
+	assert.Empty(t, listed, "calls that there are not")
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(arguments)), options)
+}
+
+// goDoc returns the documentation of the package as go doc prints it.
+func goDoc(t *testing.T) *doc.Package {
+	t.Helper()
+	fset := token.NewFileSet()
+	pkg, err := doc.NewFromFiles(fset, sourceFiles(t, fset), importPath, doc.AllDecls)
+	require.NoError(t, err)
+	return pkg
+}
+
+// docsOfTypes returns the options that a type's doc names, or that stand with the type.
+func docsOfTypes(t *testing.T) map[string][]string {
+	t.Helper()
+	named := make(map[string][]string)
+	for _, typ := range goDoc(t).Types {
+		options := regexp.MustCompile(`\b(With[A-Z]\w+|Without\w+)`).FindAllString(typ.Doc, -1)
+		for _, f := range typ.Funcs {
+			options = append(options, f.Name)
+		}
+		slices.Sort(options)
+		named[typ.Name] = slices.Compact(options)
+	}
+	return named
+}
+
+// go doc takes no function to its type whose results have the type error, if anything in the
+// package makes that look like a type of its own: a struct that embeds it, or a variable of it
+// that stands alone.
+func TestGoDocShowsAConstructorWithItsType(t *testing.T) {
+	pkg := goDoc(t)
+	types := make(map[string]bool)
+	for _, typ := range pkg.Types {
+		types[typ.Name] = token.IsExported(typ.Name)
+	}
+	for _, f := range pkg.Funcs {
+		if !token.IsExported(f.Name) || f.Decl.Type.Results == nil {
+			continue
+		}
+		var own []string
+		for _, result := range f.Decl.Type.Results.List {
+			kind := result.Type
+			if pointer, ok := kind.(*ast.StarExpr); ok {
+				kind = pointer.X
+			}
+			if name, ok := kind.(*ast.Ident); ok && types[name.Name] {
+				own = append(own, name.Name)
+			}
+		}
+		assert.NotEqual(t, 1, len(own), "%s should stand with %s", f.Name, own)
+	}
+}
