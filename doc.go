@@ -81,8 +81,8 @@
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
 // race detector finds the race, and debug mode ([WithDebug]) panics in most such calls.
-// Without debug mode, an await on a wrong goroutine panics if its context is not the
-// running task's. If it is, the await may suspend the running task instead of the
+// Without debug mode, an await on the wrong goroutine panics if its context is not
+// the running task's. If it is, the await may suspend the running task instead of the
 // goroutine.
 //
 // A loop may run on a goroutine that is locked to its thread (runtime.LockOSThread), as

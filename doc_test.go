@@ -23,7 +23,7 @@ func TestThePackageDocListsTheSuspensionPointsThatAreTested(t *testing.T) {
 		name, _, _ := strings.Cut(s.name, " ")
 		tested[name] = true
 	}
-	for name := range untabled {
+	for name := range otherSuspensions {
 		assert.False(t, tested[name], "%s is in the table, too", name)
 		tested[name] = true
 	}
@@ -31,7 +31,7 @@ func TestThePackageDocListsTheSuspensionPointsThatAreTested(t *testing.T) {
 	assert.Equal(t, sorted(tested), sorted(listed))
 }
 
-func TestACallWhoseDocSaysThatItSuspendsIsListedAndOnlySuchAOne(t *testing.T) {
+func TestTheListedSuspensionPointsAreTheCallsWhoseDocsSayThatTheySuspend(t *testing.T) {
 	pkg := packageDoc(t)
 	says := make(map[string]bool)
 	for name, f := range calls(pkg) {
@@ -42,7 +42,7 @@ func TestACallWhoseDocSaysThatItSuspendsIsListedAndOnlySuchAOne(t *testing.T) {
 	assert.Equal(t, sorted(says), sorted(linksAfter(t, pkg, "These calls suspend:")))
 }
 
-func TestACallThatIsListedAsNeverSuspendingDoesNot(t *testing.T) {
+func TestACallListedAsNeverSuspendingDoesNotSayThatItSuspends(t *testing.T) {
 	pkg := packageDoc(t)
 	suspending := linksAfter(t, pkg, "These calls suspend:")
 	never := linksAfter(t, pkg, "These never suspend:")

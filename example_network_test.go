@@ -157,8 +157,7 @@ func ExampleDialer() {
 		}
 		defer server.Close()
 
-		var dial func(ctx context.Context, network, address string) (net.Conn, error)
-		dial = asyncio.NewDialer(ctx).DialContext
+		var dial func(ctx context.Context, network, address string) (net.Conn, error) = asyncio.NewDialer(ctx).DialContext
 		conn, err := dial(ctx, "tcp", server.Addr().String())
 		if err != nil {
 			return err

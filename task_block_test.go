@@ -14,8 +14,8 @@ import (
 )
 
 // suspensions are the suspension points that can be tried in virtual time. Each prepares, in
-// main, a call that waits for something that does not come. A name begins with the name of the
-// call; untabled has the other suspension points.
+// main, a call that waits for something that never comes. A name begins with the name of the
+// call; otherSuspensions has the other suspension points.
 var suspensions = []struct {
 	name    string
 	prepare func(ctx context.Context) (wait func(ctx context.Context) error)
@@ -260,8 +260,8 @@ var suspensions = []struct {
 	}},
 }
 
-// untabled are the suspension points that suspensions lacks, each with the reason.
-var untabled = map[string]string{
+// otherSuspensions are the suspension points that suspensions lacks, each with the reason.
+var otherSuspensions = map[string]string{
 	"Barrier.Abort": needsSomeTurns, "Barrier.Reset": needsSomeTurns,
 
 	"Conn.Read": takesNoContext, "Conn.Write": takesNoContext,
