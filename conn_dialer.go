@@ -31,7 +31,7 @@ func NewDialer(ctx context.Context, opts ...DialOption) *Dialer {
 	return d
 }
 
-// Dial is DialContext with the Dialer's own context.
+// Dial is DialContext with the Dialer's own context, and suspends or blocks like it.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(d.ctx, network, address)
 }

@@ -12,99 +12,144 @@
 //
 // # Terms
 //
-// A coroutine is a function func(ctx context.Context) (T, error). To call it is
-// Python's "await f()"; to hand it to [CreateTask] runs it concurrently.
+// A coroutine is a function func(ctx context.Context) (T, error). Calling it is
+// Python's "await f()"; passing it to [CreateTask] runs it concurrently.
 //
-// A task is a coroutine that the loop runs on a goroutine of its own, to which it
-// passes control and from which it gets it back. While a task runs, the loop and all
-// other tasks stand still.
+// A task is a coroutine that the loop runs on a goroutine of its own. The loop hands it
+// control and gets control back when the task suspends or ends. While a task runs, the
+// loop and all other tasks stand still.
 //
-// A suspension point is a call that may give way to the loop; its documentation says
-// that it suspends. Between two suspension points nothing else touches what the tasks
-// share, so they need no mutex. Whether a call suspends does not depend on how busy the
-// loop is: to await what is done already does not suspend, and neither does to take a
-// lock that is free.
+// A suspension point is a call that may suspend the running task: the loop gets control
+// back and may run other tasks before the call returns. Between two suspension points
+// nothing else touches the state that tasks share, so it needs no mutex.
 //
-// A turn is one pass of the loop: it waits until something is ready or due, moves the
-// timers that are due to the ready queue, and runs what was ready when the turn began.
-// What that makes ready runs in the next turn.
+// A turn is one pass of the loop. It waits until something is ready or due, moves the
+// timers that are due to the ready queue, and runs the callbacks and tasks that were
+// ready when the turn began. Those that become ready meanwhile run in the next turn.
 //
-// The loop's goroutine is the one that called [Run], and each task's while the task
-// runs. A loop, its tasks and futures and the primitives belong to it. Only calls whose
-// documentation says so may be made from any goroutine; other code reaches the loop
-// through [Loop.CallSoonThreadsafe] and [RunCoroutineThreadsafe], and libraries through a
-// [Conn], a [Listener] or a [Dialer]. In particular a goroutine started with go must not await.
+// The loop's goroutine is the one that called [Run] and, while a task runs, the task's.
 //
-// A program that breaks this rule has a data race, and what it does then is undefined: the race
-// detector finds it, and debug mode ([WithDebug]) panics in most calls. Otherwise an await from a
-// wrong goroutine panics if it is given a context other than that of the running task. Given
-// that, it may suspend the running task in the place of the goroutine, with whatever follows.
+// # Suspension points
+//
+// The documentation of a call says whether it suspends. That depends on the thing the
+// call waits for, not on how busy the loop is: awaiting something already done does not
+// suspend, nor does acquiring a free lock.
+//
+// These calls suspend:
+//
+//   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
+//     [AsCompleted], [AsCompletedTimeout], [WithTaskGroup], [ToThread]
+//   - time: [Sleep], and [Timeout] and [TimeoutAt] when their bodies do
+//   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
+//     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
+//     [Semaphore.With], [BoundedSemaphore.Acquire], [BoundedSemaphore.With],
+//     [Barrier.Wait], [Barrier.Reset], [Barrier.Abort]
+//   - queues: [Queue.Get], [Queue.Put], [Queue.Join]
+//   - streams: [OpenConnection], [OpenUnixConnection], [StreamReader.Read],
+//     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
+//     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
+//     [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
+//   - servers: [StartServer], [Server.Serve], [Server.Shutdown], [Server.WaitClosed]
+//   - package net's interfaces: [Listen], [Listener.Accept], [Dialer.Dial],
+//     [Dialer.DialContext], [Conn.Read], [Conn.Write]
+//   - datagrams: [CreateDatagramEndpoint], [DatagramEndpoint.RecvFrom],
+//     [DatagramEndpoint.Drain], [DatagramEndpoint.WaitClosed]
+//   - processes: [Process.Communicate], [Process.Wait]
+//   - sockets and names: [Loop.SockAccept], [Loop.SockConnect], [Loop.SockRecv],
+//     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockSendAll], [Loop.SockSendTo],
+//     [Loop.GetAddrInfo]
+//
+// These never suspend:
+//
+//   - [CreateTask], [GroupTask], [TaskGroup.Go], [Gather], [GatherResults] and [Shield],
+//     which start tasks and return
+//   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
+//     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
+//     other tasks ready but do not run them
+//   - [Queue.PutNowait], [Queue.GetNowait], [Queue.TaskDone] and [Queue.Shutdown]
+//   - [StreamWriter.Write], [StreamWriter.Close] and [DatagramEndpoint.SendTo], which keep
+//     the bytes that cannot be sent at once
+//   - [StartUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and [StreamPair]
+//
+// # Goroutines
+//
+// A loop, its tasks, its futures and the primitives they use belong to the loop's
+// goroutine. Only calls whose documentation says so may be made from any goroutine.
+// Other goroutines reach the loop through [Loop.CallSoonThreadsafe] and
+// [RunCoroutineThreadsafe]; libraries reach it through a [Conn], a [Listener] or a
+// [Dialer]. In particular, a goroutine started with go must not await.
+//
+// A program that breaks this rule has a data race, and its behaviour is undefined. The
+// race detector finds the race, and debug mode ([WithDebug]) panics in most such calls.
+// Without debug mode, an await on the wrong goroutine panics if its context is not
+// the running task's. If it is, the await may suspend the running task instead of the
+// goroutine.
+//
+// A loop may run on a goroutine that is locked to its thread (runtime.LockOSThread), as
+// long as it stays locked throughout. A task must not lock or unlock its thread itself,
+// and a task that is still suspended when one run of a loop ends can be resumed only by a
+// run in the same state. Otherwise the Go runtime ends the program.
 //
 // # Order
 //
 // The order of events is part of the interface. It is CPython 3.13's, or that of a later
-// release where this has mended a fault of 3.13.0, as in task groups ([WithTaskGroup]).
-// Where asyncio uses call_soon, so does this package. Callbacks of a future are scheduled
+// release where it has fixed a bug of 3.13.0, as in task groups ([WithTaskGroup]).
+// Where asyncio uses call_soon, so does this package. A future's callbacks are scheduled
 // when it is done, in the order in which they were added, and run in the next turn; a
 // task that awaits it resumes in its callback's place. Two orders that CPython leaves
-// open are fixed: timers that are due at the same instant fire in the order in which they
-// were set, and a task group that aborts, and the end of a run, cancel tasks in the order
-// of their creation.
+// open are fixed: timers due at the same instant fire in the order in which they were
+// set, and tasks are cancelled in the order of their creation when a task group aborts
+// and when a run ends.
 //
 // # Contexts and cancellation
 //
-// The context that a coroutine gets is its task's. It finds the loop and carries the
-// values of the context that CreateTask was given. A suspension point suspends the task
-// that is running, whatever task's context it was handed.
+// The context that a coroutine gets is its task's. It carries the loop and the values of
+// the context given to CreateTask. A suspension point always suspends the running task,
+// even if it is given another task's context.
 //
-// [Task.Cancel] is asyncio's: it is delivered once, as an error that is [ErrCancelled],
-// at the suspension point where the task is or to which it comes next. The task may
-// clean up, and may even go on. It does not close the Done channel of the task's
-// context, because it can be taken back ([Task.Uncancel]). A task that returns the error,
-// wrapped or not, ends as cancelled; one that joins another error to it has failed.
+// [Task.Cancel] is asyncio's. It is delivered once, as an error that is [ErrCancelled],
+// at the task's current suspension point or at the next one it reaches. The task may
+// clean up, and may even carry on. Cancel does not close the Done channel of the task's
+// context, because a cancellation can be taken back ([Task.Uncancel]). A task that returns
+// the error, wrapped or not, ends as cancelled; a task that joins another error to it has
+// failed.
 //
-// When the context that Run was given is done, main is cancelled so. A context derived
-// inside a task by context.WithCancel, WithTimeout or WithDeadline is honoured by every
-// suspension point that it is handed to: when it is done, what is awaited is cancelled as
-// Task.Cancel would do it, and the call returns an error that is both the context's own
-// error and its cause. Once it is done every wait under it ends so. To do without in
-// clean-up code, use context.WithoutCancel.
+// When the context given to Run is done, main is cancelled in this way. Inside a task a
+// context derived by context.WithCancel, WithTimeout or WithDeadline limits every
+// suspension point that it is given to. When it is done, the wait is cancelled as by
+// Task.Cancel, and the call returns an error that is both the context's error and its
+// cause; so does every later wait under it. Clean-up code that has to wait uses
+// context.WithoutCancel.
 //
 // # Errors and panics
 //
-// What asyncio raises, and programs catch, is returned. What can only be a mistake of
-// the caller panics, with a text that begins "asyncio: ". A panic in a coroutine is that
-// coroutine's error, a [*PanicError], and travels like any other. runtime.Goexit in a
-// task, and so t.FailNow, ends the run and goes on in the caller of Run.
+// Exceptions that an asyncio program would catch are returned as errors. A call that can
+// only be a mistake panics, with a text that begins "asyncio: ". A panic in a coroutine
+// becomes that coroutine's error, a [*PanicError], and travels like any other error.
+// runtime.Goexit in a task, and so t.FailNow, ends the run and continues in the caller of
+// Run.
 //
-// An error that nobody ever looks at is reported to the exception handler
-// ([WithExceptionHandler]) when its future is garbage, or at the latest when the loop
-// closes. A coroutine that nobody calls is a function that nobody calls: there is no
-// warning.
+// An error that nobody looks at is reported to the exception handler
+// ([WithExceptionHandler]) when its future is garbage collected, or at the latest when
+// the loop closes. A coroutine that is never called gives no warning: it is just a
+// function that is never called.
 //
 // # Input and output
 //
-// A stream is the two halves of a connection: a [StreamReader], whose methods suspend until
-// there is enough, and a [StreamWriter], whose Write never suspends and whose Drain does
-// while too much is waiting to be sent. [OpenConnection] and [StartServer] make streams of
-// sockets, [ConnectReadPipe] and [CreateSubprocessExec] of pipes, [StreamPair] in memory. A
-// stream receives only when its task reads: what the task does not read fills the system's
-// buffers, and then the peer has to wait.
+// A stream is the two halves of a connection. The methods of a [StreamReader] suspend
+// until enough has arrived. A [StreamWriter]'s Write never suspends; its Drain does, while
+// too much is waiting to be sent. [OpenConnection] and [StartServer] make streams of
+// sockets, [ConnectReadPipe] and [CreateSubprocessExec] of pipes, and [StreamPair] in
+// memory. A stream receives only when a task reads from it: unread bytes fill the
+// system's buffers, and then the peer has to wait.
 //
-// A loop waits in epoll or kqueue from when its first descriptor is registered. On a
-// system that has neither, what needs a descriptor returns [ErrNoPoller]; in virtual time it
-// returns [ErrVirtualIO], since nobody knows how long a peer takes. Descriptors that
-// streams, servers and processes own are closed with the loop, at the latest; those that
-// [Loop.AddReader] and the Sock calls are given remain the caller's.
+// A loop creates its poller, epoll or kqueue, when its first descriptor is registered. On
+// a system that has neither, calls that need a descriptor return [ErrNoPoller]. In virtual
+// time they return [ErrVirtualIO], since nobody knows how long a peer takes. Descriptors
+// that belong to streams, servers and processes are closed with the loop at the latest;
+// those passed to [Loop.AddReader] and the Sock methods remain the caller's.
 //
-// A call takes options of one type, such as [ConnectOption], whose documentation lists them. An
-// option that is for several calls, such as [WithTLS], has each of their types. One that a call
-// would ignore does not compile.
-//
-// # Threads
-//
-// A loop may run on a goroutine that is locked to its thread (runtime.LockOSThread), as
-// long as it is locked throughout. A task must not lock or unlock its thread itself, and
-// a task that is left suspended when one run of a loop ends can be resumed only by a run
-// in the same state. The Go runtime ends the program otherwise.
+// Each call takes options of one type, such as [ConnectOption], whose documentation lists
+// them. An option for several calls, such as [WithTLS], has the types of all of them. An
+// option that a call would ignore does not compile.
 package asyncio

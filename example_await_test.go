@@ -207,6 +207,24 @@ func ExampleWithTaskGroup() {
 	// <page> <nil>
 }
 
+func ExampleGroupTask() {
+	runExample(func(ctx context.Context) error {
+		tasks := make(map[string]*asyncio.Task[string])
+		err := asyncio.WithTaskGroup(ctx, func(_ context.Context, tg *asyncio.TaskGroup) error {
+			for _, name := range []string{"a", "b"} {
+				tasks[name] = asyncio.GroupTask(tg, asyncio.Bind(fetch, name), asyncio.WithName(name))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Println(tasks["b"].Result())
+		return nil
+	})
+	// Output: <b> <nil>
+}
+
 func ExampleTaskGroup() {
 	runExample(func(ctx context.Context) error {
 		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {

@@ -86,3 +86,14 @@ func ExampleNone() {
 	fmt.Println(nothing, err)
 	// Output: {} <nil>
 }
+
+func ExampleWithLimit() {
+	runExample(func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx, asyncio.WithLimit(1<<20)) // for lines of up to 1 MiB
+		client.Writer.Write(append(make([]byte, 500_000), '\n'))
+		line, err := server.Reader.ReadLine(ctx)
+		fmt.Println(len(line))
+		return err
+	})
+	// Output: 500001
+}

@@ -165,6 +165,21 @@ func ExampleFuture() {
 	// true
 }
 
+func ExampleCreateTask() {
+	runExample(func(ctx context.Context) error {
+		first := asyncio.CreateTask(ctx, asyncio.Bind(fetch, "a")) // both run while main goes on
+		second := asyncio.CreateTask(ctx, asyncio.Bind(fetch, "b"))
+		a, err := first.Await(ctx)
+		if err != nil {
+			return err
+		}
+		b, err := second.Await(ctx)
+		fmt.Println(a, b, asyncio.RunningLoop(ctx).Time())
+		return err
+	})
+	// Output: <a> <b> 1s
+}
+
 func ExampleTask() {
 	runExample(func(ctx context.Context) error {
 		task := asyncio.CreateTask(ctx, asyncio.Bind(fetch, "page"), asyncio.WithName("fetcher"))
@@ -313,6 +328,21 @@ func ExampleDeadlockError() {
 	// Output:
 	// asyncio: deadlock: main waits for Lock
 	// true true
+}
+
+func ExampleLivelockError() {
+	poll := func(ctx context.Context) error {
+		for {
+			if err := asyncio.Sleep(ctx, 0); err != nil { // time does not move on
+				return err
+			}
+		}
+	}
+	_, err := asyncio.Run(context.Background(), asyncio.Do(poll), virtual, asyncio.WithMaxTurnsPerInstant(1000))
+	if livelock, ok := errors.AsType[*asyncio.LivelockError](err); ok {
+		fmt.Println(livelock.Ran, "at", livelock.Time)
+	}
+	// Output: [task Task-1] at 0s
 }
 
 func ExampleToThread() {

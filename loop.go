@@ -15,11 +15,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
-// A Loop runs callbacks and tasks, one at a time, on the goroutine that called
-// RunForever, RunUntilComplete or Run. It works in turns: it waits until
-// something is ready or due, moves the timers that are due to the ready queue,
-// and runs what was ready when the turn began. What that schedules runs in the
-// next turn.
+// A Loop runs callbacks and tasks, one at a time and in turns, on the goroutine that
+// called RunForever, RunUntilComplete or Run.
 //
 // Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and, except in virtual time, Time
 // may be called from any goroutine. Everything else belongs to the loop's own: to its

@@ -36,8 +36,8 @@ type StreamReader struct {
 	receives quota
 }
 
-// Read returns at most n bytes, as soon as there are some, and at the end of the stream
-// io.EOF. If n is negative it returns all until the end, which may be nothing, and no
+// Read suspends until there are bytes and returns at most n of them, or io.EOF at the end of
+// the stream. If n is negative it returns all until the end, which may be nothing, and no
 // io.EOF. The bytes are the caller's. It is asyncio's read.
 func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
@@ -69,8 +69,8 @@ func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// ReadInto reads into p as Read does, without making a copy, and returns how many bytes
-// it has read. It has no counterpart in asyncio.
+// ReadInto reads into p, without making a copy, and returns how many bytes it has read. It
+// suspends as Read does. It has no counterpart in asyncio.
 func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
 	if r.busy() {
 		return 0, ErrReaderBusy
@@ -89,7 +89,8 @@ func (r *StreamReader) copyTo(p []byte) int {
 
 // ReadLine returns the next line with its "\n". A last line that has none is returned
 // without, and io.EOF after it. A line that is longer than the limit is dropped, as far as it
-// has come, with a *LimitOverrunError. It is asyncio's readline.
+// has come, with a *LimitOverrunError. It suspends until it has a line. It is asyncio's
+// readline.
 func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
 	line, err := r.ReadUntil(ctx, "\n")
 	switch err := err.(type) {
@@ -112,8 +113,9 @@ func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Lines ranges over the lines, as ReadLine returns them. It ends with the stream, or after
-// an error other than a *LimitOverrunError. It is asyncio's "async for line in reader".
+// Lines ranges over the lines, as ReadLine returns them. It suspends until it has the next
+// line. It ends with the stream, or after an error other than a *LimitOverrunError. It is
+// asyncio's "async for line in reader".
 func (r *StreamReader) Lines(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
@@ -131,9 +133,9 @@ func (r *StreamReader) Lines(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// ReadExactly returns n bytes. If the stream ends before, it returns an
-// *IncompleteReadError with those that came. It panics if n is negative. It is asyncio's
-// readexactly.
+// ReadExactly returns n bytes, and suspends until they have come. If the stream ends before,
+// it returns an *IncompleteReadError with those that came. It panics if n is negative. It is
+// asyncio's readexactly.
 func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		panic("asyncio: ReadExactly of a negative number of bytes")
@@ -160,9 +162,9 @@ func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	return r.take(n), nil
 }
 
-// ReadUntil returns the bytes to the end of the first separator, whichever ends first. If the
-// stream ends before there is one, it returns an *IncompleteReadError with those that
-// came. If there are more bytes than the limit before the separator, it returns a
+// ReadUntil returns the bytes to the end of the first separator, whichever ends first, and
+// suspends until it has come. If the stream ends before there is one, it returns an
+// *IncompleteReadError with those that came. If there are more bytes than the limit before the separator, it returns a
 // *LimitOverrunError and they can still be read. It panics without a separator and if one is
 // empty. It is asyncio's readuntil.
 func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]byte, error) {

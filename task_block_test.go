@@ -2,6 +2,7 @@ package asyncio_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"testing"
 	"time"
@@ -12,8 +13,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// suspensions are the suspension points. Each prepares, in main, a call that
-// waits for what does not come.
+// suspensions are the suspension points that can be tried in virtual time. Each prepares, in
+// main, a call that waits for something that never comes. A name begins with the name of the
+// call; otherSuspensions has the other suspension points.
 var suspensions = []struct {
 	name    string
 	prepare func(ctx context.Context) (wait func(ctx context.Context) error)
@@ -33,15 +35,15 @@ var suspensions = []struct {
 	{"Coro.Await", func(context.Context) func(context.Context) error {
 		return awaitOf[int](answer(time.Hour, 1))
 	}},
-	{"Gather", func(ctx context.Context) func(context.Context) error {
+	{"Future.Await of a Gather", func(ctx context.Context) func(context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		return awaitOf[[]int](asyncio.Gather(ctx, asyncio.NewFuture[int](l), asyncio.NewFuture[int](l)))
 	}},
-	{"GatherResults", func(ctx context.Context) func(context.Context) error {
+	{"Future.Await of a GatherResults", func(ctx context.Context) func(context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		return awaitOf[[]asyncio.Result[int]](asyncio.GatherResults(ctx, asyncio.NewFuture[int](l), asyncio.NewFuture[int](l)))
 	}},
-	{"Shield", func(ctx context.Context) func(context.Context) error {
+	{"Future.Await of a Shield", func(ctx context.Context) func(context.Context) error {
 		return awaitOf[int](asyncio.Shield(ctx, answer(time.Hour, 1)))
 	}},
 	{"Wait", func(ctx context.Context) func(context.Context) error {
@@ -71,6 +73,22 @@ var suspensions = []struct {
 			})
 		}
 	}},
+	{"TimeoutAt", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return asyncio.TimeoutAt(ctx, time.Hour, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+				return asyncio.Sleep(ctx, 2*time.Hour)
+			})
+		}
+	}},
+	{"ToThread", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+			return err
+		}
+	}},
 	{"AsCompleted", func(ctx context.Context) func(context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		return func(ctx context.Context) error {
@@ -82,7 +100,18 @@ var suspensions = []struct {
 			return nil
 		}
 	}},
-	{"WithTaskGroup's end", func(context.Context) func(context.Context) error {
+	{"AsCompletedTimeout", func(ctx context.Context) func(context.Context) error {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		return func(ctx context.Context) error {
+			for aw, err := range asyncio.AsCompletedTimeout(ctx, time.Hour, f) {
+				if aw == nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}},
+	{"WithTaskGroup at its end", func(context.Context) func(context.Context) error {
 		return func(ctx context.Context) error {
 			return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
 				tg.Go(func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
@@ -122,6 +151,13 @@ var suspensions = []struct {
 		_ = cond.Acquire(ctx)
 		return cond.Acquire
 	}},
+	{"Condition.With", func(ctx context.Context) func(context.Context) error {
+		var cond asyncio.Condition
+		_ = cond.Acquire(ctx)
+		return func(ctx context.Context) error {
+			return cond.With(ctx, func(context.Context) error { panic("not reached") })
+		}
+	}},
 	{"Semaphore.Acquire", func(context.Context) func(context.Context) error {
 		return asyncio.NewSemaphore(0).Acquire
 	}},
@@ -133,6 +169,12 @@ var suspensions = []struct {
 	}},
 	{"BoundedSemaphore.Acquire", func(context.Context) func(context.Context) error {
 		return asyncio.NewBoundedSemaphore(0).Acquire
+	}},
+	{"BoundedSemaphore.With", func(context.Context) func(context.Context) error {
+		s := asyncio.NewBoundedSemaphore(0)
+		return func(ctx context.Context) error {
+			return s.With(ctx, func(context.Context) error { panic("not reached") })
+		}
 	}},
 	{"Barrier.Wait", func(context.Context) func(context.Context) error {
 		b := asyncio.NewBarrier(2)
@@ -158,6 +200,102 @@ var suspensions = []struct {
 		_ = q.PutNowait(1)
 		return q.Join
 	}},
+	{"StreamReader.Read", func(ctx context.Context) func(context.Context) error {
+		r := silence(ctx)
+		return func(ctx context.Context) error {
+			_, err := r.Read(ctx, 1)
+			return err
+		}
+	}},
+	{"StreamReader.ReadInto", func(ctx context.Context) func(context.Context) error {
+		r := silence(ctx)
+		return func(ctx context.Context) error {
+			_, err := r.ReadInto(ctx, make([]byte, 1))
+			return err
+		}
+	}},
+	{"StreamReader.ReadExactly", func(ctx context.Context) func(context.Context) error {
+		r := silence(ctx)
+		return func(ctx context.Context) error {
+			_, err := r.ReadExactly(ctx, 2)
+			return err
+		}
+	}},
+	{"StreamReader.ReadLine", func(ctx context.Context) func(context.Context) error {
+		r := silence(ctx)
+		return func(ctx context.Context) error {
+			_, err := r.ReadLine(ctx)
+			return err
+		}
+	}},
+	{"StreamReader.ReadUntil", func(ctx context.Context) func(context.Context) error {
+		r := silence(ctx)
+		return func(ctx context.Context) error {
+			_, err := r.ReadUntil(ctx, ";")
+			return err
+		}
+	}},
+	{"StreamReader.Lines", func(ctx context.Context) func(context.Context) error {
+		r := silence(ctx)
+		return func(ctx context.Context) error {
+			for _, err := range r.Lines(ctx) {
+				return err
+			}
+			return nil
+		}
+	}},
+	{"StreamWriter.Drain", func(ctx context.Context) func(context.Context) error {
+		return unread(ctx).Drain
+	}},
+	{"StreamWriter.WaitClosed", func(ctx context.Context) func(context.Context) error {
+		w := unread(ctx)
+		_ = w.Close()
+		return w.WaitClosed
+	}},
+	{"StreamWriter.StartTLS", func(ctx context.Context) func(context.Context) error {
+		client, _ := asyncio.StreamPair(ctx)
+		return func(ctx context.Context) error {
+			return client.Writer.StartTLS(ctx, &tls.Config{InsecureSkipVerify: true})
+		}
+	}},
+}
+
+// otherSuspensions are the suspension points that suspensions lacks, each with the reason.
+var otherSuspensions = map[string]string{
+	"Barrier.Abort": needsSomeTurns, "Barrier.Reset": needsSomeTurns,
+
+	"Conn.Read": takesNoContext, "Conn.Write": takesNoContext,
+	"Dialer.Dial": takesNoContext, "Listener.Accept": takesNoContext,
+
+	"OpenConnection": needsDescriptors, "OpenUnixConnection": needsDescriptors,
+	"StartServer": needsDescriptors, "Listen": needsDescriptors, "CreateDatagramEndpoint": needsDescriptors,
+	"Server.Serve": needsDescriptors, "Server.Shutdown": needsDescriptors, "Server.WaitClosed": needsDescriptors,
+	"Dialer.DialContext":     needsDescriptors,
+	"DatagramEndpoint.Drain": needsDescriptors, "DatagramEndpoint.RecvFrom": needsDescriptors,
+	"DatagramEndpoint.WaitClosed": needsDescriptors,
+	"Process.Communicate":         needsDescriptors, "Process.Wait": needsDescriptors,
+	"Loop.SockAccept": needsDescriptors, "Loop.SockConnect": needsDescriptors, "Loop.SockRecv": needsDescriptors,
+	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,
+	"Loop.SockSendTo": needsDescriptors, "Loop.GetAddrInfo": needsDescriptors,
+}
+
+const (
+	needsDescriptors = "needs descriptors or the resolver, and so real time"
+	needsSomeTurns   = "waits for a few turns at most"
+	takesNoContext   = "takes no context that could be derived"
+)
+
+// silence returns a reader that nothing arrives at.
+func silence(ctx context.Context) *asyncio.StreamReader {
+	client, _ := asyncio.StreamPair(ctx)
+	return client.Reader
+}
+
+// unread returns a writer with more bytes than fit, which nobody reads.
+func unread(ctx context.Context) *asyncio.StreamWriter {
+	client, _ := asyncio.StreamPair(ctx)
+	_, _ = client.Writer.Write(make([]byte, 1<<20))
+	return client.Writer
 }
 
 func awaitOf[T any](aw asyncio.Awaitable[T]) func(context.Context) error {
