@@ -37,9 +37,9 @@ var floors = []string{
 var upwards = map[string]bool{
 	// The loop closes what it owns, and asks it before it waits.
 	"loop.go -> loop_reader.go": true, "loop_turn.go -> loop_reader.go": true, "loop_clock.go -> loop_reader.go": true,
-	"loop.go -> thread.go": true, "loop_clock.go -> thread.go": true, "loop_livelock.go -> thread.go": true,
+	"loop.go -> thread.go": true, "loop_clock.go -> thread.go": true,
 	"loop.go -> buffer_pool.go": true, "loop_clock.go -> buffer_pool.go": true,
-	"loop.go -> foreign.go": true, "loop.go -> loop_signal.go": true, "loop.go -> subprocess.go": true,
+	"loop.go -> loop_signal.go": true, "loop.go -> subprocess.go": true,
 
 	"task_block.go -> sleep.go": true, // refuse gives way
 	"task_block.go -> conn.go":  true, // a suspension remembers which library was told of a cancellation

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // ErrLoopBlocked is wrapped by the error of a Conn, Listener or Dialer that a goroutine other than
@@ -78,10 +76,12 @@ func (l *Loop) do(ctx, bound context.Context, name string, work func(ctx context
 
 func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx context.Context, call *foreignCall) error) error {
 	call := &foreignCall{loop: l, ctx: ctx, name: name, work: work, begun: time.Now(), done: make(chan error, 1)}
-	if !l.foreign.add(call) {
+	if !l.threads.foreign.add(call) {
 		return net.ErrClosed
 	}
-	call.pauseThread()
+	if l.virtual {
+		call.wait = l.threads.beginForeignCall()
+	}
 	if l.post(call) != nil {
 		call.abandon(net.ErrClosed)
 	}
@@ -98,7 +98,7 @@ func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx conte
 
 // run begins the work. It is what the ready queue holds.
 func (c *foreignCall) run(l *Loop) {
-	l.foreign.answered()
+	l.threads.foreign.answered()
 	if c.state.Load() == callAbandoned {
 		return
 	}
@@ -144,23 +144,9 @@ func (c *foreignCall) abandon(err error) {
 }
 
 func (c *foreignCall) end(err error) {
-	c.loop.foreign.remove(c)
-	if c.wait != nil {
-		c.loop.threads.resume(c.wait)
-	}
+	c.loop.threads.foreign.remove(c)
+	c.loop.threads.endWait(c.wait)
 	c.done <- err
-}
-
-// pauseThread lets virtual time go on if the caller is a function of ToThread.
-func (c *foreignCall) pauseThread() {
-	th := &c.loop.threads
-	if !c.loop.virtual {
-		return
-	}
-	if thread := th.calling(gid.G()); thread != nil {
-		c.wait = &threadWait{thread, context.Background()}
-		th.pause(c.wait)
-	}
 }
 
 // add reports false if the loop is closed.
