@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/gid"
@@ -36,13 +35,14 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 
 // onThread is ToThread with the slots of a lane.
 func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
-	c := &threadCall[T]{fn: fn}
-	c.done.future.loop = l
-	c.thread = threadContext{Context: ctx, loop: l, lane: lane, call: c}
-	var cancel context.CancelCauseFunc
-	c.ctx, cancel = context.WithCancelCause(&c.thread)
+	c := &threadCall[T]{
+		thread: threadContext{Context: ctx, loop: l, lane: lane},
+		fn:     fn,
+		done:   Future[T]{future: future{loop: l}},
+	}
+	c.thread.call = c
 	defer func() { // the task may be unwound
-		cancel(context.Canceled)
+		c.thread.cancel(context.Canceled)
 		if c.done.future.state != finished {
 			l.threads.withdraw(&c.thread)
 		}
@@ -50,7 +50,7 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 	l.threads.enqueue(&c.thread)
 	v, err := c.done.Await(ctx)
 	if err != nil { // a cancellation or a timeout, unless it is fn's own
-		cancel(err)
+		c.thread.cancel(err)
 	}
 	return v, err
 }
@@ -58,7 +58,6 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 // A threadCall is a function given to ToThread, and what the task that awaits it needs.
 type threadCall[T any] struct {
 	thread threadContext
-	ctx    context.Context // the function's
 	fn     func(ctx context.Context) (T, error)
 	value  T
 	err    error
@@ -86,12 +85,10 @@ func (c *threadCall[T]) work() {
 		}
 	}()
 	c.thread.goroutine.Store(gid.G())
-	c.thread.loop.setLabels(c.ctx)
-	if err := c.ctx.Err(); err != nil {
-		c.err = err
-		return
+	c.thread.loop.setLabels(c.thread.Context)
+	if !c.thread.isCancelled() { // or nobody awaits it
+		c.value, c.err = c.fn(&c.thread)
 	}
-	c.value, c.err = c.fn(c.ctx)
 }
 
 func (c *threadCall[T]) run(*Loop) {
@@ -102,47 +99,6 @@ func (c *threadCall[T]) run(*Loop) {
 }
 
 func (c *threadCall[T]) describe() string { return funcName(c.fn) }
-
-// A threadContext is the parent of the context of a function of ToThread. It has the
-// values of the task's context, but not the task, so that awaiting with it fails
-// clearly; and its deadline, but it is never done: the await is cancelled first, and
-// the function with it.
-type threadContext struct {
-	context.Context
-	loop *Loop
-	lane *lane
-	call calledOnThread // of which this is a part
-
-	goroutine atomic.Uintptr // gid.G of the function's goroutine
-
-	// Guarded by loop.threads.mu.
-	inLine   *list.Element // in lane.line, while there is no slot for the function
-	index    int           // in threads.calls, while the function has a slot
-	reported bool          // as a function that holds up virtual time
-	waits    []*threadWait
-	since    time.Time // when it began, or went on after waiting; in virtual time
-}
-
-// waitsForLoop reports whether the function waits for the loop, which it does until the
-// context that it waits under is done.
-func (c *threadContext) waitsForLoop() bool {
-	return slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil })
-}
-
-type threadKey struct{} // the *threadContext
-
-func (c *threadContext) Done() <-chan struct{} { return nil }
-func (c *threadContext) Err() error            { return nil }
-
-func (c *threadContext) Value(key any) any {
-	switch key {
-	case taskKey{}, loopKey{}:
-		return nil
-	case threadKey{}:
-		return c
-	}
-	return c.Context.Value(key)
-}
 
 // threads is the loop's part in the work of other goroutines.
 type threads struct {
@@ -189,8 +145,8 @@ func (th *threads) enqueue(c *threadContext) {
 // begin starts the function of c, which has got a slot. The caller holds mu.
 //
 // Each function has a new goroutine, rather than one that stays for the next function: the
-// function may leave that locked to its thread, as a way to be rid of the thread, or change it
-// otherwise. Staying goroutines would spare a call 40 of 900 ns.
+// function may leave its goroutine locked to its thread, in order to be rid of the thread, and
+// goroutines that stay would save a call on its own next to nothing; see bench/NOTES.md.
 func (th *threads) begin(c *threadContext) {
 	c.index = len(th.calls)
 	th.calls = append(th.calls, c)
