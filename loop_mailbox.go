@@ -72,7 +72,7 @@ func (m *mailbox) nudge() {
 // post schedules r from any goroutine.
 func (l *Loop) post(r runnable) error {
 	m := &l.posted
-	if m.handOver(r) {
+	if !m.any.Load() && m.handOver(r) { // or r would overtake the items
 		return nil
 	}
 	m.mu.Lock()

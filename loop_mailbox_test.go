@@ -15,9 +15,9 @@ import (
 // The loop falls asleep, by each way of sleeping, while goroutines post to it: none of them waits
 // for ever, and none overtakes itself.
 func TestWhatIsPostedWhileTheLoopFallsAsleepWakesIt(t *testing.T) {
-	for name, prepare := range map[string]func(ctx context.Context){
-		"without a timer": func(context.Context) {},
-		"with a timer": func(ctx context.Context) {
+	for name, prepare := range map[string]func(t *testing.T, ctx context.Context){
+		"without a timer": func(*testing.T, context.Context) {},
+		"with a timer": func(_ *testing.T, ctx context.Context) {
 			spawn(ctx, func(ctx context.Context) error {
 				for {
 					if err := asyncio.Sleep(ctx, time.Microsecond); err != nil {
@@ -26,7 +26,7 @@ func TestWhatIsPostedWhileTheLoopFallsAsleepWakesIt(t *testing.T) {
 				}
 			})
 		},
-		"in the poller": func(ctx context.Context) {
+		"in the poller": func(t *testing.T, ctx context.Context) {
 			needPoller(t)
 			_, err := asyncio.StartServer(ctx, func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error { return nil }, "127.0.0.1:0")
 			must(err)
@@ -34,7 +34,7 @@ func TestWhatIsPostedWhileTheLoopFallsAsleepWakesIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
-				prepare(ctx)
+				prepare(t, ctx)
 				const posters, each = 4, 500
 				ran := make([]int, posters)
 				elsewhere(ctx, func() {
