@@ -133,8 +133,8 @@ func (l *Loop) waitForThreads() {
 	}
 }
 
-// isHeld reports whether something from outside keeps virtual time from moving on, or has
-// done so since it was asked last.
+// isHeld reports whether something outside of the loop keeps virtual time from moving on, or has
+// done so since the last call.
 func (l *Loop) isHeld() bool {
 	defer l.failOnPanic() // in the context of a function that waits for the loop
 	news := l.threads.news()

@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// A ConcurrentFuture is the result of a coroutine that another goroutine has
-// asked for. Any goroutine may use it. It is asyncio's
-// concurrent.futures.Future.
+// A ConcurrentFuture is the result of a coroutine that a goroutine other than the loop's
+// has started. Any goroutine may use it. It is asyncio's concurrent.futures.Future.
 type ConcurrentFuture[T any] struct {
 	loop *Loop
 	done chan struct{}
@@ -67,16 +66,16 @@ func (f *ConcurrentFuture[T]) fail(err error) bool {
 	return f.end(zero, err)
 }
 
-// Done returns a channel that is closed when there is a result. A function of ToThread
-// that receives from it, instead of calling Result, lets virtual time stand still.
+// Done returns a channel that is closed when there is a result. Virtual time stands still while
+// a function of ToThread receives from it, which it does not during Result.
 func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
 
 // Result blocks the calling goroutine until the coroutine is done and returns its
 // result or error, or until ctx is done and returns its cause. It must not be called
 // on the loop's own goroutine, which it would block for ever: it panics if ctx is that
-// of one of the loop's tasks. A function of ToThread should hand it its own context, or in
-// virtual time the loop cannot tell that the function waits; and it should not hand that
-// to another goroutine, which the loop would take for the function.
+// of one of the loop's tasks. A function of ToThread should pass its own context, without
+// which the loop does not know in virtual time that the function waits. It should not lend
+// that context to another goroutine, which the loop would take for the function.
 func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	if loopOf(ctx) == f.loop {
 		panic("asyncio: ConcurrentFuture.Result would block the event loop")
