@@ -151,6 +151,25 @@ func TestATaskHasNoProfilerLabelsOfAnother(t *testing.T) {
 	}
 }
 
+func TestAFunctionThatBeginsWhenAnotherEndsHasNoProfilerLabelsOfIt(t *testing.T) {
+	runOnOneThread(t, func(ctx context.Context) error {
+		first := spawn(ctx, func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
+				pprof.SetGoroutineLabels(labelled(context.Background(), "other"))
+				return 0, nil
+			})
+			return err
+		})
+		second := spawn(ctx, func(ctx context.Context) error {
+			labels, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return labelsHere(), nil })
+			assert.Empty(t, labels)
+			return err
+		})
+		join(ctx, first, second)
+		return nil
+	})
+}
+
 func TestATaskHasNoProfilerLabelsOfTheCallerOfRun(t *testing.T) {
 	pprof.Do(t.Context(), pprof.Labels("job", "caller"), func(context.Context) {
 		inTurn(t, func(ctx context.Context) {

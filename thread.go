@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -169,6 +170,7 @@ func (th *threads) end(c *threadContext) {
 	if first := c.lane.line.Front(); first != nil {
 		next := c.lane.line.Remove(first).(*threadContext)
 		next.inLine = nil
+		pprof.SetGoroutineLabels(context.Background()) // or next's goroutine would inherit them
 		th.begin(next)
 	} else {
 		c.lane.free++
