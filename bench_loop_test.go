@@ -305,3 +305,59 @@ func BenchmarkToThread(b *testing.B) {
 		benchExpect(b, "sum of the results", sum, 42*b.N)
 	})
 }
+
+// One operation: 100 tasks have a function run on another goroutine each, and all their results
+// are awaited. At most 32 functions run at a time.
+func BenchmarkToThread100(b *testing.B) {
+	const n, most = 100, 32
+	b.Run("asyncio", func(b *testing.B) {
+		b.ReportAllocs()
+		_, err := asyncio.Run(b.Context(), asyncio.Do(func(ctx context.Context) error {
+			call := func(ctx context.Context) (int, error) { return asyncio.ToThread(ctx, benchAnswer) }
+			tasks, sum := make([]*asyncio.Task[int], n), 0
+			for b.Loop() {
+				for i := range tasks {
+					tasks[i] = asyncio.CreateTask(ctx, call)
+				}
+				for _, t := range tasks {
+					v, err := t.Await(ctx)
+					if err != nil {
+						return err
+					}
+					sum += v
+				}
+			}
+			benchExpect(b, "sum of the results", sum, 42*n*b.N)
+			return nil
+		}), asyncio.WithMaxThreads(most))
+		if err != nil {
+			b.Fatal(err)
+		}
+		benchReportEach(b, n, "call")
+	})
+	b.Run("goroutine+semaphore+context", func(b *testing.B) {
+		b.ReportAllocs()
+		sem, sum := semaphore.NewWeighted(most), 0
+		for b.Loop() {
+			c := make(chan int, n)
+			for range n {
+				go func() {
+					ctx, cancel := context.WithCancel(b.Context())
+					defer cancel()
+					if err := sem.Acquire(ctx, 1); err != nil {
+						b.Error(err)
+						return
+					}
+					defer sem.Release(1)
+					v, _ := benchAnswer(ctx)
+					c <- v
+				}()
+			}
+			for range n {
+				sum += <-c
+			}
+		}
+		benchExpect(b, "sum of the results", sum, 42*n*b.N)
+		benchReportEach(b, n, "call")
+	})
+}

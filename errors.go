@@ -41,11 +41,11 @@ var (
 	// stopped before the future was done.
 	ErrLoopStopped = errors.New("asyncio: event loop stopped before the future completed")
 
-	// ErrLoopBlocked is wrapped by the error of a Conn, Listener or Dialer that a goroutine other
-	// than the loop's has called, if for a second the loop does nothing at all: the running task
-	// computes, or blocks, or the loop is not running. Nothing was read or written then. Mostly it
-	// is that the task itself waits for the goroutine, inside a library that starts goroutines:
-	// call such a library in ToThread. It is temporary in the sense of net.Error.
+	// ErrLoopBlocked is wrapped by the error of a call of a Conn, Listener or Dialer on a
+	// goroutine other than the loop's, if the loop does nothing at all for a second: the running
+	// task computes or blocks, or the loop is not running. Nothing was read or written then. Most
+	// often the task itself waits for the goroutine, inside a library that starts goroutines: call
+	// such a library in ToThread. The error is temporary in the sense of net.Error.
 	ErrLoopBlocked error = &loopBlockedError{}
 
 	// ErrInterrupted is returned by a run that SIGINT ended; see WithInterrupt.

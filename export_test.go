@@ -85,3 +85,10 @@ func SetLoopPatience(d time.Duration) (restore func()) {
 	loopPatience = d
 	return func() { loopPatience = old }
 }
+
+// FunctionsInLine returns how many functions of ToThread wait for a slot.
+func FunctionsInLine(l *Loop) int {
+	l.threads.mu.Lock()
+	defer l.threads.mu.Unlock()
+	return l.threads.functions.line.Len()
+}

@@ -1,8 +1,8 @@
 package asyncio
 
-// This file is about calls that goroutines other than the loop's may make and wait for: the loop
-// makes them while the caller blocks. A loop that does not come round to it, most likely because
-// the task that runs waits for the caller, must not keep that for ever.
+// This file is about calls of a Conn, Listener or Dialer on goroutines other than the loop's: a task
+// of the loop does the work while the caller blocks. If the loop does not come round to it, most
+// likely because the running task waits for the caller, the caller must not block for ever.
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // loopPatience is how long a foreign call waits for a loop that does nothing.
@@ -28,30 +26,30 @@ type foreignCall struct {
 	state atomic.Uint32
 	done  chan error // gets the outcome once
 	task  *Task[None]
-	wait  *threadWait // of the function of ToThread that waits, in virtual time
+	wait  *threadWait // the caller's, if that is a function of ToThread in virtual time; or nil
 }
 
-// The states of a foreignCall. Who moves it on from callOpen decides what becomes of it.
+// The states of a foreignCall. Whichever goroutine moves it on from callOpen decides its outcome.
 const (
 	callOpen      = iota
-	callCommitted // the work will be done, without suspending any more
-	callAbandoned // the caller does not wait any more: nothing may be done for it
+	callCommitted // the work will be done, without suspending again
+	callAbandoned // the caller has stopped waiting: nothing may be done for it
 )
 
-// foreignCalls is the calls that are under way. Its heartbeat notices a loop that is blocked.
+// foreignCalls are the calls under way. Their heartbeat notices a loop that is blocked.
 type foreignCalls struct {
 	mu     sync.Mutex
 	calls  map[*foreignCall]struct{}
-	timer  *time.Timer // of the next beat, or nil
-	pinged time.Time   // when the loop was first posted something that it has not come round to; or zero
+	timer  *time.Timer // for the next beat, or nil
+	pinged time.Time   // when the oldest ping was posted that the loop has not come round to, or zero
 	closed bool
 }
 
-// do has a task of the loop do work, and blocks until it is done. Work that takes something, or
-// writes to the caller's memory, commits the call before, and does not suspend after that; it does
-// nothing if that fails. The task gets ctx; when bound, unless it is nil, is done the
-// caller waits no longer. The calls of a goroutine are begun in their order. A call that is cancelled
-// though neither context is done ends with net.ErrClosed: the run ends.
+// do has a task of the loop do work, and blocks until it is done. Before work takes something, or
+// writes to the caller's memory, it commits the call; after that it does not suspend, and if
+// committing fails it does nothing. The task gets ctx. When bound is done, unless it is nil, the
+// caller stops waiting. The calls of one goroutine begin in order. A call that is cancelled
+// though neither context is done ends with net.ErrClosed: the run is ending.
 func (l *Loop) do(ctx, bound context.Context, name string, work func(ctx context.Context, call *foreignCall) error) error {
 	err := l.doIn(ctx, bound, name, work)
 	if isCancelled(err) && ctx.Err() == nil && (bound == nil || bound.Err() == nil) {
@@ -62,10 +60,12 @@ func (l *Loop) do(ctx, bound context.Context, name string, work func(ctx context
 
 func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx context.Context, call *foreignCall) error) error {
 	call := &foreignCall{loop: l, ctx: ctx, name: name, work: work, begun: time.Now(), done: make(chan error, 1)}
-	if !l.foreign.add(call) {
+	if !l.threads.foreign.add(call) {
 		return net.ErrClosed
 	}
-	call.pauseThread()
+	if l.virtual {
+		call.wait = l.threads.beginForeignCall()
+	}
 	if l.post(call) != nil {
 		call.abandon(net.ErrClosed)
 	}
@@ -80,9 +80,9 @@ func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx conte
 	return <-call.done
 }
 
-// run begins the work. It is what the ready queue holds.
+// run begins the work, on the loop's goroutine.
 func (c *foreignCall) run(l *Loop) {
-	l.foreign.answered()
+	l.threads.foreign.answered()
 	if c.state.Load() == callAbandoned {
 		return
 	}
@@ -99,12 +99,12 @@ func (c *foreignCall) run(l *Loop) {
 	}), WithName(c.name), WithEagerStart())
 }
 
-// commit reports whether the caller still waits, and keeps it waiting.
+// commit reports whether the caller still waits, and has it wait until the work is done.
 func (c *foreignCall) commit() bool {
 	return c.state.CompareAndSwap(callOpen, callCommitted)
 }
 
-// reopen takes a commit back: the caller may go again.
+// reopen takes a commit back: the caller may stop waiting again.
 func (c *foreignCall) reopen() { c.state.Store(callOpen) }
 
 // finish ends the call with the outcome of the work.
@@ -128,23 +128,9 @@ func (c *foreignCall) abandon(err error) {
 }
 
 func (c *foreignCall) end(err error) {
-	c.loop.foreign.remove(c)
-	if c.wait != nil {
-		c.loop.threads.resume(c.wait)
-	}
+	c.loop.threads.foreign.remove(c)
+	c.loop.threads.endWait(c.wait)
 	c.done <- err
-}
-
-// pauseThread lets virtual time go on if the caller is a function of ToThread.
-func (c *foreignCall) pauseThread() {
-	th := &c.loop.threads
-	if !c.loop.virtual {
-		return
-	}
-	if thread := th.calling(gid.G()); thread != nil {
-		c.wait = &threadWait{thread, context.Background()}
-		th.pause(c.wait)
-	}
 }
 
 // add reports false if the loop is closed.
@@ -173,15 +159,15 @@ func (f *foreignCalls) remove(c *foreignCall) {
 	delete(f.calls, c)
 }
 
-// answered notes that the loop has come round to what was posted.
+// answered notes that the loop has come round to a ping.
 func (f *foreignCalls) answered() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pinged = time.Time{}
 }
 
-// beat posts a ping if the loop has answered the last, and abandons calls if it does not. It
-// comes again while there are calls.
+// beat posts a ping if the loop has answered the last one, and abandons calls if it has not for
+// too long. It is repeated while there are calls.
 func (f *foreignCalls) beat(l *Loop) {
 	f.mu.Lock()
 	now := time.Now()
@@ -211,8 +197,8 @@ func (f *foreignCalls) beat(l *Loop) {
 	}
 }
 
-// close ends all calls, and those to come, since the loop is about to close. It returns the tasks
-// that were at work for them.
+// close ends all calls, and has those to come fail, since the loop is about to close. It returns
+// the tasks that do the work of the calls.
 func (f *foreignCalls) close() (tasks []AnyTask) {
 	f.mu.Lock()
 	f.closed = true

@@ -59,8 +59,7 @@ type Loop struct {
 	closed    bool    // written under posted.mu too
 
 	// What other goroutines hand in.
-	posted  mailbox
-	foreign foreignCalls
+	posted mailbox
 
 	// What the loop owns and closes.
 	reactor   reactor.Reactor
@@ -215,7 +214,9 @@ func (l *Loop) beginRun(ctx context.Context) error {
 		l.undriven = 1
 	}
 	l.goroutine = gid.G()
-	l.posted.open()
+	if l.posted.wake == nil {
+		l.posted.wake = make(chan runnable, 1)
+	}
 	return nil
 }
 
@@ -238,7 +239,7 @@ func (l *Loop) abandon() {
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.reactor.Close()
-	l.foreign.close()
+	l.threads.close()
 	l.signals.stop()
 	left := l.processes.kill()
 	l.timers.Clear()

@@ -51,39 +51,12 @@ func (l *Loop) idle() {
 
 // wait sleeps for d at most, until something is posted or the loop is to stop.
 func (l *Loop) wait(d time.Duration) {
-	m := &l.posted
-	m.mu.Lock()
-	m.sleeps = !m.any.Load() && !l.stopping.Load()
-	sleeps := m.sleeps
-	m.mu.Unlock()
-	switch {
-	case !sleeps:
-	case l.reactor.Poller() != nil:
-		if d == Never {
-			d = -1
-		}
-		l.poll(d)
-		m.mu.Lock()
-		m.sleeps = false
-		m.mu.Unlock()
-	case d == Never:
-		l.accept(<-m.wake)
-	default:
-		timer := l.clock.set(d)
-		select {
-		case r := <-m.wake:
-			timer.Stop()
-			l.accept(r)
-		case <-timer.C:
-			m.mu.Lock()
-			sleeps, m.sleeps = m.sleeps, false
-			m.mu.Unlock()
-			if !sleeps { // somebody was about to wake it
-				l.accept(<-m.wake)
-			}
-		}
+	if l.reactor.Poller() != nil {
+		l.waitInPoller(d)
+	} else if l.sleep(asleep) {
+		l.waitForWake(d)
 	}
-	if m.any.Load() {
+	if l.posted.any.Load() {
 		l.collect()
 	}
 }
@@ -94,6 +67,36 @@ func (l *Loop) poll(d time.Duration) {
 	defer l.failOnPanic()
 	if err := l.reactor.Wait(d); err != nil {
 		l.fail(fmt.Errorf("asyncio: poll: %w", err))
+	}
+}
+
+func (l *Loop) waitInPoller(d time.Duration) {
+	if !l.sleep(polling) {
+		return
+	}
+	if d == Never {
+		d = -1
+	}
+	l.poll(d)
+	l.posted.state.Store(awake)
+}
+
+// waitForWake waits for the entry that the loop is woken with.
+func (l *Loop) waitForWake(d time.Duration) {
+	m := &l.posted
+	if d == Never {
+		l.accept(<-m.wake)
+		return
+	}
+	timer := l.clock.set(d)
+	select {
+	case r := <-m.wake:
+		timer.Stop()
+		l.accept(r)
+	case <-timer.C:
+		if !m.state.CompareAndSwap(asleep, awake) { // another goroutine was about to wake it
+			l.accept(<-m.wake)
+		}
 	}
 }
 
@@ -132,6 +135,25 @@ func (l *Loop) idleVirtual() {
 	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil { // none has expired while we looked
 		l.deadlock()
 	}
+}
+
+// waitForThreads waits for functions of ToThread, and reports those that take long.
+func (l *Loop) waitForThreads() {
+	l.beginInstant()
+	if patience := l.reportStandstill(); l.ready.Len() == 0 {
+		l.wait(patience)
+	}
+}
+
+// isHeld reports whether something outside of the loop keeps virtual time from moving on, or has
+// done so since the last call.
+func (l *Loop) isHeld() bool {
+	defer l.failOnPanic() // in the context of a function that waits for the loop
+	news := l.threads.news()
+	held := news != l.instant.news
+	l.instant.news = news
+	l.reportStandstill()
+	return held || l.threads.busy() || l.awaitsDeadline()
 }
 
 // awaitsDeadline reports whether a wait will end at the deadline of its context, which is in

@@ -1,7 +1,7 @@
 package asyncio
 
-// This file is about virtual time that stands still: because tasks and callbacks keep each
-// other going at one instant, or because the loop waits for a function of ToThread.
+// This file is about virtual time that stands still because tasks and callbacks keep each
+// other going at one instant.
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
 // An instant of virtual time, and what is noted of the turns that the loop makes at it.
@@ -59,17 +58,6 @@ func (l *Loop) checkInstant() {
 	}
 }
 
-// isHeld reports whether something from outside keeps virtual time from moving on, or has
-// done so since it was asked last.
-func (l *Loop) isHeld() bool {
-	defer l.failOnPanic() // in the context of a function that waits for the loop
-	news := l.threads.news()
-	held := news != l.instant.news
-	l.instant.news = news
-	l.reportStandstill()
-	return held || l.threads.busy() || l.awaitsDeadline()
-}
-
 // noteReady notes what is going to run in this turn.
 func (l *Loop) noteReady() {
 	const most = 1000 // not to be quadratic
@@ -98,30 +86,4 @@ func callbackName(fn any) string { return "callback " + funcName(fn) }
 // funcName returns the name of a function of whatever type.
 func funcName(fn any) string {
 	return runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name()
-}
-
-// standstill is for how long a function of ToThread may hold up virtual time, or the closing of
-// the loop, before it is reported.
-const standstill = 10 * time.Second
-
-// waitForThreads waits for functions of ToThread, and reports those that take long.
-func (l *Loop) waitForThreads() {
-	l.beginInstant()
-	if patience := l.reportStandstill(); l.ready.Len() == 0 {
-		l.wait(patience)
-	}
-}
-
-// reportStandstill reports the functions for which virtual time has stood still for long, each
-// once: they may block on something that only time can bring. It returns after what time it
-// should be called again. The exception handler is called in the next turn, and not on the stack
-// of a task that may drive.
-func (l *Loop) reportStandstill() (patience time.Duration) {
-	names, patience := l.threads.overdue()
-	if len(names) > 0 {
-		message := fmt.Sprintf("virtual time has stood still for %v, until these functions given to ToThread return: %s",
-			standstill, strings.Join(names, ", "))
-		l.push(callback(func() { l.report(ExceptionContext{Message: message}) }))
-	}
-	return patience
 }

@@ -9,60 +9,79 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// mailbox takes what other goroutines post to the loop.
+// A mailbox takes what other goroutines post to the loop. A loop that sleeps is woken once:
+// whoever moves state back to awake does it.
 type mailbox struct {
-	any atomic.Bool // the loop has to look, which it does before whatever comes next
+	any   atomic.Bool // the loop has to look, which it does before whatever comes next
+	state atomic.Uint32
+	wake  chan runnable // gets the posted entry, or nil, from the goroutine that ended asleep; made when the loop first runs
 
 	mu     sync.Mutex
 	items  []runnable
-	sleeps bool          // the loop waits, or is about to, and nobody has woken it yet
-	wake   chan runnable // gets what is posted, or nil, from who has set sleeps to false; made when the loop first runs
-	poller *poll.Poller  // in which the loop waits instead, once it has one
+	poller *poll.Poller // in which the loop sleeps, once it has one
 }
 
-// open makes the mailbox ready to wake the loop.
-func (m *mailbox) open() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.wake == nil {
-		m.wake = make(chan runnable, 1)
+// The states of a mailbox. The loop alone leaves awake.
+const (
+	awake   = iota
+	asleep  // the loop receives from wake, or is about to
+	polling // the loop waits in its poller, or is about to
+)
+
+// sleep moves the state from awake to how, unless there is something to look at. It
+// reports whether the loop must wait; if it was woken meanwhile, that is so too, but short.
+func (l *Loop) sleep(how uint32) bool {
+	m := &l.posted
+	m.state.Store(how) // before it looks: whoever posts after that wakes it
+	return !m.any.Load() && !l.stopping.Load() || !m.state.CompareAndSwap(how, awake)
+}
+
+// handOver wakes a loop that sleeps without a poller with r, which may be nil, and reports false
+// if it does not sleep so. It does without the mutex: such a loop is not closed, and receives r.
+func (m *mailbox) handOver(r runnable) bool {
+	if m.state.Load() != asleep || !m.state.CompareAndSwap(asleep, awake) {
+		return false
+	}
+	m.wake <- r
+	return true
+}
+
+// rouse sees to it that the loop looks. The caller holds the mutex, so that the poller is not
+// closed meanwhile.
+func (m *mailbox) rouse() {
+	if !m.any.Load() { // which costs less than Store
+		m.any.Store(true)
+	}
+	if m.state.Load() == polling && m.state.CompareAndSwap(polling, awake) {
+		m.poller.Wake()
+	} else {
+		m.handOver(nil) // if it has fallen asleep since it was tried
 	}
 }
 
 // nudge has the loop look again at what it waits for, or whether it is to stop.
 func (m *mailbox) nudge() {
-	m.mu.Lock()
-	m.put(nil)
-}
-
-// put leaves r, unless it is nil, for the loop, and sees to it that the loop looks. It
-// releases the mutex, which the caller holds.
-func (m *mailbox) put(r runnable) {
-	sleeps := m.sleeps
-	m.sleeps = false
-	if sleeps && m.poller == nil { // hand it over
-		m.mu.Unlock()
-		m.wake <- r
+	if m.handOver(nil) {
 		return
 	}
-	if r != nil {
-		m.items = append(m.items, r)
-	}
-	if sleeps {
-		m.poller.Wake()
-	}
-	m.any.Store(true)
-	m.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rouse()
 }
 
 // post schedules r from any goroutine.
 func (l *Loop) post(r runnable) error {
-	l.posted.mu.Lock()
+	m := &l.posted
+	if !m.any.Load() && m.handOver(r) { // or r would overtake the items
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if l.closed {
-		l.posted.mu.Unlock()
 		return ErrLoopClosed
 	}
-	l.posted.put(r)
+	m.items = append(m.items, r)
+	m.rouse()
 	return nil
 }
 

@@ -146,7 +146,7 @@ func (l *Loop) shutDown() error {
 	if err := l.cancelAndWait(l.AllTasks()); err != nil {
 		return err
 	}
-	if err := l.cancelAndWait(l.foreign.close()); err != nil {
+	if err := l.cancelAndWait(l.threads.foreign.close()); err != nil {
 		return err
 	}
 	// asyncio now shuts down its asynchronous generators and its executor, in a task

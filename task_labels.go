@@ -31,8 +31,8 @@ func (r *keyRecorder) Value(key any) any {
 	return nil
 }
 
-// setLabels gives the running goroutine, which is one of the loop's coroutines, the labels of
-// ctx.
+// setLabels gives the calling goroutine, which is a coroutine's or that of a function of ToThread,
+// the labels of ctx.
 func (l *Loop) setLabels(ctx context.Context) {
 	if l.labelled.Load() {
 		pprof.SetGoroutineLabels(ctx)

@@ -58,6 +58,7 @@ func TestATaskHasTheProfilerLabelsOfItsContext(t *testing.T) {
 			must(err)
 			return seen
 		}
+		var looks []*asyncio.Task[asyncio.None]
 		assert.Equal(t, main, labelsHere())
 		assert.Equal(t, []string{main}, look(ctx, 0))
 		pprof.Do(ctx, pprof.Labels("job", "child"), func(inner context.Context) {
@@ -74,10 +75,21 @@ func TestATaskHasTheProfilerLabelsOfItsContext(t *testing.T) {
 			got, err := asyncio.ToThread(inner, func(context.Context) (string, error) { return labelsHere(), nil })
 			must(err)
 			assert.Equal(t, child, got, "of a function on a goroutine of its own")
+			for _, given := range []struct {
+				ctx  context.Context
+				want string
+			}{{ctx, main}, {inner, child}, {ctx, main}} { // of a function that begins when another ends
+				looks = append(looks, asyncio.CreateTask(given.ctx, func(ctx context.Context) (asyncio.None, error) {
+					got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return labelsHere(), nil })
+					assert.Equal(t, given.want, got)
+					return asyncio.None{}, err
+				}))
+			}
+			join(ctx, looks...)
 		})
 		assert.Equal(t, main, labelsHere())
 		return nil
-	}))
+	}), asyncio.WithMaxThreads(1))
 	require.NoError(t, err)
 }
 
@@ -137,6 +149,25 @@ func TestATaskHasNoProfilerLabelsOfAnother(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAFunctionThatBeginsWhenAnotherEndsHasNoProfilerLabelsOfIt(t *testing.T) {
+	runOnOneThread(t, func(ctx context.Context) error {
+		first := spawn(ctx, func(ctx context.Context) error {
+			_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
+				pprof.SetGoroutineLabels(labelled(context.Background(), "other"))
+				return 0, nil
+			})
+			return err
+		})
+		second := spawn(ctx, func(ctx context.Context) error {
+			labels, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return labelsHere(), nil })
+			assert.Empty(t, labels)
+			return err
+		})
+		join(ctx, first, second)
+		return nil
+	})
 }
 
 func TestATaskHasNoProfilerLabelsOfTheCallerOfRun(t *testing.T) {

@@ -1,31 +1,34 @@
 package asyncio
 
+// This file is about functions that run on other goroutines while tasks await them, and about
+// all that the loop has to know of those goroutines: which of them it waits for before it moves
+// virtual time on or closes, and which of them wait for it.
+
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
-// ToThread runs fn on a goroutine of its own, while the loop goes on, and
-// suspends until it has returned. Only so many functions run at a time; see
-// WithMaxThreads. A panic in fn comes back as a *PanicError.
+// ToThread runs fn on a goroutine of its own while the loop goes on, and suspends until fn has
+// returned. At most as many functions as WithMaxThreads says run at a time; the others
+// wait in line. A panic in fn comes back as a *PanicError.
 //
-// If the await is cancelled it returns at once, and the context that fn got is
-// cancelled; fn goes on until it returns, and Run or Close waits for that: if it takes more
-// than ten seconds, the exception handler gets fn's name. With its
-// context fn cannot await, but it may call RunCoroutineThreadsafe, to whose Result it
-// should hand its context, and CallSoonThreadsafe. It is asyncio.to_thread.
+// If the await is cancelled it returns at once, and the context that fn got is cancelled. fn
+// goes on until it returns, and Run or Close waits for that: if that takes more than ten
+// seconds, fn's name is reported to the exception handler. fn cannot await with its context,
+// but it may call CallSoonThreadsafe, and RunCoroutineThreadsafe, to whose Result it should
+// pass its context. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
 	return onThread(ctx, l, &l.threads.functions, fn)
@@ -33,155 +36,174 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 
 // onThread is ToThread with the slots of a lane.
 func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
-	th := &l.threads
-	done := NewFuture[T](l)
-	call := &threadContext{Context: ctx, loop: l, fn: fn, lane: lane}
-	fnCtx, cancel := context.WithCancelCause(call)
-	defer cancel(context.Canceled)   // the task may be unwound
-	slot := lane.slots.TryAcquire(1) // here, so that the first to call are the first to run
-	th.enqueue(call, slot)
-	th.running.Add(1)
-	go func() { // th.running.Go would allocate another function
-		defer th.running.Done()
-		var v T
-		err := errGoexit
-		defer func() {
-			l.CallSoonThreadsafe(func() {
-				th.finished(call)
-				if !done.Done() {
-					done.value = v
-					done.future.finish(err)
-				}
-			})
-		}()
-		if !slot {
-			if err = lane.slots.Acquire(fnCtx, 1); err != nil {
-				return
-			}
-			err = errGoexit
-			th.mu.Lock()
-			th.begin(call)
-			th.mu.Unlock()
+	c := &threadCall[T]{
+		thread: threadContext{Context: ctx, loop: l, lane: lane},
+		fn:     fn,
+		done:   Future[T]{future: future{loop: l}},
+	}
+	c.thread.call = c
+	defer func() { // the task may be unwound
+		c.thread.cancel(context.Canceled)
+		if c.done.future.state != finished {
+			l.threads.withdraw(&c.thread)
 		}
-		v, err = callIn(fnCtx, call, fn)
 	}()
-	v, err := done.Await(ctx)
+	l.threads.enqueue(&c.thread)
+	v, err := c.done.Await(ctx)
 	if err != nil { // a cancellation or a timeout, unless it is fn's own
-		cancel(err)
+		c.thread.cancel(err)
 	}
 	return v, err
+}
+
+// A threadCall is a function given to ToThread, and what the task that awaits it needs.
+type threadCall[T any] struct {
+	thread threadContext
+	fn     func(ctx context.Context) (T, error)
+	value  T
+	err    error
+	done   Future[T]
+}
+
+// calledOnThread is a *threadCall of any type.
+type calledOnThread interface {
+	runnable // gives the outcome to the task
+	work()   // calls the function, which has a slot
+	describe() string
 }
 
 // errGoexit is the error of a function that called runtime.Goexit.
 var errGoexit = errors.New("asyncio: function given to ToThread called runtime.Goexit")
 
-// callIn calls fn, which has a slot.
-func callIn[T any](ctx context.Context, call *threadContext, fn func(context.Context) (T, error)) (v T, err error) {
-	call.goroutine.Store(gid.G())
+func (c *threadCall[T]) work() {
+	th := &c.thread.loop.threads
+	defer th.running.Done()
+	defer th.end(&c.thread)
+	c.err = errGoexit
 	defer func() {
-		call.goroutine.Store(0)
-		call.loop.threads.release(call)
 		if r := recover(); r != nil {
-			err = &PanicError{r, debug.Stack()}
+			c.err = &PanicError{r, debug.Stack()}
 		}
 	}()
-	if err := ctx.Err(); err != nil {
-		return v, err
+	c.thread.goroutine.Store(gid.G())
+	c.thread.loop.setLabels(c.thread.Context)
+	if !c.thread.isCancelled() { // or nobody awaits it
+		c.value, c.err = c.fn(&c.thread)
 	}
-	return fn(ctx)
 }
 
-// threadContext is what the context of a function of ToThread descends from. It has
-// the values of the task's context, but not the task, so that awaiting with it fails
-// clearly; and its deadline, but it is never done: the await is cancelled first, and
-// the function with it.
-type threadContext struct {
-	context.Context
-	loop *Loop
-	fn   any // the function
-	lane *lane
-
-	goroutine atomic.Uintptr // that runs the function, as gid.G has it; 0 when that does not run
-
-	// Guarded by loop.threads.mu.
-	begun    bool
-	returned bool
-	reported bool // that virtual time stands still for it
-	waits    []*threadWait
-	since    time.Time // when it began, or went on after waiting; in virtual time
-}
-
-// waitsForLoop reports whether the function waits for the loop, which it does until the
-// context that it waits under is done.
-func (c *threadContext) waitsForLoop() bool {
-	return slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil })
-}
-
-type threadKey struct{} // the *threadContext
-
-func (c *threadContext) Done() <-chan struct{} { return nil }
-func (c *threadContext) Err() error            { return nil }
-
-func (c *threadContext) Value(key any) any {
-	switch key {
-	case taskKey{}, loopKey{}:
-		return nil
-	case threadKey{}:
-		return c
+func (c *threadCall[T]) run(*Loop) {
+	if !c.done.Done() { // or the await was cancelled
+		c.done.value = c.value
+		c.done.future.finish(c.err)
 	}
-	return c.Context.Value(key)
 }
 
-// threads is the work that the loop has on other goroutines.
+func (c *threadCall[T]) describe() string { return funcName(c.fn) }
+
+// threads is the loop's part in the work of other goroutines.
 type threads struct {
 	functions lane // of ToThread
-	lookups   lane // of names, which functions that take their time must not hold up
+	lookups   lane // of names, which slow functions must not hold up
 	running   sync.WaitGroup
+	foreign   foreignCalls
 
 	mu      sync.Mutex
-	calls   map[*threadContext]struct{} // functions that got a slot, until the loop has seen their results
-	foreign map[failer]struct{}         // pending ConcurrentFutures
-	changes uint64                      // counts the functions that began, ended or went on after waiting for the loop
+	calls   []*threadContext // functions that have a slot, in no order
+	futures map[failer]bool  // pending ConcurrentFutures
+	changes uint64           // counts functions that began, ended or went on after waiting for the loop
 }
 
 // A lane bounds the number of functions of one kind that run at a time.
 type lane struct {
-	slots  *semaphore.Weighted
-	free   int // slots; guarded by threads.mu
-	queued int // functions that wait for a slot; guarded by threads.mu
-}
-
-func newLane(slots int) lane {
-	return lane{slots: semaphore.NewWeighted(int64(slots)), free: slots}
+	free int       // slots; guarded by threads.mu
+	line list.List // of the *threadContexts of functions that wait for a slot; guarded by threads.mu
 }
 
 // maxLookups bounds the number of names that are looked up at a time. Most of that is waiting
-// for answers, so that it may be more than there are processors.
+// for answers, so there may be more of them than processors.
 const maxLookups = 64
 
 func (th *threads) init(max int) {
 	if max == 0 {
 		max = min(32, runtime.NumCPU()+4)
 	}
-	th.functions, th.lookups = newLane(max), newLane(maxLookups)
-	th.calls = make(map[*threadContext]struct{})
+	th.functions.free, th.lookups.free = max, maxLookups
 }
 
-// busy reports whether a function runs or is about to, save those that wait for the loop:
-// virtual time stands still then.
+// enqueue starts the function of c if there is a slot for it, and otherwise has it wait in line.
+func (th *threads) enqueue(c *threadContext) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	if c.lane.free == 0 {
+		c.inLine = c.lane.line.PushBack(c)
+		return
+	}
+	c.lane.free--
+	th.begin(c)
+}
+
+// begin starts the function of c, which has got a slot. The caller holds mu.
+//
+// Each function has a new goroutine, rather than one that stays for the next function: the
+// function may leave its goroutine locked to its thread, in order to be rid of the thread, and
+// goroutines that stay would save a call on its own next to nothing; see bench/NOTES.md.
+func (th *threads) begin(c *threadContext) {
+	c.index = len(th.calls)
+	th.calls = append(th.calls, c)
+	th.goesOn(c)
+	th.running.Add(1)
+	go c.call.work()
+}
+
+// end posts the outcome of a function, and gives its slot to the first in line. All this is done
+// under mu: at any instant virtual time stands still for the function or there is something posted.
+func (th *threads) end(c *threadContext) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	last := len(th.calls) - 1
+	moved := th.calls[last]
+	th.calls[c.index], moved.index = moved, c.index
+	th.calls[last] = nil
+	th.calls = th.calls[:last]
+	th.changes++
+	if first := c.lane.line.Front(); first != nil {
+		next := c.lane.line.Remove(first).(*threadContext)
+		next.inLine = nil
+		pprof.SetGoroutineLabels(context.Background()) // or next's goroutine would inherit them
+		th.begin(next)
+	} else {
+		c.lane.free++
+	}
+	_ = c.loop.post(c.call)
+}
+
+// withdraw takes a function that nobody awaits any more out of the line, if it stands there.
+func (th *threads) withdraw(c *threadContext) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	if c.inLine != nil {
+		c.lane.line.Remove(c.inLine)
+		c.inLine = nil
+	}
+}
+
+// goesOn notes that virtual time stands still for a function from now on. The caller holds mu.
+func (th *threads) goesOn(c *threadContext) {
+	th.changes++
+	if c.loop.virtual {
+		c.since = time.Now()
+		c.loop.posted.nudge() // it may wait longer than for this function
+	}
+}
+
+// busy reports whether a function runs that does not wait for the loop: virtual time stands
+// still then.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	for c := range th.calls {
-		if !c.waitsForLoop() {
-			return true
-		}
-	}
-	return th.functions.isMoving() || th.lookups.isMoving()
+	return slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
 }
-
-// isMoving reports whether a function is about to get a slot.
-func (ln *lane) isMoving() bool { return ln.queued > 0 && ln.free > 0 }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after
 // it has waited for the loop.
@@ -198,116 +220,129 @@ func (th *threads) overdue() (names []string, patience time.Duration) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	patience = Never
-	for c := range th.calls {
-		if c.reported || c.returned || len(c.waits) > 0 {
+	for _, c := range th.calls {
+		if c.reported || len(c.waits) > 0 {
 			continue
 		}
 		if left := standstill - time.Since(c.since); left > 0 {
 			patience = min(patience, left+slack)
 		} else {
 			c.reported = true
-			names = append(names, funcName(c.fn))
+			names = append(names, c.call.describe())
 		}
 	}
 	slices.Sort(names)
 	return names, patience
 }
 
-// enqueue counts a function that has a slot or is going to wait for one.
-func (th *threads) enqueue(c *threadContext, slot bool) {
+// standstill is how long a function of ToThread may hold up virtual time, or the closing of the
+// loop, before it is reported.
+const standstill = 10 * time.Second
+
+// reportStandstill reports the functions for which virtual time has stood still for long, each
+// once: they may block on something that only time can bring. It returns after what time it
+// should be called again. The exception handler is called in the next turn, and not on the stack
+// of a task that may drive.
+func (l *Loop) reportStandstill() (patience time.Duration) {
+	names, patience := l.threads.overdue()
+	if len(names) > 0 {
+		message := fmt.Sprintf("virtual time has stood still for %v, until these functions given to ToThread return: %s",
+			standstill, strings.Join(names, ", "))
+		l.push(callback(func() { l.report(ExceptionContext{Message: message}) }))
+	}
+	return patience
+}
+
+// A threadWait is a call in which a function of ToThread waits for the loop: virtual time may
+// move on meanwhile.
+type threadWait struct {
+	thread *threadContext
+	ctx    context.Context // ends the waiting
+	future failer          // the ConcurrentFuture that is waited for, or nil
+}
+
+// beginWait notes that a function begins to wait for f. It returns nil if f is done.
+func (th *threads) beginWait(c *threadContext, ctx context.Context, f failer) *threadWait {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	c.lane.queued++
-	if slot {
-		th.begin(c)
+	if !th.futures[f] || ctx.Err() != nil {
+		return nil
+	}
+	w := &threadWait{c, ctx, f}
+	c.waits = append(c.waits, w)
+	c.loop.posted.nudge()
+	return w
+}
+
+// beginForeignCall notes that a function begins to wait for a call that is about to be posted, if
+// the caller is one. Otherwise it returns nil.
+func (th *threads) beginForeignCall() *threadWait {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	g := gid.G()
+	i := slices.IndexFunc(th.calls, func(c *threadContext) bool { return c.goroutine.Load() == g })
+	if i < 0 {
+		return nil
+	}
+	w := &threadWait{th.calls[i], context.Background(), nil}
+	w.thread.waits = append(w.thread.waits, w)
+	return w
+}
+
+// endWait notes that a function goes on, unless endFuture has done so; w may be nil.
+func (th *threads) endWait(w *threadWait) {
+	if w == nil {
+		return
+	}
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	if i := slices.Index(w.thread.waits, w); i >= 0 {
+		w.thread.waits = slices.Delete(w.thread.waits, i, i+1)
+		th.goesOn(w.thread)
 	}
 }
 
-// begin counts a function that got its slot. The caller holds the mutex.
-func (th *threads) begin(c *threadContext) {
-	c.lane.queued--
-	c.lane.free--
-	c.begun = true
-	th.calls[c] = struct{}{}
-	th.goesOn(c)
-}
-
-// goesOn notes that virtual time stands still for a function from now on. The caller holds mu.
-func (th *threads) goesOn(c *threadContext) {
-	th.changes++
-	if c.loop.virtual {
-		c.since = time.Now()
-		c.loop.posted.nudge() // it may wait longer than for this function
+// addFuture notes a ConcurrentFuture, which is to fail if the loop closes.
+func (th *threads) addFuture(f failer) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	if th.futures == nil {
+		th.futures = make(map[failer]bool)
 	}
+	th.futures[f] = true
 }
 
-// release gives the slot of a function back that has returned.
-func (th *threads) release(c *threadContext) {
-	th.mu.Lock()
-	c.returned = true
-	c.lane.free++
-	th.mu.Unlock()
-	c.lane.slots.Release(1)
-}
-
-// finished counts out a function whose result the loop has seen.
-func (th *threads) finished(c *threadContext) {
+// endFuture notes that f is about to be done, whereupon the functions that wait for it go on.
+func (th *threads) endFuture(f failer) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	if !c.begun {
-		c.lane.queued--
-	}
-	delete(th.calls, c)
-	th.changes++
-}
-
-// pause notes that a function begins to wait for the loop; resume takes that back.
-func (th *threads) pause(w *threadWait) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	w.call.waits = append(w.call.waits, w)
-}
-
-func (th *threads) resume(w *threadWait) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	i := slices.Index(w.call.waits, w)
-	w.call.waits = slices.Delete(w.call.waits, i, i+1)
-	th.goesOn(w.call)
-}
-
-// calling returns the call whose function runs on the goroutine g, or nil.
-func (th *threads) calling(g uintptr) *threadContext {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	for c := range th.calls {
-		if c.goroutine.Load() == g {
-			return c
+	delete(th.futures, f)
+	for _, c := range th.calls {
+		n := len(c.waits)
+		c.waits = slices.DeleteFunc(c.waits, func(w *threadWait) bool { return w.future == f })
+		if len(c.waits) < n {
+			th.goesOn(c)
 		}
 	}
-	return nil
 }
 
-// A threadWait is a call, such as ConcurrentFuture.Result, in which a function of ToThread waits
-// for the loop.
-type threadWait struct {
-	call *threadContext
-	ctx  context.Context
-}
-
-// shutDownThreads waits for the functions, whose contexts have been cancelled, and fails
-// what other goroutines still wait for. If the functions take long, it reports them: they
-// may block on something that only the loop could have done.
-func (l *Loop) shutDownThreads() {
-	th := &l.threads
+// close fails what other goroutines wait for, since the loop is closed.
+func (th *threads) close() {
+	th.foreign.close()
 	th.mu.Lock()
-	foreign := th.foreign
-	th.foreign = nil
+	futures := th.futures
+	th.futures = nil
 	th.mu.Unlock()
-	for f := range foreign {
+	for f := range futures {
 		f.fail(ErrLoopClosed)
 	}
-	if len(th.unreturned()) == 0 { // they are about to end, or known
+}
+
+// shutDownThreads waits for the functions, whose contexts have been cancelled. If they take
+// long, it reports them: they may block on something that only the loop could have done.
+func (l *Loop) shutDownThreads() {
+	th := &l.threads
+	if len(th.unreported()) == 0 { // they are about to end, or known
 		th.running.Wait()
 		return
 	}
@@ -322,20 +357,20 @@ func (l *Loop) shutDownThreads() {
 		return
 	case <-time.After(standstill):
 	}
-	if names := th.unreturned(); len(names) > 0 {
+	if names := th.unreported(); len(names) > 0 {
 		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions given to ToThread return: %s",
 			standstill, strings.Join(names, ", "))})
 	}
 }
 
-// unreturned returns the names of the functions that have not returned, except for those
+// unreported returns the names of the functions that have not returned, except for those
 // that were reported.
-func (th *threads) unreturned() (names []string) {
+func (th *threads) unreported() (names []string) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	for c := range th.calls {
-		if !c.returned && !c.reported {
-			names = append(names, funcName(c.fn))
+	for _, c := range th.calls {
+		if !c.reported {
+			names = append(names, c.call.describe())
 		}
 	}
 	slices.Sort(names)

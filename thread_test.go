@@ -398,3 +398,102 @@ func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
 		})
 	}
 }
+
+// runOnOneThread runs main while one function of ToThread may run at a time.
+func runOnOneThread(t *testing.T, main func(ctx context.Context) error) {
+	t.Helper()
+	_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithMaxThreads(1))
+	require.NoError(t, err)
+}
+
+func TestFunctionsThatWaitInLineBeginInTheOrderOfTheirCalls(t *testing.T) {
+	var order []int // without a lock: each begins after the one before has ended
+	runOnOneThread(t, func(ctx context.Context) error {
+		block := make(chan struct{})
+		var tasks []*asyncio.Task[int]
+		for i := range 10 {
+			tasks = append(tasks, asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+				return asyncio.ToThread(ctx, func(context.Context) (int, error) {
+					<-block
+					if order = append(order, i); i%3 == 0 {
+						runtime.Goexit() // which passes the slot on, too
+					}
+					return i, nil
+				})
+			}))
+		}
+		giveWay(ctx, 1)
+		assert.Equal(t, 9, asyncio.FunctionsInLine(asyncio.RunningLoop(ctx)))
+		close(block)
+		for i, task := range tasks {
+			v, err := task.Await(ctx)
+			if i%3 == 0 {
+				assert.ErrorContains(t, err, "Goexit")
+			} else {
+				assert.NoError(t, err)
+				assert.Equal(t, i, v)
+			}
+		}
+		return nil
+	})
+	assert.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
+}
+
+func TestAFunctionThatWaitsInLineHoldsNoGoroutineAndLeavesTheLineWhenItIsCancelled(t *testing.T) {
+	for _, name := range []string{"by its task", "by its context"} {
+		t.Run(name, func(t *testing.T) {
+			runOnOneThread(t, func(ctx context.Context) error {
+				const n = 1000
+				block := make(chan struct{})
+				first := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) { return asyncio.ToThread(ctx, blockedOne(block)) },
+					asyncio.WithEagerStart())
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				var tasks []*asyncio.Task[int]
+				for range n {
+					tasks = append(tasks, asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+						return asyncio.ToThread(ctx, func(context.Context) (int, error) { panic("ran") })
+					}))
+				}
+				l := asyncio.RunningLoop(ctx)
+				before := runtime.NumGoroutine()
+				giveWay(ctx, 1)
+				assert.Equal(t, n, asyncio.FunctionsInLine(l))
+				assert.Less(t, runtime.NumGoroutine(), before+n+n/2, "a task has one goroutine, and its function none")
+				if name == "by its context" {
+					cancel()
+				} else {
+					for _, task := range tasks {
+						task.Cancel()
+					}
+				}
+				for _, task := range tasks {
+					_, err := task.Await(context.WithoutCancel(ctx))
+					assert.ErrorIs(t, err, asyncio.ErrCancelled)
+				}
+				assert.Zero(t, asyncio.FunctionsInLine(l))
+				close(block)
+				_, err := first.Await(context.WithoutCancel(ctx))
+				return err
+			})
+		})
+	}
+}
+
+func TestAFunctionThatWaitsInLineLeavesItWhenItsTaskIsUnwound(t *testing.T) {
+	l := asyncio.NewLoop(asyncio.WithMaxThreads(1), new(reports).handler())
+	_, err := asyncio.RunUntilComplete(t.Context(), l, asyncio.Awaitable[asyncio.None](asyncio.Do(func(ctx context.Context) error {
+		asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+			return asyncio.ToThread(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
+		})
+		asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+			return asyncio.ToThread(ctx, func(context.Context) (int, error) { panic("ran") })
+		})
+		giveWay(ctx, 1)
+		return nil
+	})))
+	require.NoError(t, err)
+	require.Equal(t, 1, asyncio.FunctionsInLine(l))
+	require.NoError(t, l.Close())
+	require.Zero(t, asyncio.FunctionsInLine(l))
+}

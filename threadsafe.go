@@ -2,26 +2,23 @@ package asyncio
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
-// A ConcurrentFuture is the result of a coroutine that another goroutine has
-// asked for. Any goroutine may use it. It is asyncio's
-// concurrent.futures.Future.
+// A ConcurrentFuture is the result of a coroutine that a goroutine other than the loop's
+// has started. Any goroutine may use it. It is asyncio's concurrent.futures.Future.
 type ConcurrentFuture[T any] struct {
 	loop *Loop
 	done chan struct{}
 
-	mu      sync.Mutex
-	ended   bool
-	waiting []*threadWait // by functions of ToThread on the same loop
-	task    *Task[T]
-	value   T
-	err     error
+	mu    sync.Mutex
+	ended bool
+	task  *Task[T] // nil until the loop has come round to creating it
+	value T
+	err   error
 }
 
-// failer is a *ConcurrentFuture of whatever type.
+// failer is a *ConcurrentFuture of any type.
 type failer interface{ fail(err error) bool }
 
 // RunCoroutineThreadsafe has loop run coro as a task. Any goroutine may call it;
@@ -32,20 +29,11 @@ func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T
 		panic("asyncio: nil coroutine")
 	}
 	f := &ConcurrentFuture[T]{loop: loop, done: make(chan struct{})}
-	loop.threads.add(f)
+	loop.threads.addFuture(f)
 	if loop.CallSoonThreadsafe(func() { f.begin(coro) }) != nil {
 		f.fail(ErrLoopClosed)
 	}
 	return f
-}
-
-func (th *threads) add(f failer) {
-	th.mu.Lock()
-	defer th.mu.Unlock()
-	if th.foreign == nil {
-		th.foreign = make(map[failer]struct{})
-	}
-	th.foreign[f] = struct{}{}
 }
 
 // begin creates the task, on the loop's goroutine.
@@ -59,7 +47,7 @@ func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	f.task.AddDoneCallback(func(t *Task[T]) { f.end(t.Result()) })
 }
 
-// end sets the result, unless there is one, and lets go those who wait. From this
+// end sets the result, unless there is one, and releases the goroutines that wait. From this
 // instant the functions of ToThread among them count as running.
 func (f *ConcurrentFuture[T]) end(v T, err error) bool {
 	f.mu.Lock()
@@ -68,14 +56,7 @@ func (f *ConcurrentFuture[T]) end(v T, err error) bool {
 		return false
 	}
 	f.ended, f.value, f.err = true, v, err
-	th := &f.loop.threads
-	for _, w := range f.waiting {
-		th.resume(w)
-	}
-	f.waiting = nil
-	th.mu.Lock()
-	delete(th.foreign, f)
-	th.mu.Unlock()
+	f.loop.threads.endFuture(f)
 	close(f.done)
 	return true
 }
@@ -85,57 +66,32 @@ func (f *ConcurrentFuture[T]) fail(err error) bool {
 	return f.end(zero, err)
 }
 
-// Done returns a channel that is closed when there is a result. A function of ToThread
-// that receives from it, instead of calling Result, lets virtual time stand still.
+// Done returns a channel that is closed when there is a result. Virtual time stands still while
+// a function of ToThread receives from it, which it does not during Result.
 func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
 
 // Result blocks the calling goroutine until the coroutine is done and returns its
 // result or error, or until ctx is done and returns its cause. It must not be called
 // on the loop's own goroutine, which it would block for ever: it panics if ctx is that
-// of one of the loop's tasks. A function of ToThread should hand it its own context, or in
-// virtual time the loop cannot tell that the function waits; and it should not hand that
-// to another goroutine, which the loop would take for the function.
+// of one of the loop's tasks. A function of ToThread should pass its own context, without
+// which the loop does not know in virtual time that the function waits. It should not lend
+// that context to another goroutine, which the loop would take for the function.
 func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	if loopOf(ctx) == f.loop {
 		panic("asyncio: ConcurrentFuture.Result would block the event loop")
 	}
-	call, ok := ctx.Value(threadKey{}).(*threadContext)
-	w := &threadWait{call, ctx}
-	paused := ok && call.loop == f.loop && f.pause(w)
+	var w *threadWait
+	if thread, ok := ctx.Value(threadKey{}).(*threadContext); ok && thread.loop == f.loop && f.loop.virtual {
+		w = f.loop.threads.beginWait(thread, ctx, f)
+	}
 	select {
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
 	}
-	if paused {
-		f.resume(w)
-	}
+	f.loop.threads.endWait(w)
 	var zero T
 	return zero, contextCause(ctx)
-}
-
-// pause notes that a function of ToThread waits, if there is something to wait for.
-// Virtual time may go on meanwhile.
-func (f *ConcurrentFuture[T]) pause(w *threadWait) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended || w.ctx.Err() != nil {
-		return false
-	}
-	f.waiting = append(f.waiting, w)
-	f.loop.threads.pause(w)
-	f.loop.posted.nudge()
-	return true
-}
-
-// resume notes that a function has given up its waiting.
-func (f *ConcurrentFuture[T]) resume(w *threadWait) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if i := slices.Index(f.waiting, w); i >= 0 {
-		f.waiting = slices.Delete(f.waiting, i, i+1)
-		f.loop.threads.resume(w)
-	}
 }
 
 // Cancel ends f as cancelled and has its task cancelled. It reports false if
