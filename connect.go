@@ -24,32 +24,38 @@ func OpenConnection(ctx context.Context, address string, opts ...ConnectOption) 
 }
 
 func openConnection(ctx context.Context, address string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
-	l := running(ctx).loop
-	if err := o.check("tcp", false); err != nil {
-		return nil, nil, err
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, nil, fmt.Errorf("asyncio: %w", err)
-	}
-	if err := l.needPoller(); err != nil {
-		return nil, nil, err
-	}
-	addrs, err := l.remoteAddrs(ctx, o.network, address)
-	if err != nil {
-		return nil, nil, err
-	}
-	var locals []netip.AddrPort
-	if o.localAddr != "" {
-		if locals, err = l.localAddrs(ctx, o.network, o.localAddr); err != nil {
-			return nil, nil, err
-		}
-	}
-	s, err := l.dialAny(ctx, addrs, locals, o)
+	s, host, err := dialTCP(ctx, address, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	return s.openClient(ctx, host, o)
+}
+
+// dialTCP connects to "host:port", and returns the host, too.
+func dialTCP(ctx context.Context, address string, o *streamOptions) (_ *stream, host string, _ error) {
+	l := running(ctx).loop
+	if err := o.check("tcp", false); err != nil {
+		return nil, "", err
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, "", fmt.Errorf("asyncio: %w", err)
+	}
+	if err := l.needPoller(); err != nil {
+		return nil, "", err
+	}
+	addrs, err := l.remoteAddrs(ctx, o.network, address)
+	if err != nil {
+		return nil, "", err
+	}
+	var locals []netip.AddrPort
+	if o.localAddr != "" {
+		if locals, err = l.localAddrs(ctx, o.network, o.localAddr); err != nil {
+			return nil, "", err
+		}
+	}
+	s, err := l.dialAny(ctx, addrs, locals, o)
+	return s, host, err
 }
 
 // OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. If
@@ -60,26 +66,39 @@ func OpenUnixConnection(ctx context.Context, path string, opts ...UnixConnectOpt
 }
 
 func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
-	l := running(ctx).loop
-	if err := o.check("unix", false); err != nil {
-		return nil, nil, err
-	}
-	if err := l.needPoller(); err != nil {
-		return nil, nil, err
-	}
-	s, err := l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
+	s, err := dialUnix(ctx, path, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	return s.openClient(ctx, "", o)
 }
 
+func dialUnix(ctx context.Context, path string, o *streamOptions) (*stream, error) {
+	l := running(ctx).loop
+	if err := o.check("unix", false); err != nil {
+		return nil, err
+	}
+	if err := l.needPoller(); err != nil {
+		return nil, err
+	}
+	return l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
+}
+
 // openClient makes the halves of a connected stream ready for use. It closes a stream with
 // which that fails.
 func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
 	s.watchDrop()
+	if err := s.encryptClient(ctx, host, o); err != nil {
+		return nil, nil, err
+	}
+	return &s.reader, &s.writer, nil
+}
+
+// encryptClient makes the handshake, if the options want one. It closes a stream with which that
+// fails.
+func (s *stream) encryptClient(ctx context.Context, host string, o *streamOptions) error {
 	if o.tls == nil {
-		return &s.reader, &s.writer, nil
+		return nil
 	}
 	config := o.tls
 	if config.ServerName == "" && host != "" {
@@ -92,11 +111,9 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 			s.writer.Close()
 		}
 	}()
-	if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
-		return nil, nil, err
-	}
-	encrypted = true
-	return &s.reader, &s.writer, nil
+	err := s.startTLS(ctx, config, false, o.handshakeTimeout)
+	encrypted = err == nil
+	return err
 }
 
 // localAddrs is GetAddrInfo for an address to listen on or to connect from. Without a host it

@@ -49,6 +49,8 @@
 //     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
 //     [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
+//   - protocols: [CreateConnection], [CreateUnixConnection], [ConnectAcceptedSocket],
+//     [CreateServer], [Transport.StartTLS]
 //   - servers: [StartServer], [Server.Serve], [Server.Shutdown], [Server.WaitClosed]
 //   - package net's interfaces: [Listen], [Listener.Accept], [Dialer.Dial],
 //     [Dialer.DialContext], [Conn.Read], [Conn.Write]
@@ -69,7 +71,8 @@
 //   - [Queue.PutNowait], [Queue.GetNowait], [Queue.TaskDone] and [Queue.Shutdown]
 //   - [StreamWriter.Write], [StreamWriter.Close] and [DatagramEndpoint.SendTo], which keep
 //     the bytes that cannot be sent at once
-//   - [StartUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and [StreamPair]
+//   - [Transport.Write] and [Transport.Close], which keep the bytes, too
+//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and [StreamPair]
 //
 // # Goroutines
 //
@@ -142,6 +145,9 @@
 // sockets, [ConnectReadPipe] and [CreateSubprocessExec] of pipes, and [StreamPair] in
 // memory. A stream receives only when a task reads from it: unread bytes fill the
 // system's buffers, and then the peer has to wait.
+//
+// A [Protocol] is the other form: callbacks, which its [Transport] calls without any task.
+// [CreateConnection] and [CreateServer] make such connections.
 //
 // A loop creates its poller, epoll or kqueue, when its first descriptor is registered. On
 // a system that has neither, calls that need a descriptor return [ErrNoPoller]. In virtual

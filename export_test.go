@@ -22,7 +22,7 @@ func RaceToConnect(ctx context.Context, addrs []netip.AddrPort, delay time.Durat
 
 // StartOn is StartServer with the addresses that a name has.
 func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) (*Server, error) {
-	s, err := newServer(ctx, handler, "tcp", newStreamOptions[ServeOption](nil))
+	s, err := newServer(ctx, byHandler(handler), "tcp", newStreamOptions[ServeOption](nil))
 	if err != nil {
 		return nil, err
 	}

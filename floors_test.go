@@ -27,8 +27,8 @@ var floors = []string{
 	"thread thread_context threadsafe foreign loop_signal loop_signal_unix",
 	"run",
 	"loop_reader loop_sock",
-	"stream stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",
-	"system connect server server_listener datagram pipe conn conn_deadline conn_listener conn_raw conn_dialer",
+	"stream protocol transport stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",
+	"system connect transport_connect server server_listener datagram pipe conn conn_deadline conn_listener conn_raw conn_dialer",
 	"subprocess subprocess_unix",
 }
 

@@ -37,7 +37,7 @@ type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWri
 type Server struct {
 	loop    *Loop
 	ctx     context.Context
-	handler ConnectionHandler
+	begin   func(*connection) // begins to serve a connection
 	options *streamOptions
 	network string
 	sockets []*listener
@@ -58,11 +58,11 @@ type Server struct {
 // error; see [WithoutServing] to accept later. The server lives until it is closed or its loop
 // is. It is asyncio.start_server.
 func StartServer(ctx context.Context, handler ConnectionHandler, address string, opts ...ServeOption) (*Server, error) {
-	return startServer(ctx, handler, address, newStreamOptions(opts))
+	return startServer(ctx, byHandler(handler), address, newStreamOptions(opts))
 }
 
-func startServer(ctx context.Context, handler ConnectionHandler, address string, o *streamOptions) (*Server, error) {
-	s, err := newServer(ctx, handler, "tcp", o)
+func startServer(ctx context.Context, begin func(*connection), address string, o *streamOptions) (*Server, error) {
+	s, err := newServer(ctx, begin, "tcp", o)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +81,11 @@ func startServer(ctx context.Context, handler ConnectionHandler, address string,
 // socket that an earlier server has left there, and removes its own when it is closed. It does
 // not suspend. It is asyncio.start_unix_server.
 func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...UnixServeOption) (*Server, error) {
-	return startUnixServer(ctx, handler, path, newStreamOptions(opts))
+	return startUnixServer(ctx, byHandler(handler), path, newStreamOptions(opts))
 }
 
-func startUnixServer(ctx context.Context, handler ConnectionHandler, path string, o *streamOptions) (*Server, error) {
-	s, err := newServer(ctx, handler, "unix", o)
+func startUnixServer(ctx context.Context, begin func(*connection), path string, o *streamOptions) (*Server, error) {
+	s, err := newServer(ctx, begin, "unix", o)
 	if err != nil {
 		return nil, err
 	}
@@ -95,10 +95,18 @@ func startUnixServer(ctx context.Context, handler ConnectionHandler, path string
 	return s.start([]net.Addr{&net.UnixAddr{Name: path, Net: "unix"}})
 }
 
-func newServer(ctx context.Context, handler ConnectionHandler, network string, o *streamOptions) (*Server, error) {
+// byHandler has handler serve each connection, in a task.
+func byHandler(handler ConnectionHandler) func(*connection) {
 	if handler == nil {
 		panic("asyncio: nil handler")
 	}
+	return func(c *connection) {
+		c.task = CreateTask(c.server.ctx, Do(func(ctx context.Context) error { return c.run(ctx, handler) }))
+		c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
+	}
+}
+
+func newServer(ctx context.Context, begin func(*connection), network string, o *streamOptions) (*Server, error) {
 	l := RunningLoop(ctx)
 	l.check()
 	if err := o.check(network, true); err != nil {
@@ -107,7 +115,7 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
+	return &Server{loop: l, ctx: ctx, begin: begin, network: network, options: o}, nil
 }
 
 // StartServing begins to accept, if the server does not yet. It returns net.ErrClosed after
@@ -190,7 +198,7 @@ func (s *Server) closeSockets() {
 // read io.EOF. It is asyncio's close_clients.
 func (s *Server) CloseClients() {
 	for c := range s.connections {
-		c.stream.writer.Close()
+		c.close()
 	}
 }
 
@@ -198,7 +206,7 @@ func (s *Server) CloseClients() {
 // abort_clients.
 func (s *Server) AbortClients() {
 	for c := range s.connections {
-		c.stream.writer.Abort()
+		c.abort()
 	}
 }
 
@@ -226,8 +234,8 @@ func (s *Server) Shutdown(ctx context.Context, grace time.Duration) error {
 	}
 	s.hurry = true
 	for c := range s.connections {
-		if c.task.Done() {
-			c.stream.writer.Abort()
+		if c.isReturned() {
+			c.abort()
 		} else {
 			c.task.Cancel()
 		}
@@ -269,11 +277,31 @@ func (s *Server) wakeWaiting() {
 // A connection is one that the server has accepted. It ends when its handler has returned and
 // its stream is closed.
 type connection struct {
-	server *Server
-	stream *stream
-	task   *Task[None]
-	place  *list.Element // in the server's list
-	closed bool
+	server    *Server
+	stream    *stream
+	transport *Transport    // if a protocol serves it
+	task      *Task[None]   // of the handler, or of a protocol's handshake, or nil
+	place     *list.Element // in the server's list
+	closed    bool
+}
+
+// isReturned reports whether no task serves the connection any more.
+func (c *connection) isReturned() bool { return c.task == nil || c.task.Done() }
+
+func (c *connection) close() {
+	if c.transport != nil {
+		_ = c.transport.Close()
+	} else {
+		_ = c.stream.writer.Close()
+	}
+}
+
+func (c *connection) abort() {
+	if c.transport != nil {
+		c.transport.Abort()
+	} else {
+		c.stream.writer.Abort()
+	}
 }
 
 // serve begins to serve a socket, which it takes over.
@@ -288,13 +316,12 @@ func (s *Server) serve(fd int, peer net.Addr) {
 	st.below.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
-	c.task = CreateTask(s.ctx, Do(c.run))
-	c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
+	s.begin(c)
 }
 
 // run is the task of a connection. Nothing that has to happen may be deferred here: a task that
 // is cancelled before its first step does not come here.
-func (c *connection) run(ctx context.Context) (err error) {
+func (c *connection) run(ctx context.Context, handler ConnectionHandler) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
@@ -304,26 +331,33 @@ func (c *connection) run(ctx context.Context) (err error) {
 			err = nil
 		}
 	}()
-	w := &c.stream.writer
-	if o := c.server.options; o.tls != nil {
-		if err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout); err != nil {
-			// Anybody can send anything: asyncio, too, reports that in debug mode alone.
-			if c.server.loop.debug && !isCancelled(err) {
-				message := fmt.Sprintf("TLS handshake with %v failed", w.RemoteAddr())
-				c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
-			}
-			return nil
-		}
+	if !c.encrypt(ctx) {
+		return nil
 	}
-	return c.server.handler(ctx, &c.stream.reader, w)
+	return handler(ctx, &c.stream.reader, &c.stream.writer)
+}
+
+// encrypt makes the handshake, if the server wants one, and reports whether the connection can be used.
+func (c *connection) encrypt(ctx context.Context) bool {
+	o := c.server.options
+	if o.tls == nil {
+		return true
+	}
+	err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout)
+	// Anybody can send anything: asyncio, too, reports that in debug mode alone.
+	if err != nil && c.server.loop.debug && !isCancelled(err) {
+		message := fmt.Sprintf("TLS handshake with %v failed", c.stream.writer.RemoteAddr())
+		c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
+	}
+	return err == nil
 }
 
 // onReturned is called when the task is done.
 func (c *connection) onReturned() {
 	if c.server.hurry {
-		c.stream.writer.Abort()
+		c.abort()
 	} else {
-		c.stream.writer.Close()
+		c.close()
 	}
 	c.leave()
 }
@@ -339,7 +373,7 @@ func (c *connection) onClosed() {
 // leave gives the connection's place back once it has ended.
 func (c *connection) leave() {
 	s := c.server
-	if !c.closed || !c.task.Done() || c.place == nil {
+	if !c.closed || !c.isReturned() || c.place == nil {
 		return
 	}
 	s.conns.Remove(c.place)

@@ -22,7 +22,7 @@ type stream struct {
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
-	above      streamEvents // the encrypted stream that this one carries, or nil
+	above      streamEvents // the encrypted stream that this one carries, or the Transport over it, or nil
 	drop       *dropWatch   // nil if it is not watched
 }
 

@@ -21,6 +21,13 @@ type ConnectOption interface {
 	forOpenConnection()
 }
 
+// A ConnectionOption is an option of CreateConnection: WithTLS, WithTLSHandshakeTimeout,
+// WithNetwork, WithLocalAddr, WithHappyEyeballsDelay or WithKeepAlive.
+type ConnectionOption interface {
+	ConnectOption
+	forCreateConnection()
+}
+
 // A UnixConnectOption is an option of OpenUnixConnection: WithLimit, WithTLS or
 // WithTLSHandshakeTimeout.
 type UnixConnectOption interface {
@@ -31,7 +38,7 @@ type UnixConnectOption interface {
 // A DialOption is an option of NewDialer: WithTLS, WithTLSHandshakeTimeout, WithLocalAddr,
 // WithHappyEyeballsDelay or WithKeepAlive.
 type DialOption interface {
-	ConnectOption
+	ConnectionOption
 	forNewDialer()
 }
 
@@ -42,6 +49,13 @@ type ServeOption interface {
 	forStartServer()
 }
 
+// A ServerOption is an option of CreateServer: WithTLS, WithTLSHandshakeTimeout, WithNetwork,
+// WithKeepAlive, WithBacklog, WithMaxConnections, WithReusePort or WithoutServing.
+type ServerOption interface {
+	ServeOption
+	forCreateServer()
+}
+
 // A UnixServeOption is an option of StartUnixServer: WithLimit, WithTLS,
 // WithTLSHandshakeTimeout, WithBacklog, WithMaxConnections or WithoutServing.
 type UnixServeOption interface {
@@ -49,14 +63,22 @@ type UnixServeOption interface {
 	forStartUnixServer()
 }
 
+// A UnixServerOption is an option of CreateUnixServer: WithTLS, WithTLSHandshakeTimeout,
+// WithBacklog, WithMaxConnections or WithoutServing.
+type UnixServerOption interface {
+	UnixServeOption
+	ServerOption
+	forCreateUnixServer()
+}
+
 // A ListenOption is an option of Listen: WithTLS, WithTLSHandshakeTimeout, WithKeepAlive,
 // WithBacklog, WithMaxConnections or WithReusePort.
 type ListenOption interface {
-	ServeOption
+	ServerOption
 	forListen()
 }
 
-// A DatagramOption is an option of CreateDatagramEndpoint: WithNetwork, WithReusePort or
+// A DatagramOption is an option of CreateDatagramEndpoint and CreateDatagramTransport: WithNetwork, WithReusePort or
 // WithBroadcast.
 type DatagramOption interface {
 	streamOption
@@ -72,12 +94,15 @@ type LimitOption interface {
 }
 
 // A TLSOption is WithTLS or WithTLSHandshakeTimeout: an option of OpenConnection,
-// OpenUnixConnection, NewDialer, StartServer, StartUnixServer and Listen.
+// OpenUnixConnection, NewDialer, StartServer, StartUnixServer, Listen, CreateConnection,
+// CreateServer and CreateUnixServer, and the only one of CreateUnixConnection and
+// ConnectAcceptedSocket.
 type TLSOption interface {
 	UnixConnectOption
 	DialOption
-	UnixServeOption
+	UnixServerOption
 	ListenOption
+	forCreateUnixConnection()
 }
 
 // A HandshakeOption is WithTLSHandshakeTimeout: an option of the calls that take a TLSOption, and
@@ -87,30 +112,30 @@ type HandshakeOption interface {
 	forStartTLS()
 }
 
-// A NetworkOption is WithNetwork: an option of OpenConnection, StartServer and
-// CreateDatagramEndpoint.
+// A NetworkOption is WithNetwork: an option of OpenConnection, StartServer, CreateConnection,
+// CreateServer, CreateDatagramEndpoint and CreateDatagramTransport.
 type NetworkOption interface {
-	ConnectOption
-	ServeOption
+	ConnectionOption
+	ServerOption
 	DatagramOption
 }
 
-// A KeepAliveOption is WithKeepAlive: an option of OpenConnection, NewDialer, StartServer and
-// Listen.
+// A KeepAliveOption is WithKeepAlive: an option of OpenConnection, NewDialer, StartServer, Listen,
+// CreateConnection and CreateServer.
 type KeepAliveOption interface {
 	DialOption
 	ListenOption
 }
 
 // An AcceptOption is WithBacklog or WithMaxConnections: an option of StartServer,
-// StartUnixServer and Listen.
+// StartUnixServer, Listen, CreateServer and CreateUnixServer.
 type AcceptOption interface {
-	UnixServeOption
+	UnixServerOption
 	ListenOption
 }
 
-// A ReusePortOption is WithReusePort: an option of StartServer, Listen and
-// CreateDatagramEndpoint.
+// A ReusePortOption is WithReusePort: an option of StartServer, Listen, CreateServer,
+// CreateDatagramEndpoint and CreateDatagramTransport.
 type ReusePortOption interface {
 	ListenOption
 	DatagramOption
@@ -127,6 +152,10 @@ func (s setting) apply(o *streamOptions) { s(o) }
 
 func (setting) forOpenConnection()         {}
 func (setting) forOpenUnixConnection()     {}
+func (setting) forCreateConnection()       {}
+func (setting) forCreateUnixConnection()   {}
+func (setting) forCreateServer()           {}
+func (setting) forCreateUnixServer()       {}
 func (setting) forNewDialer()              {}
 func (setting) forStartServer()            {}
 func (setting) forStartUnixServer()        {}
@@ -261,9 +290,9 @@ func WithMaxConnections(n int) AcceptOption {
 	return setting(func(o *streamOptions) { o.maxConnections = n })
 }
 
-// WithoutServing has StartServer listen, but not accept before StartServing or Serve. It is
+// WithoutServing has StartServer or CreateServer listen, but not accept before StartServing or Serve. It is
 // asyncio's start_serving=False.
-func WithoutServing() UnixServeOption {
+func WithoutServing() UnixServerOption {
 	return setting(func(o *streamOptions) { o.notServing = true })
 }
 

@@ -286,6 +286,21 @@ func (r *StreamReader) readNow(p []byte) (int, error) {
 	return r.copyTo(p), nil
 }
 
+// receiveNow is receive that does not suspend, but returns netfd.ErrAgain.
+func (r *StreamReader) receiveNow(p []byte) (int, error) {
+	switch {
+	case r.buf.Len() > 0:
+		return r.copyTo(p), nil
+	case r.err != nil:
+		return 0, r.err
+	}
+	n, err := r.stream.below.read(p)
+	if n > 0 || err == netfd.ErrAgain {
+		return n, err
+	}
+	return 0, r.ended(err)
+}
+
 // fillNow is fill that does not suspend, but returns netfd.ErrAgain.
 func (r *StreamReader) fillNow() error {
 	if r.err != nil {

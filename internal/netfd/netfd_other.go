@@ -14,6 +14,7 @@ func Connect(int, net.Addr) error         { return ErrUnsupported }
 func Connected(int) error                 { return ErrUnsupported }
 func Error(int) error                     { return ErrUnsupported }
 func IsNonblock(int) (bool, error)        { return false, ErrUnsupported }
+func SetNonblock(int) error               { return ErrUnsupported }
 func Accept(int) (int, net.Addr, error)   { return -1, nil, ErrUnsupported }
 func LocalAddr(int, string) net.Addr      { return nil }
 func RemoteAddr(int, string) net.Addr     { return nil }

@@ -191,6 +191,9 @@ func IsNonblock(fd int) (bool, error) {
 	return flags&unix.O_NONBLOCK != 0, err
 }
 
+// SetNonblock has calls on fd return at once.
+func SetNonblock(fd int) error { return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true)) }
+
 // LocalAddr and RemoteAddr return nil if there is no such address. network is that of
 // package net: tcp, udp, unix or unixgram.
 func LocalAddr(fd int, network string) net.Addr {

@@ -1,0 +1,234 @@
+package asyncio_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// shouter sends back in capitals what it receives.
+type shouter struct {
+	asyncio.BaseProtocol
+	t *asyncio.Transport
+}
+
+func (s *shouter) ConnectionMade(t *asyncio.Transport) { s.t = t }
+
+func (s *shouter) DataReceived(data []byte) { s.t.WriteString(strings.ToUpper(string(data))) }
+
+// asker sends a line, and has the answer when the connection is lost.
+type asker struct {
+	asyncio.BaseProtocol
+	line, answer string
+	done         asyncio.Event
+}
+
+func (a *asker) ConnectionMade(t *asyncio.Transport) {
+	if a.line != "" {
+		t.WriteString(a.line)
+		t.WriteEOF()
+	}
+}
+
+func (a *asker) DataReceived(data []byte) { a.answer += string(data) }
+
+func (a *asker) ConnectionLost(error) { a.done.Set() }
+
+func ExampleProtocol() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		server, err := asyncio.CreateServer(ctx, func() *shouter { return new(shouter) }, "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		_, a, err := asyncio.CreateConnection(ctx, func() *asker { return &asker{line: "hello"} }, server.Addr().String())
+		if err != nil {
+			return err
+		}
+		a.done.Wait(ctx)
+		fmt.Println(a.answer)
+		return nil
+	}))
+	// Output: HELLO
+}
+
+// A protocol that embeds a BaseProtocol writes the methods that it needs.
+func ExampleBaseProtocol() {
+	var p asyncio.Protocol = &struct{ asyncio.BaseProtocol }{}
+	fmt.Println(p.EOFReceived())
+	// Output: false
+}
+
+func ExampleTransport() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		server, err := asyncio.CreateServer(ctx, func() *shouter { return new(shouter) }, "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		t, a, err := asyncio.CreateConnection(ctx, func() *asker { return new(asker) }, server.Addr().String())
+		if err != nil {
+			return err
+		}
+		fmt.Println(t.IsReading(), t.IsClosing(), t.Protocol() == a)
+		t.PauseReading()
+		fmt.Println(t.IsReading())
+		t.Abort()
+		a.done.Wait(ctx)
+		_, err = t.WriteString("too late")
+		fmt.Println(t.IsClosing(), err)
+		return nil
+	}))
+	// Output:
+	// true false true
+	// false
+	// true use of closed network connection
+}
+
+// sender writes as long as the peer keeps up.
+type sender struct {
+	asyncio.BaseProtocol
+	t      *asyncio.Transport
+	left   int
+	paused bool
+}
+
+func (s *sender) ConnectionMade(t *asyncio.Transport) {
+	s.t = t
+	s.send()
+}
+
+func (s *sender) send() {
+	for !s.paused && s.left > 0 {
+		n, err := s.t.Write(make([]byte, min(s.left, 64<<10)))
+		if err != nil {
+			return
+		}
+		s.left -= n
+	}
+	if s.left == 0 {
+		s.t.Close()
+	}
+}
+
+func (s *sender) PauseWriting() { s.paused = true }
+
+func (s *sender) ResumeWriting() {
+	s.paused = false
+	s.send()
+}
+
+func ExampleFlowControlProtocol() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		server, err := asyncio.CreateServer(ctx, func() *sender { return &sender{left: 1 << 20} }, "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		_, a, err := asyncio.CreateConnection(ctx, func() *asker { return new(asker) }, server.Addr().String())
+		if err != nil {
+			return err
+		}
+		a.done.Wait(ctx)
+		fmt.Println(len(a.answer))
+		return nil
+	}))
+	// Output: 1048576
+}
+
+// record receives a record of 8 bytes into memory of its own.
+type record struct {
+	asyncio.BaseProtocol
+	bytes [8]byte
+	n     int
+	done  asyncio.Event
+}
+
+func (r *record) GetBuffer(int) []byte { return r.bytes[r.n:] }
+
+func (r *record) BufferUpdated(n int) {
+	if r.n += n; r.n == len(r.bytes) {
+		r.done.Set()
+		r.n = 0
+	}
+}
+
+func ExampleBufferedProtocol() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		server, err := asyncio.CreateServer(ctx, func() *shouter { return new(shouter) }, "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		t, r, err := asyncio.CreateConnection(ctx, func() *record { return new(record) }, server.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		t.WriteString("rec")
+		t.WriteString("ord 1")
+		r.done.Wait(ctx)
+		fmt.Printf("%s\n", r.bytes[:])
+		return nil
+	}))
+	// Output: RECORD 1
+}
+
+func ExampleConnectionOption() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		opts := []asyncio.ServerOption{asyncio.WithNetwork("tcp4"), asyncio.WithMaxConnections(1000)}
+		server, err := asyncio.CreateServer(ctx, func() *shouter { return new(shouter) }, "localhost:0", opts...)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		options := []asyncio.ConnectionOption{asyncio.WithKeepAlive(), asyncio.WithLocalAddr("127.0.0.1:0")}
+		_, a, err := asyncio.CreateConnection(ctx, func() *asker { return &asker{line: "options"} }, server.Addr().String(), options...)
+		if err != nil {
+			return err
+		}
+		a.done.Wait(ctx)
+		fmt.Println(a.answer)
+		return nil
+	}))
+	// Output: OPTIONS
+}
+
+func ExampleServerOption() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		opts := []asyncio.ServerOption{asyncio.WithoutServing()} // until StartServing
+		server, err := asyncio.CreateServer(ctx, func() *shouter { return new(shouter) }, "127.0.0.1:0", opts...)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		fmt.Println(server.IsServing())
+		return nil
+	}))
+	// Output: false
+}
+
+func ExampleUnixServeOption() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		dir, err := os.MkdirTemp("", "example")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		opts := []asyncio.UnixServeOption{asyncio.WithLimit(1 << 20), asyncio.WithBacklog(10)}
+		server, err := asyncio.StartUnixServer(ctx, func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error {
+			return nil
+		}, filepath.Join(dir, "socket"), opts...)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		fmt.Println(server.IsServing())
+		return nil
+	}))
+	// Output: true
+}
