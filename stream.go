@@ -30,6 +30,7 @@ type stream struct {
 // when that may go on: see streamEvents.
 type transport interface {
 	attach(streamEvents)
+	readable() bool              // false if it is known that there is nothing to read yet
 	read(p []byte) (int, error)  // netfd.ErrAgain if there is nothing yet, io.EOF at the end
 	write(p []byte) (int, error) // takes less than all only if it is full
 	buffered() int               // what write took and has not sent

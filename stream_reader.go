@@ -286,6 +286,11 @@ func (r *StreamReader) readNow(p []byte) (int, error) {
 	return r.copyTo(p), nil
 }
 
+// mayReceive reports whether receiveNow may return something else than netfd.ErrAgain.
+func (r *StreamReader) mayReceive() bool {
+	return r.buf.Len() > 0 || r.err != nil || r.stream.below.readable()
+}
+
 // receiveNow is receive that does not suspend, but returns netfd.ErrAgain.
 func (r *StreamReader) receiveNow(p []byte) (int, error) {
 	switch {

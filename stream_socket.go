@@ -107,6 +107,8 @@ func (s *socket) onClosed() {
 	}
 }
 
+func (s *socket) readable() bool { return s.fd.Readable }
+
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.fd.Read(p[:min(len(p), maxTransfer)])
 	switch {

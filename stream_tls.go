@@ -106,6 +106,8 @@ type tlsTransport struct {
 
 func (t *tlsTransport) attach(above streamEvents) { t.below.above = above }
 
+func (t *tlsTransport) readable() bool { return t.ready }
+
 func (t *tlsTransport) read(p []byte) (int, error) {
 	if !t.ready {
 		return 0, netfd.ErrAgain

@@ -298,6 +298,9 @@ func (t *Transport) receive() {
 	buf := t.stream.loop.buffers.Get()
 	defer t.stream.loop.buffers.Put(buf)
 	for i := 0; i < maxReceives && t.receives(); i++ {
+		if !t.stream.reader.mayReceive() {
+			return
+		}
 		p := buf
 		if t.buffered != nil {
 			if p = t.callGetBuffer(); len(p) == 0 { // it has panicked
