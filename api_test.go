@@ -28,22 +28,23 @@ var optionsOf = map[string]string{
 	"asyncio.GroupTask(group, coro, %s)": "WithName WithEagerStart",
 	"asyncio.Wait(ctx, tasks, %s)":       "WithTimeout ReturnWhen",
 
-	"asyncio.OpenConnection(ctx, ``, %s)":                "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
-	"asyncio.OpenUnixConnection(ctx, ``, %s)":            "WithLimit WithTLS WithTLSHandshakeTimeout",
-	"asyncio.NewDialer(ctx, %s)":                         "WithTLS WithTLSHandshakeTimeout WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
-	"asyncio.StartServer(ctx, handler, ``, %s)":          "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithKeepAlive WithBacklog WithMaxConnections WithReusePort WithoutServing",
-	"asyncio.StartUnixServer(ctx, handler, ``, %s)":      "WithLimit WithTLS WithTLSHandshakeTimeout WithBacklog WithMaxConnections WithoutServing",
-	"asyncio.Listen(ctx, ``, ``, %s)":                    "WithTLS WithTLSHandshakeTimeout WithKeepAlive WithBacklog WithMaxConnections WithReusePort",
-	"asyncio.CreateConnection(ctx, factory, ``, %s)":     "WithTLS WithTLSHandshakeTimeout WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
-	"asyncio.CreateUnixConnection(ctx, factory, ``, %s)": "WithTLS WithTLSHandshakeTimeout",
-	"asyncio.ConnectAcceptedSocket(ctx, factory, 1, %s)": "WithTLS WithTLSHandshakeTimeout",
-	"asyncio.CreateServer(ctx, factory, ``, %s)":         "WithTLS WithTLSHandshakeTimeout WithNetwork WithKeepAlive WithBacklog WithMaxConnections WithReusePort WithoutServing",
-	"asyncio.CreateUnixServer(ctx, factory, ``, %s)":     "WithTLS WithTLSHandshakeTimeout WithBacklog WithMaxConnections WithoutServing",
-	"asyncio.CreateDatagramEndpoint(ctx, ``, ``, %s)":    "WithNetwork WithReusePort WithBroadcast",
-	"asyncio.ConnectReadPipe(ctx, os.Stdin, %s)":         "WithLimit",
-	"asyncio.StreamPair(ctx, %s)":                        "WithLimit",
-	"transport.StartTLS(ctx, nil, %s)":                   "WithTLSHandshakeTimeout",
-	"writer.StartTLS(ctx, nil, %s)":                      "WithTLSHandshakeTimeout",
+	"asyncio.OpenConnection(ctx, ``, %s)":                         "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
+	"asyncio.OpenUnixConnection(ctx, ``, %s)":                     "WithLimit WithTLS WithTLSHandshakeTimeout",
+	"asyncio.NewDialer(ctx, %s)":                                  "WithTLS WithTLSHandshakeTimeout WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
+	"asyncio.StartServer(ctx, handler, ``, %s)":                   "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithKeepAlive WithBacklog WithMaxConnections WithReusePort WithoutServing",
+	"asyncio.StartUnixServer(ctx, handler, ``, %s)":               "WithLimit WithTLS WithTLSHandshakeTimeout WithBacklog WithMaxConnections WithoutServing",
+	"asyncio.Listen(ctx, ``, ``, %s)":                             "WithTLS WithTLSHandshakeTimeout WithKeepAlive WithBacklog WithMaxConnections WithReusePort",
+	"asyncio.CreateConnection(ctx, factory, ``, %s)":              "WithTLS WithTLSHandshakeTimeout WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
+	"asyncio.CreateUnixConnection(ctx, factory, ``, %s)":          "WithTLS WithTLSHandshakeTimeout",
+	"asyncio.ConnectAcceptedSocket(ctx, factory, 1, %s)":          "WithTLS WithTLSHandshakeTimeout",
+	"asyncio.CreateServer(ctx, factory, ``, %s)":                  "WithTLS WithTLSHandshakeTimeout WithNetwork WithKeepAlive WithBacklog WithMaxConnections WithReusePort WithoutServing",
+	"asyncio.CreateUnixServer(ctx, factory, ``, %s)":              "WithTLS WithTLSHandshakeTimeout WithBacklog WithMaxConnections WithoutServing",
+	"asyncio.CreateDatagramTransport(ctx, datagrams, ``, ``, %s)": "WithNetwork WithReusePort WithBroadcast",
+	"asyncio.CreateDatagramEndpoint(ctx, ``, ``, %s)":             "WithNetwork WithReusePort WithBroadcast",
+	"asyncio.ConnectReadPipe(ctx, os.Stdin, %s)":                  "WithLimit",
+	"asyncio.StreamPair(ctx, %s)":                                 "WithLimit",
+	"transport.StartTLS(ctx, nil, %s)":                            "WithTLSHandshakeTimeout",
+	"writer.StartTLS(ctx, nil, %s)":                               "WithTLSHandshakeTimeout",
 
 	"asyncio.CreateSubprocessExec(ctx, ``, nil, %s)": "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
 	"asyncio.CreateSubprocessShell(ctx, ``, %s)":     "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
@@ -63,7 +64,7 @@ var arguments = map[string]string{
 func TestAnOptionThatACallWouldIgnoreDoesNotCompile(t *testing.T) {
 	source := "package p\n\nimport (\"context\"; \"os\"; \"" + importPath + "\")\n\n" +
 		"func _(ctx context.Context, coro asyncio.Coro[int], group *asyncio.TaskGroup, tasks []asyncio.AnyTask, " +
-		"handler asyncio.ConnectionHandler, writer *asyncio.StreamWriter, factory func() asyncio.Protocol, transport *asyncio.Transport) {\n"
+		"handler asyncio.ConnectionHandler, writer *asyncio.StreamWriter, factory func() asyncio.Protocol, transport *asyncio.Transport, datagrams func() asyncio.DatagramProtocol) {\n"
 	type cell struct{ call, option string }
 	cells := make(map[int]cell) // by the line
 	for call := range optionsOf {

@@ -26,8 +26,9 @@ type DatagramEndpoint struct {
 	readers       waitq
 	closers       waitq
 	closing       bool
-	received      quota         // of receives
-	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
+	above         *DatagramTransport // or nil
+	received      quota              // of receives
+	receivedAt    time.Duration      // the loop's time of the first receive in the quota's turn
 
 	// The datagrams that wait to be sent. They are not in a buffer.Unsent, as the bytes of a
 	// StreamWriter are: that runs writes together, and datagrams keep their edges and their addresses.
@@ -200,16 +201,29 @@ func (e *DatagramEndpoint) mayReceive() bool {
 // receive receives a datagram, or returns netfd.ErrAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
 	buf := e.loop.buffers.Get()
-	n, from, err := netfd.RecvFrom(e.fd.Num, buf, e.network)
-	p := append([]byte(nil), buf[:n]...)
-	e.loop.buffers.Put(buf)
-	switch err {
-	case nil:
-		return p, from, nil
-	case netfd.ErrAgain:
-		return nil, nil, netfd.ErrAgain
-	default:
-		return nil, nil, e.opError("read", e.remote, err)
+	defer e.loop.buffers.Put(buf)
+	n, from, err := e.receiveInto(buf)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append([]byte(nil), buf[:n]...), from, nil
+}
+
+// receiveInto is receive into memory of the caller's.
+func (e *DatagramEndpoint) receiveInto(p []byte) (int, net.Addr, error) {
+	n, from, err := netfd.RecvFrom(e.fd.Num, p, e.network)
+	if err != nil && err != netfd.ErrAgain {
+		err = e.opError("read", e.remote, err)
+	}
+	return n, from, err
+}
+
+// notify has whoever receives look at what there is.
+func (e *DatagramEndpoint) notify() {
+	if e.above != nil {
+		e.above.schedule()
+	} else {
+		e.readers.wakeNext()
 	}
 }
 
@@ -282,6 +296,9 @@ func (e *DatagramEndpoint) Abort() {
 	e.readers.wakeAll()
 	e.drainers.wakeAll()
 	e.closers.wakeAll()
+	if e.above != nil {
+		e.above.schedule()
+	}
 }
 
 // IsClosing reports whether the endpoint was closed. It is asyncio's is_closing.
@@ -324,7 +341,7 @@ func (d *datagramEvents) OnReady(ready poll.Ready) {
 	e := (*DatagramEndpoint)(d)
 	e.fd.Note(ready)
 	if ready&poll.Read != 0 {
-		e.readers.wakeNext()
+		e.notify()
 	}
 	if ready&poll.Write != 0 {
 		e.flush()
@@ -355,6 +372,9 @@ func (e *DatagramEndpoint) flush() {
 	}
 	if e.size <= defaultHighWater/4 {
 		e.drainers.wakeAll()
+		if e.above != nil && e.above.full {
+			e.above.schedule()
+		}
 	}
 	if e.closing && len(e.kept) == 0 {
 		e.Abort()
@@ -370,7 +390,7 @@ func (e *DatagramEndpoint) sendKept() bool {
 		return false
 	default:
 		e.sendErr = e.opError("write", d.addr, err)
-		e.readers.wakeNext()
+		e.notify()
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]

@@ -138,3 +138,27 @@ func TestAnEndpointCloses(t *testing.T) {
 		})
 	}
 }
+
+func TestADatagramProtocolIsToldWhenTooMuchIsKept(t *testing.T) {
+	answer, _ := crowded(t)
+	runReal(t, func(ctx context.Context) error {
+		server, client := datagramPair(t, ctx)
+		for range 3 {
+			must(server.t.SendTo(make([]byte, 30<<10), client.t.LocalAddr()))
+		}
+		server.expect(t, "made", "pause")
+		require.Equal(t, 90<<10, server.t.WriteBufferSize())
+		server.t.Close()
+		client.t.Abort()
+		*answer = nil
+		c, err := net.DialUDP("udp", nil, server.t.LocalAddr().(*net.UDPAddr)) // has the poller look again
+		require.NoError(t, err)
+		defer c.Close()
+		until(ctx, func() bool {
+			_, _ = c.Write([]byte("x"))
+			return server.lost
+		})
+		server.expect(t, "made", "pause", "resume", "lost <nil>")
+		return nil
+	})
+}

@@ -55,7 +55,7 @@
 //   - package net's interfaces: [Listen], [Listener.Accept], [Dialer.Dial],
 //     [Dialer.DialContext], [Conn.Read], [Conn.Write]
 //   - datagrams: [CreateDatagramEndpoint], [DatagramEndpoint.RecvFrom],
-//     [DatagramEndpoint.Drain], [DatagramEndpoint.WaitClosed]
+//     [DatagramEndpoint.Drain], [DatagramEndpoint.WaitClosed], [CreateDatagramTransport]
 //   - processes: [Process.Communicate], [Process.Wait]
 //   - sockets and names: [Loop.SockAccept], [Loop.SockConnect], [Loop.SockRecv],
 //     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockSendAll], [Loop.SockSendTo],
@@ -71,7 +71,7 @@
 //   - [Queue.PutNowait], [Queue.GetNowait], [Queue.TaskDone] and [Queue.Shutdown]
 //   - [StreamWriter.Write], [StreamWriter.Close] and [DatagramEndpoint.SendTo], which keep
 //     the bytes that cannot be sent at once
-//   - [Transport.Write] and [Transport.Close], which keep the bytes, too
+//   - [Transport.Write] and [Transport.Close] and [DatagramTransport.SendTo], which keep them, too
 //   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and [StreamPair]
 //
 // # Goroutines

@@ -3,6 +3,7 @@ package asyncio_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -231,4 +232,75 @@ func ExampleUnixServeOption() {
 		return nil
 	}))
 	// Output: true
+}
+
+// sounder sends back the datagrams that it receives.
+type sounder struct {
+	asyncio.BaseDatagramProtocol
+	t *asyncio.DatagramTransport
+}
+
+func (s *sounder) ConnectionMade(t *asyncio.DatagramTransport) { s.t = t }
+
+func (s *sounder) DatagramReceived(data []byte, addr net.Addr) { s.t.SendTo(data, addr) }
+
+// hearer keeps the first datagram.
+type hearer struct {
+	asyncio.BaseDatagramProtocol
+	heard string
+	done  asyncio.Event
+}
+
+func (h *hearer) DatagramReceived(data []byte, _ net.Addr) {
+	h.heard = string(data)
+	h.done.Set()
+}
+
+func ExampleDatagramProtocol() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		server, _, err := asyncio.CreateDatagramTransport(ctx, func() *sounder { return new(sounder) }, "127.0.0.1:0", "")
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		client, h, err := asyncio.CreateDatagramTransport(ctx, func() *hearer { return new(hearer) }, "", server.LocalAddr().String())
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		client.SendTo([]byte("echo"), nil)
+		h.done.Wait(ctx)
+		fmt.Println(h.heard)
+		return nil
+	}))
+	// Output: echo
+}
+
+func ExampleDatagramTransport() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		t, _, err := asyncio.CreateDatagramTransport(ctx, func() *sounder { return new(sounder) }, "127.0.0.1:0", "")
+		if err != nil {
+			return err
+		}
+		fmt.Println(t.IsClosing(), t.LocalAddr() != nil)
+		t.Close()
+		fmt.Println(t.IsClosing(), t.SendTo([]byte("too late"), t.LocalAddr()))
+		return nil
+	}))
+	// Output:
+	// false true
+	// true use of closed network connection
+}
+
+func ExampleBaseDatagramProtocol() {
+	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		type ignorant struct{ asyncio.BaseDatagramProtocol } // hears nothing
+		t, _, err := asyncio.CreateDatagramTransport(ctx, func() *ignorant { return new(ignorant) }, "127.0.0.1:0", "")
+		if err != nil {
+			return err
+		}
+		fmt.Println(t.Close())
+		return nil
+	}))
+	// Output: <nil>
 }

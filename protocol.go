@@ -1,5 +1,7 @@
 package asyncio
 
+import "runtime/debug"
+
 // A Protocol is the callbacks of a connection. Its transport calls them, in this order:
 // ConnectionMade once, DataReceived any number of times, EOFReceived once or never, and
 // ConnectionLost once. They are called as callbacks of the loop, outside of any task, so they must
@@ -66,3 +68,17 @@ func (BaseProtocol) EOFReceived() bool { return false }
 
 // ConnectionLost does nothing.
 func (BaseProtocol) ConnectionLost(error) {}
+
+// reportCallback is deferred around a call of a protocol: it reports a panic.
+func reportCallback(l *Loop, callback string) {
+	if r := recover(); r != nil {
+		_ = l.reportPanic(callback, r)
+	}
+}
+
+// reportPanic reports a panic of a protocol's callback, and returns it as an error.
+func (l *Loop) reportPanic(callback string, panicked any) error {
+	err := &PanicError{panicked, debug.Stack()}
+	l.report(ExceptionContext{Message: "panic in " + callback + " of a protocol", Err: err})
+	return err
+}

@@ -274,7 +274,7 @@ var otherSuspensions = map[string]string{
 	"DatagramEndpoint.Drain": needsDescriptors, "DatagramEndpoint.RecvFrom": needsDescriptors,
 	"DatagramEndpoint.WaitClosed": needsDescriptors,
 	"CreateConnection":            needsDescriptors, "CreateUnixConnection": needsDescriptors, "ConnectAcceptedSocket": needsDescriptors,
-	"CreateServer": needsDescriptors, "Transport.StartTLS": needsDescriptors,
+	"CreateServer": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
 	"Process.Communicate": needsDescriptors, "Process.Wait": needsDescriptors,
 	"Loop.SockAccept": needsDescriptors, "Loop.SockConnect": needsDescriptors, "Loop.SockRecv": needsDescriptors,
 	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,

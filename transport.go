@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime/debug"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
@@ -117,7 +116,7 @@ func (t *Transport) checkFull() {
 	}
 	t.full = true
 	if t.flow != nil {
-		defer t.recovered("PauseWriting")
+		defer reportCallback(t.stream.loop, "PauseWriting")
 		t.flow.PauseWriting()
 	}
 }
@@ -129,7 +128,7 @@ func (t *Transport) checkRoom() {
 	}
 	t.full = false
 	if t.flow != nil && t.stream.writer.err == nil {
-		defer t.recovered("ResumeWriting")
+		defer reportCallback(t.stream.loop, "ResumeWriting")
 		t.flow.ResumeWriting()
 	}
 }
@@ -338,24 +337,11 @@ func (t *Transport) end(err error) {
 	}
 }
 
-// recovered is deferred: it reports a panic of the protocol, which it returns as an error.
-func (t *Transport) recovered(callback string) {
-	if r := recover(); r != nil {
-		t.report(callback, r)
-	}
-}
-
-// guard is recovered that aborts the connection, too.
+// guard is deferred around a call of the protocol: a panic is reported and aborts the connection.
 func (t *Transport) guard(callback string) {
 	if r := recover(); r != nil {
-		t.lose(t.report(callback, r))
+		t.lose(t.stream.loop.reportPanic(callback, r))
 	}
-}
-
-func (t *Transport) report(callback string, panicked any) error {
-	err := &PanicError{panicked, debug.Stack()}
-	t.stream.loop.report(ExceptionContext{Message: "panic in " + callback + " of a protocol", Err: err})
-	return err
 }
 
 func (t *Transport) callMade() {
@@ -389,7 +375,7 @@ func (t *Transport) callEOFReceived() (keepOpen bool) {
 }
 
 func (t *Transport) callLost() {
-	defer t.recovered("ConnectionLost")
+	defer reportCallback(t.stream.loop, "ConnectionLost")
 	err := t.cause
 	if err == nil {
 		err = t.stream.writer.err
