@@ -50,7 +50,8 @@
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
 //     [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
 //   - protocols: [CreateConnection], [CreateUnixConnection], [ConnectAcceptedSocket],
-//     [CreateServer], [Transport.StartTLS]
+//     [CreateServer], [Transport.StartTLS], [ConnectReadPipeTransport],
+//     [ConnectWritePipeTransport]
 //   - servers: [StartServer], [Server.Serve], [Server.Shutdown], [Server.WaitClosed]
 //   - package net's interfaces: [Listen], [Listener.Accept], [Dialer.Dial],
 //     [Dialer.DialContext], [Conn.Read], [Conn.Write]

@@ -28,6 +28,7 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...LimitOption) (*Str
 	if err != nil {
 		return nil, err
 	}
+	s.watchDrop()
 	return &s.reader, nil
 }
 
@@ -38,7 +39,24 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.watchDrop()
 	return &s.writer, nil
+}
+
+// ConnectReadPipeTransport has the protocol that factory makes served by a transport that reads
+// from f, which it takes over as ConnectReadPipe does. It suspends until the protocol's
+// ConnectionMade was called. It is asyncio's connect_read_pipe.
+func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
+	s, err := openPipe(running(ctx).loop, f, false, new(streamOptions))
+	return connect(ctx, s, err, factory, func() error { return nil })
+}
+
+// ConnectWritePipeTransport is ConnectReadPipeTransport for writing, and suspends like it. The
+// transport closes when nobody can read from the pipe any more. It is asyncio's
+// connect_write_pipe.
+func ConnectWritePipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
+	s, err := openPipe(running(ctx).loop, f, true, new(streamOptions))
+	return connect(ctx, s, err, factory, func() error { return nil })
 }
 
 // openPipe makes a stream of f, which it takes over.
@@ -74,7 +92,6 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 		}
 		f.Close()
 	}
-	stream.watchDrop()
 	return stream, nil
 }
 

@@ -39,6 +39,9 @@ type Transport struct {
 // newTransport puts a transport with a protocol above a stream.
 func newTransport(s *stream, p Protocol) *Transport {
 	t := &Transport{stream: s, gone: s.writer.gone}
+	if below, ok := s.below.(*socket); ok {
+		t.eof = below.writeOnly
+	}
 	t.SetProtocol(p)
 	s.above = t
 	t.schedule()
@@ -79,7 +82,7 @@ func (t *Transport) ResumeReading() {
 
 // IsReading reports whether the transport receives: it is neither paused nor closing. It is
 // asyncio's is_reading.
-func (t *Transport) IsReading() bool { return !t.paused && !t.closing }
+func (t *Transport) IsReading() bool { return !t.paused && !t.IsClosing() }
 
 // Write sends p as far as that goes at once, and keeps a copy of the rest. It returns len(p), or an
 // error, and drops p, if the transport is closing (net.ErrClosed), if WriteEOF was called, or if
@@ -201,7 +204,7 @@ func (t *Transport) lose(cause error) {
 }
 
 // IsClosing reports whether the transport is closing or closed. It is asyncio's is_closing.
-func (t *Transport) IsClosing() bool { return t.closing }
+func (t *Transport) IsClosing() bool { return t.closing || t.gone }
 
 // GetExtraInfo tells of what is below the transport, as that of a StreamWriter does. It is
 // asyncio's get_extra_info.
