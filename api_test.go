@@ -46,8 +46,10 @@ var optionsOf = map[string]string{
 	"transport.StartTLS(ctx, nil, %s)":                            "WithTLSHandshakeTimeout",
 	"writer.StartTLS(ctx, nil, %s)":                               "WithTLSHandshakeTimeout",
 
-	"asyncio.CreateSubprocessExec(ctx, ``, nil, %s)": "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
-	"asyncio.CreateSubprocessShell(ctx, ``, %s)":     "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
+	"asyncio.SubprocessExec(ctx, processes, ``, nil, %s)": "WithStdin WithStdout WithStderr WithCommand",
+	"asyncio.SubprocessShell(ctx, processes, ``, %s)":     "WithStdin WithStdout WithStderr WithCommand",
+	"asyncio.CreateSubprocessExec(ctx, ``, nil, %s)":      "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
+	"asyncio.CreateSubprocessShell(ctx, ``, %s)":          "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
 }
 
 // arguments are those of all options.
@@ -64,7 +66,7 @@ var arguments = map[string]string{
 func TestAnOptionThatACallWouldIgnoreDoesNotCompile(t *testing.T) {
 	source := "package p\n\nimport (\"context\"; \"os\"; \"" + importPath + "\")\n\n" +
 		"func _(ctx context.Context, coro asyncio.Coro[int], group *asyncio.TaskGroup, tasks []asyncio.AnyTask, " +
-		"handler asyncio.ConnectionHandler, writer *asyncio.StreamWriter, factory func() asyncio.Protocol, transport *asyncio.Transport, datagrams func() asyncio.DatagramProtocol) {\n"
+		"handler asyncio.ConnectionHandler, writer *asyncio.StreamWriter, factory func() asyncio.Protocol, transport *asyncio.Transport, datagrams func() asyncio.DatagramProtocol, processes func() asyncio.SubprocessProtocol) {\n"
 	type cell struct{ call, option string }
 	cells := make(map[int]cell) // by the line
 	for call := range optionsOf {

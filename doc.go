@@ -57,7 +57,7 @@
 //     [Dialer.DialContext], [Conn.Read], [Conn.Write]
 //   - datagrams: [CreateDatagramEndpoint], [DatagramEndpoint.RecvFrom],
 //     [DatagramEndpoint.Drain], [DatagramEndpoint.WaitClosed], [CreateDatagramTransport]
-//   - processes: [Process.Communicate], [Process.Wait]
+//   - processes: [Process.Communicate], [Process.Wait], [SubprocessExec], [SubprocessShell]
 //   - sockets and names: [Loop.SockAccept], [Loop.SockConnect], [Loop.SockRecv],
 //     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockSendAll], [Loop.SockSendTo],
 //     [Loop.GetAddrInfo]

@@ -30,6 +30,7 @@ type Process struct {
 	cmd       *exec.Cmd
 	pid       int
 	waitDelay time.Duration
+	exited    func()        // called when it has ended, or nil
 	reaped    chan struct{} // closed once the system has nothing of it any more
 	waitErr   error         // the failure of cmd.Wait, once it is reaped
 	ended     bool          // the loop knows that it is reaped
@@ -37,8 +38,27 @@ type Process struct {
 	waiters   waitq
 }
 
-// A ProcessOption is an option of CreateSubprocessExec and CreateSubprocessShell.
-type ProcessOption func(*processOptions)
+// A ProcessOption is an option of CreateSubprocessExec and CreateSubprocessShell: WithStdin,
+// WithStdout, WithStderr, WithCommand, WithPipeLimit or WithWaitDelay.
+type ProcessOption interface {
+	apply(*processOptions)
+	forCreateSubprocess()
+}
+
+// A SubprocessOption is an option of SubprocessExec and SubprocessShell, and of the calls that take
+// a ProcessOption: WithStdin, WithStdout, WithStderr or WithCommand.
+type SubprocessOption interface {
+	ProcessOption
+	forSubprocess()
+}
+
+// A processSetting is every one of these options, as a setting is of streams.
+type processSetting func(*processOptions)
+
+func (s processSetting) apply(o *processOptions) { s(o) }
+
+func (processSetting) forCreateSubprocess() {}
+func (processSetting) forSubprocess()       {}
 
 type processOptions struct {
 	stdin, stdout, stderr Redirect
@@ -82,21 +102,27 @@ func File(f *os.File) Redirect {
 }
 
 // WithStdin says what the standard input of a process is. It is asyncio's stdin.
-func WithStdin(r Redirect) ProcessOption { return func(o *processOptions) { o.stdin = r } }
+func WithStdin(r Redirect) SubprocessOption {
+	return processSetting(func(o *processOptions) { o.stdin = r })
+}
 
 // WithStdout says what the standard output of a process is. It is asyncio's stdout.
-func WithStdout(r Redirect) ProcessOption { return func(o *processOptions) { o.stdout = r } }
+func WithStdout(r Redirect) SubprocessOption {
+	return processSetting(func(o *processOptions) { o.stdout = r })
+}
 
 // WithStderr says what the standard error of a process is. It is asyncio's stderr.
-func WithStderr(r Redirect) ProcessOption { return func(o *processOptions) { o.stderr = r } }
+func WithStderr(r Redirect) SubprocessOption {
+	return processSetting(func(o *processOptions) { o.stderr = r })
+}
 
 // WithCommand has set change the command before it is started: its directory, its
 // environment and so on. The standard streams are set by the other options.
-func WithCommand(set func(cmd *exec.Cmd)) ProcessOption {
+func WithCommand(set func(cmd *exec.Cmd)) SubprocessOption {
 	if set == nil {
 		panic("asyncio: WithCommand needs a function")
 	}
-	return func(o *processOptions) { o.command = set }
+	return processSetting(func(o *processOptions) { o.command = set })
 }
 
 // WithPipeLimit sets the limit of the streams of Stdout and Stderr, as WithLimit does. It
@@ -105,7 +131,7 @@ func WithPipeLimit(n int) ProcessOption {
 	if n <= 0 {
 		panic("asyncio: WithPipeLimit needs a positive number")
 	}
-	return func(o *processOptions) { o.limit = n }
+	return processSetting(func(o *processOptions) { o.limit = n })
 }
 
 // WithWaitDelay has Communicate give up the pipes that other processes hold open and have
@@ -116,7 +142,7 @@ func WithWaitDelay(d time.Duration) ProcessOption {
 	if d < 0 {
 		panic("asyncio: WithWaitDelay needs a duration that is not negative")
 	}
-	return func(o *processOptions) { o.waitDelay = d }
+	return processSetting(func(o *processOptions) { o.waitDelay = d })
 }
 
 // CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
@@ -124,34 +150,58 @@ func WithWaitDelay(d time.Duration) ProcessOption {
 // in PATH is exec.ErrNotFound, one that was named by a path fs.ErrNotExist. In virtual
 // time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
-	return startProcess(ctx, exec.Command(program, args...), opts)
+	o := newProcessOptions(opts)
+	return startStreams(ctx, exec.Command(program, args...), o)
 }
 
 // CreateSubprocessShell starts a command in the system's shell: /bin/sh, or cmd.exe on Windows,
 // which gets the command as it is. It does not suspend. It is asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
-	byShell := func(o *processOptions) { o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) } }
-	return startProcess(ctx, shellCommand(command), append(opts[:len(opts):len(opts)], byShell))
+	o := newProcessOptions(opts)
+	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
+	return startStreams(ctx, shellCommand(command), o)
 }
 
-func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *Process, err error) {
-	l := RunningLoop(ctx)
+func newProcessOptions(opts []ProcessOption) *processOptions {
+	o := &processOptions{limit: defaultLimit, waitDelay: Never}
+	applyAll(opts, o)
+	return o
+}
+
+// startStreams starts a process with streams for its pipes.
+func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Process, error) {
+	p := &Process{loop: RunningLoop(ctx), cmd: cmd, waitDelay: o.waitDelay, reaped: make(chan struct{})}
+	err := p.start(o, func(number int, end *os.File) (err error) {
+		switch number {
+		case 0:
+			p.Stdin, err = ConnectWritePipe(ctx, end)
+		case 1:
+			p.Stdout, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
+		case 2:
+			p.Stderr, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
+		}
+		return err
+	})
+	if err != nil {
+		p.closePipes()
+		return nil, err
+	}
+	return p, nil
+}
+
+// start starts the process. connect takes over the end of a pipe to the process's descriptor of a
+// number, unless it fails.
+func (p *Process) start(o *processOptions, connect func(number int, end *os.File) error) error {
+	l, cmd := p.loop, p.cmd
 	l.check()
 	switch {
 	case l.closed:
-		return nil, ErrLoopClosed
+		return ErrLoopClosed
 	case l.virtual:
-		return nil, ErrVirtualIO
-	}
-	o := &processOptions{limit: defaultLimit, waitDelay: Never}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("asyncio: nil ProcessOption")
-		}
-		opt(o)
+		return ErrVirtualIO
 	}
 	if o.stdin.kind == toStdout || o.stdout.kind == toStdout {
-		return nil, errors.New("asyncio: ToStdout is for WithStderr alone")
+		return errors.New("asyncio: ToStdout is for WithStderr alone")
 	}
 	if o.command != nil {
 		o.command(cmd)
@@ -159,29 +209,25 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 	if o.shell != nil {
 		o.shell(cmd)
 	}
-	p := &Process{loop: l, cmd: cmd, waitDelay: o.waitDelay, reaped: make(chan struct{})}
 	var child []*os.File // the child's ends, which are not needed once it has them
 	defer func() {
 		for _, f := range child {
 			f.Close()
 		}
-		if err != nil {
-			p.closePipes()
-		}
 	}()
-	if err := p.redirect(ctx, o, &child); err != nil {
-		return nil, err
+	if err := p.redirect(o, connect, &child); err != nil {
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	p.pid = cmd.Process.Pid
 	l.processes.add(p)
-	return p, nil
+	return nil
 }
 
 // redirect sets the standard streams of the command, and makes the pipes.
-func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.File) error {
+func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error, child *[]*os.File) error {
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = nil, nil, nil // whatever WithCommand has set
 	// What the command is given is a file, never another io.Reader or io.Writer: so
 	// cmd.Wait waits for the process and for no goroutine that copies.
@@ -192,21 +238,20 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 		}
 		*child = append(*child, r)
 		p.cmd.Stdin = r
-		if p.Stdin, err = ConnectWritePipe(ctx, w); err != nil {
+		if err := connect(0, w); err != nil {
 			w.Close()
 			return err
 		}
 	} else if f := o.stdin.inherited(os.Stdin); f != nil {
 		p.cmd.Stdin = f
 	}
-	for _, out := range []struct {
+	for i, out := range []struct {
 		redirect Redirect
 		to       *io.Writer
-		stream   **StreamReader
 		own      *os.File
 	}{
-		{o.stdout, &p.cmd.Stdout, &p.Stdout, os.Stdout},
-		{o.stderr, &p.cmd.Stderr, &p.Stderr, os.Stderr},
+		{o.stdout, &p.cmd.Stdout, os.Stdout},
+		{o.stderr, &p.cmd.Stderr, os.Stderr},
 	} {
 		if out.redirect.kind == toStdout {
 			*out.to = p.cmd.Stdout
@@ -217,7 +262,7 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 			}
 			*child = append(*child, w)
 			*out.to = w
-			if *out.stream, err = ConnectReadPipe(ctx, r, WithLimit(o.limit)); err != nil {
+			if err := connect(1+i, r); err != nil {
 				r.Close()
 				return err
 			}
@@ -403,6 +448,9 @@ func (p *Process) run(l *Loop) {
 	delete(l.processes, p)
 	p.end()
 	p.waiters.wakeAll()
+	if p.exited != nil {
+		p.exited()
+	}
 	if p.cmd.ProcessState == nil {
 		l.report(ExceptionContext{
 			Message: "somebody else has waited for a process, whose return code is taken for 255",

@@ -275,6 +275,7 @@ var otherSuspensions = map[string]string{
 	"DatagramEndpoint.WaitClosed": needsDescriptors,
 	"CreateConnection":            needsDescriptors, "CreateUnixConnection": needsDescriptors, "ConnectAcceptedSocket": needsDescriptors,
 	"CreateServer": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
+	"SubprocessExec": needsDescriptors, "SubprocessShell": needsDescriptors,
 	"ConnectReadPipeTransport": needsDescriptors, "ConnectWritePipeTransport": needsDescriptors,
 	"Process.Communicate": needsDescriptors, "Process.Wait": needsDescriptors,
 	"Loop.SockAccept": needsDescriptors, "Loop.SockConnect": needsDescriptors, "Loop.SockRecv": needsDescriptors,

@@ -1,0 +1,277 @@
+package asyncio
+
+import (
+	"context"
+	"os"
+	"os/exec"
+)
+
+// A SubprocessProtocol is the callbacks of a process: ConnectionMade once; PipeDataReceived,
+// PipeConnectionLost for each pipe, and ProcessExited, in the order in which these things happen;
+// and ConnectionLost once, when the process has ended and its pipes are closed. They are called as
+// callbacks of the loop, outside of any task, so they must not suspend. A panic in one is reported
+// to the exception handler, and the process goes on. One that has the methods of a
+// FlowControlProtocol gets those calls for the process's standard input. It is asyncio's
+// SubprocessProtocol.
+type SubprocessProtocol interface {
+	// ConnectionMade is called when the process has been started.
+	ConnectionMade(t *SubprocessTransport)
+
+	// PipeDataReceived is called with bytes that the process has written to the pipe of its
+	// descriptor fd, 1 or 2. They are valid until it returns: a protocol that keeps them makes a copy.
+	PipeDataReceived(fd int, data []byte)
+
+	// PipeConnectionLost is called when a pipe is closed. err is nil, or what broke it.
+	PipeConnectionLost(fd int, err error)
+
+	// ProcessExited is called when the process has ended. Its pipes may still be open.
+	ProcessExited()
+
+	// ConnectionLost is called when all has ended. err is nil.
+	ConnectionLost(err error)
+}
+
+// A BaseSubprocessProtocol has the methods of a SubprocessProtocol, none of which does anything,
+// for protocols to embed. It is what asyncio's class SubprocessProtocol has.
+type BaseSubprocessProtocol struct{}
+
+// ConnectionMade does nothing.
+func (BaseSubprocessProtocol) ConnectionMade(*SubprocessTransport) {}
+
+// PipeDataReceived does nothing.
+func (BaseSubprocessProtocol) PipeDataReceived(int, []byte) {}
+
+// PipeConnectionLost does nothing.
+func (BaseSubprocessProtocol) PipeConnectionLost(int, error) {}
+
+// ProcessExited does nothing.
+func (BaseSubprocessProtocol) ProcessExited() {}
+
+// ConnectionLost does nothing.
+func (BaseSubprocessProtocol) ConnectionLost(error) {}
+
+// A SubprocessTransport is a process that calls a SubprocessProtocol. None of its methods suspends.
+// Only callbacks and tasks of its loop may use it. What is said of the end of a Process is true of
+// it, too. It is asyncio's SubprocessTransport.
+type SubprocessTransport struct {
+	process  *Process
+	protocol SubprocessProtocol
+	pipes    [3]*Transport
+	opening  waitq // of the task that waits until the protocol knows of the process
+
+	scheduled bool // it is in the ready queue
+	made      bool // ConnectionMade was called
+	exited    bool // ProcessExited is due
+	open      int  // pipes that are not lost
+	closing   bool // Close was called
+	lost      bool // ConnectionLost was called
+}
+
+// SubprocessExec starts a program with arguments, and has the protocol that factory makes served by
+// a transport. Its standard streams are pipes unless the options say otherwise, as in asyncio. It
+// suspends until the protocol's ConnectionMade was called. A program that is not found is an error
+// as of CreateSubprocessExec. It is asyncio's subprocess_exec.
+func SubprocessExec[P SubprocessProtocol](ctx context.Context, factory func() P, program string, args []string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
+	return startSubprocess(ctx, factory, exec.Command(program, args...), subprocessOptions(opts))
+}
+
+// SubprocessShell is SubprocessExec of a command in the system's shell, and suspends like it. It is
+// asyncio's subprocess_shell.
+func SubprocessShell[P SubprocessProtocol](ctx context.Context, factory func() P, command string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
+	o := subprocessOptions(opts)
+	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
+	return startSubprocess(ctx, factory, shellCommand(command), o)
+}
+
+func subprocessOptions(opts []SubprocessOption) *processOptions {
+	o := &processOptions{stdin: Pipe, stdout: Pipe, stderr: Pipe}
+	applyAll(opts, o)
+	return o
+}
+
+func startSubprocess[P SubprocessProtocol](ctx context.Context, factory func() P, cmd *exec.Cmd, o *processOptions) (*SubprocessTransport, P, error) {
+	l := running(ctx).loop
+	p := factory()
+	t := &SubprocessTransport{process: &Process{loop: l, cmd: cmd, reaped: make(chan struct{})}, protocol: p}
+	t.process.exited = t.onExited
+	if err := t.process.start(o, t.connect); err != nil {
+		t.Close()
+		return nil, p, err
+	}
+	t.schedule()
+	for !t.made {
+		if err := t.opening.wait(ctx, waitConnectionMade); err != nil {
+			t.Close()
+			return nil, p, err
+		}
+	}
+	return t, p, nil
+}
+
+// connect makes the transport of a pipe to the process.
+func (t *SubprocessTransport) connect(fd int, end *os.File) error {
+	s, err := openPipe(t.process.loop, end, fd == 0, new(streamOptions))
+	if err == nil {
+		t.pipes[fd] = newTransport(s, &pipeProtocol{process: t, fd: fd})
+		t.open++
+	}
+	return err
+}
+
+// Pid returns the number of the process. It is asyncio's get_pid.
+func (t *SubprocessTransport) Pid() int { return t.process.Pid() }
+
+// ReturnCode returns the exit code, and whether the process has ended, as that of a Process does.
+// It is asyncio's get_returncode.
+func (t *SubprocessTransport) ReturnCode() (code int, ended bool) { return t.process.ReturnCode() }
+
+// PipeTransport returns the transport of the pipe of the process's descriptor fd: 0, 1 or 2. It is
+// nil if there is no such pipe. It is asyncio's get_pipe_transport.
+func (t *SubprocessTransport) PipeTransport(fd int) *Transport {
+	if fd < 0 || fd >= len(t.pipes) {
+		return nil
+	}
+	return t.pipes[fd]
+}
+
+// SendSignal sends the process a signal; os.ErrProcessDone if it has ended. It is asyncio's
+// send_signal.
+func (t *SubprocessTransport) SendSignal(sig os.Signal) error { return t.process.SendSignal(sig) }
+
+// Terminate is Terminate of a Process. It is asyncio's terminate.
+func (t *SubprocessTransport) Terminate() error { return t.process.Terminate() }
+
+// Kill is Kill of a Process. It is asyncio's kill.
+func (t *SubprocessTransport) Kill() error { return t.process.Kill() }
+
+// Close closes the pipes, and kills the process if it still runs. It always returns nil. It is
+// asyncio's close.
+func (t *SubprocessTransport) Close() error {
+	t.process.loop.check()
+	if t.closing {
+		return nil
+	}
+	t.closing = true
+	for _, pipe := range t.pipes {
+		if pipe != nil {
+			_ = pipe.Close()
+		}
+	}
+	if t.process.pid != 0 && !t.process.ended {
+		_ = t.process.Kill() // it may have ended, or run as another user
+	}
+	return nil
+}
+
+// IsClosing reports whether Close was called. It is asyncio's is_closing.
+func (t *SubprocessTransport) IsClosing() bool { return t.closing }
+
+// Protocol returns the protocol. It is asyncio's get_protocol.
+func (t *SubprocessTransport) Protocol() SubprocessProtocol { return t.protocol }
+
+// SetProtocol has the transport call another protocol from now on. It panics if p is nil. It is
+// asyncio's set_protocol.
+func (t *SubprocessTransport) SetProtocol(p SubprocessProtocol) {
+	t.process.loop.check()
+	if p == nil {
+		panic("asyncio: nil protocol")
+	}
+	t.protocol = p
+}
+
+// schedule has the loop run the transport in the next turn.
+func (t *SubprocessTransport) schedule() {
+	if !t.scheduled {
+		t.scheduled = true
+		t.process.loop.push(t)
+	}
+}
+
+// onExited is called when the process has ended.
+func (t *SubprocessTransport) onExited() {
+	t.exited = true
+	t.schedule()
+}
+
+// run makes the calls that are due. The pipes' data come by the pipes, at the earliest in the turn
+// after that of ConnectionMade: their transports have made their connections before.
+func (t *SubprocessTransport) run(*Loop) {
+	t.scheduled = false
+	if !t.made {
+		t.made = true
+		t.callMade()
+		t.opening.wakeAll()
+		if t.exited {
+			t.schedule()
+		}
+		return
+	}
+	if t.exited {
+		t.exited = false
+		t.callExited()
+		t.finish()
+	} else if t.process.ended && t.open == 0 && !t.lost {
+		t.lost = true
+		t.callLost()
+	}
+}
+
+// finish has ConnectionLost be called once all has ended.
+func (t *SubprocessTransport) finish() {
+	if t.process.ended && !t.exited && t.open == 0 {
+		t.schedule()
+	}
+}
+
+func (t *SubprocessTransport) callMade() {
+	defer reportCallback(t.process.loop, "ConnectionMade")
+	t.protocol.ConnectionMade(t)
+}
+
+func (t *SubprocessTransport) callExited() {
+	defer reportCallback(t.process.loop, "ProcessExited")
+	t.protocol.ProcessExited()
+}
+
+func (t *SubprocessTransport) callLost() {
+	defer reportCallback(t.process.loop, "ConnectionLost")
+	t.protocol.ConnectionLost(nil)
+}
+
+// A pipeProtocol passes what happens to one pipe on to the process's protocol.
+type pipeProtocol struct {
+	BaseProtocol
+	process *SubprocessTransport
+	fd      int
+}
+
+func (p *pipeProtocol) DataReceived(data []byte) {
+	defer reportCallback(p.process.process.loop, "PipeDataReceived")
+	p.process.protocol.PipeDataReceived(p.fd, data)
+}
+
+func (p *pipeProtocol) ConnectionLost(err error) {
+	t := p.process
+	t.open--
+	if t.made {
+		p.callLost(err)
+	}
+	t.finish()
+}
+
+func (p *pipeProtocol) callLost(err error) {
+	defer reportCallback(p.process.process.loop, "PipeConnectionLost")
+	p.process.protocol.PipeConnectionLost(p.fd, err)
+}
+
+func (p *pipeProtocol) PauseWriting() {
+	if flow, ok := p.process.protocol.(FlowControlProtocol); ok {
+		flow.PauseWriting()
+	}
+}
+
+func (p *pipeProtocol) ResumeWriting() {
+	if flow, ok := p.process.protocol.(FlowControlProtocol); ok {
+		flow.ResumeWriting()
+	}
+}
