@@ -33,6 +33,7 @@ type StreamWriter struct {
 	gone      bool  // nothing is below any more
 	expired   bool  // the deadline of a Conn has passed
 	err       error // what broke the connection
+	dropped   bool  // bytes were kept when it broke
 }
 
 // Write sends p as far as that goes at once, and keeps a copy of the rest. Of much it sends a
@@ -329,6 +330,7 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
+	w.dropped = w.kept.Len() > 0
 	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()

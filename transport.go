@@ -38,14 +38,17 @@ type Transport struct {
 
 // newTransport puts a transport with a protocol above a stream.
 func newTransport(s *stream, p Protocol) *Transport {
-	t := &Transport{stream: s, gone: s.writer.gone}
-	if below, ok := s.below.(*socket); ok {
-		t.eof = below.writeOnly
-	}
+	t := &Transport{stream: s, gone: s.writer.gone, eof: isWritePipe(s)}
 	t.SetProtocol(p)
 	s.above = t
 	t.schedule()
 	return t
+}
+
+// isWritePipe reports whether a stream has no peer that could send.
+func isWritePipe(s *stream) bool {
+	below, ok := s.below.(*socket)
+	return ok && below.writeOnly
 }
 
 // Protocol returns the protocol. It is asyncio's get_protocol.
@@ -64,7 +67,8 @@ func (t *Transport) SetProtocol(p Protocol) {
 }
 
 // PauseReading stops the calls of DataReceived until ResumeReading: what the peer sends fills the
-// system's buffers, and then it has to wait. A second call does nothing, nor does one after Close.
+// system's buffers, and then it has to wait. That the connection breaks meanwhile is noticed by a
+// write or after ResumeReading. A second call does nothing, nor does one after Close.
 // It is asyncio's pause_reading.
 func (t *Transport) PauseReading() {
 	t.stream.loop.check()
@@ -107,7 +111,7 @@ func (t *Transport) wrote(n int, err error) (int, error) {
 	case err == nil:
 		t.checkFull()
 	case err == t.stream.writer.err && !t.closing:
-		t.lose(nil)
+		t.lose(err)
 	}
 	return n, err
 }
@@ -254,8 +258,6 @@ func (t *Transport) onWritable() {
 	}
 }
 
-// onBroken has what the peer had sent before be received. Nobody asks for it while reading is
-// paused.
 func (t *Transport) onBroken(error) { t.schedule() }
 
 func (t *Transport) onClosed() {
@@ -276,7 +278,9 @@ func (t *Transport) run(*Loop) {
 		t.make()
 	case t.receives():
 		t.receive()
-	case t.eof && t.stream.writer.err != nil:
+	}
+	// What the peer had sent before the connection broke is received, unless bytes to send are lost.
+	if w := &t.stream.writer; w.err != nil && t.made && (t.eof || w.dropped) {
 		t.lose(nil)
 	}
 	t.checkRoom()
@@ -379,9 +383,9 @@ func (t *Transport) callEOFReceived() (keepOpen bool) {
 
 func (t *Transport) callLost() {
 	defer reportCallback(t.stream.loop, "ConnectionLost")
-	err := t.cause
-	if err == nil {
-		err = t.stream.writer.err
+	err, w := t.cause, &t.stream.writer
+	if err == nil && (w.dropped || !isWritePipe(t.stream)) { // that of a pipe nobody wrote to has just closed
+		err = w.err
 	}
 	t.protocol.ConnectionLost(err)
 }

@@ -142,10 +142,13 @@ func (c *connection) beginProtocol(factory func() Protocol) {
 		return nil
 	}))
 	c.task.AddDoneCallback(func(t *Task[None]) {
-		_ = t.Exception() // of a function of the TLS config, which has closed the stream
-		if c.transport == nil {
-			c.close()
+		if err := t.Exception(); err != nil && !isCancelled(err) { // a panic in a function of the TLS config
+			l.report(ExceptionContext{Message: "unhandled error in a connection's handshake", Err: err, Task: t.Name()})
 		}
-		c.leave()
+		if c.transport == nil || c.server.hurry {
+			c.onReturned()
+		} else {
+			c.leave()
+		}
 	})
 }

@@ -57,6 +57,13 @@ func TestAWritePipeNoticesThatItsReaderHasGone(t *testing.T) {
 		until(ctx, isLost(out))
 		require.ErrorIs(t, out.err, syscall.EPIPE)
 		out.trace.expect(t, "made", "after made", "pause", "lost BrokenPipeError")
+
+		r, w = osPipe(t)
+		_, out, err = asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)
+		require.NoError(t, err)
+		r.Close()
+		until(ctx, isLost(out))
+		out.trace.expect(t, "made", "after made", "lost None")
 		return nil
 	})
 }

@@ -240,6 +240,35 @@ var protocolTraces = []protocolTrace{
 		peer.Close()
 		until(ctx, isLost(r))
 	}},
+	{"reset_while_paused", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
+		r.t.PauseReading()
+		must(peer.SetLinger(0))
+		peer.Close()
+		pause(ctx)
+		if !r.t.IsClosing() {
+			r.trace.add("closing False")
+		}
+		r.t.ResumeReading()
+		until(ctx, isLost(r))
+	}},
+	{"reset_while_paused_with_much_to_send", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
+		r.t.PauseReading()
+		r.t.Write(muchToSend)
+		must(peer.SetLinger(0))
+		peer.Close()
+		until(ctx, isLost(r))
+	}},
+	{"reset_after_half_close", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
+		r.keepOpen = true
+		must(peer.CloseWrite())
+		until(ctx, func() bool { return r.has("after eof") })
+		r.t.WriteString("x")
+		must(peer.SetLinger(0))
+		peer.Close()
+		pause(ctx)
+		r.t.WriteString("x")
+		until(ctx, isLost(r))
+	}},
 	{"fail_in_data", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		r.failIn = "data"
 		sendAll(peer, "a")

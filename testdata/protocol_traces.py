@@ -178,6 +178,36 @@ async def reset(r, peer):
     await until(lambda: r.lost)
 
 
+async def reset_while_paused(r, peer):
+    r.transport.pause_reading()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    await asyncio.sleep(0.02)
+    r.trace.append(f"closing {r.transport.is_closing()}")
+    r.transport.resume_reading()
+    await until(lambda: r.lost)
+
+
+async def reset_while_paused_with_much_to_send(r, peer):
+    r.transport.pause_reading()
+    r.transport.write(bytes(20_000_000))
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    await until(lambda: r.lost)
+
+
+async def reset_after_half_close(r, peer):
+    r.keep_open = True
+    peer.shutdown(socket.SHUT_WR)
+    await until(lambda: "after eof" in r.trace)
+    r.transport.write(b"x")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    await asyncio.sleep(0.02)
+    r.transport.write(b"x")
+    await until(lambda: r.lost)
+
+
 async def fail_in_data(r, peer):
     r.fail_in = "data"
     peer.sendall(b"a")
@@ -228,7 +258,7 @@ async def main():
     loop = asyncio.get_running_loop()
     for scenario in (
         order, data_and_end_at_once, close, close_with_much_to_send, abort_with_much_to_send, abort_after_close, half_close,
-        pause_and_resume, pause_reading, pause_reading_when_data_came, close_when_data_came, reset,
+        pause_and_resume, pause_reading, pause_reading_when_data_came, close_when_data_came, reset, reset_while_paused, reset_while_paused_with_much_to_send, reset_after_half_close,
         fail_in_data, fail_in_eof, fail_in_lost, fail_in_pause, set_protocol, buffered,
     ):
         listener = socket.create_server(("127.0.0.1", 0))
