@@ -29,7 +29,7 @@ var floors = []string{
 	"loop_reader loop_sock",
 	"stream protocol transport stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",
 	"system connect transport_connect server server_listener datagram datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
-	"subprocess subprocess_transport subprocess_unix",
+	"subprocess subprocess_options subprocess_transport subprocess_unix",
 }
 
 // upwards are the arrows that point to a floor above all the same.

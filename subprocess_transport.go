@@ -72,21 +72,15 @@ type SubprocessTransport struct {
 // suspends until the protocol's ConnectionMade was called. A program that is not found is an error
 // as of CreateSubprocessExec. It is asyncio's subprocess_exec.
 func SubprocessExec[P SubprocessProtocol](ctx context.Context, factory func() P, program string, args []string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
-	return startSubprocess(ctx, factory, exec.Command(program, args...), subprocessOptions(opts))
+	return startSubprocess(ctx, factory, exec.Command(program, args...), newSubprocessOptions(opts))
 }
 
 // SubprocessShell is SubprocessExec of a command in the system's shell, and suspends like it. It is
 // asyncio's subprocess_shell.
 func SubprocessShell[P SubprocessProtocol](ctx context.Context, factory func() P, command string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
-	o := subprocessOptions(opts)
+	o := newSubprocessOptions(opts)
 	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
 	return startSubprocess(ctx, factory, shellCommand(command), o)
-}
-
-func subprocessOptions(opts []SubprocessOption) *processOptions {
-	o := &processOptions{stdin: Pipe, stdout: Pipe, stderr: Pipe}
-	applyAll(opts, o)
-	return o
 }
 
 func startSubprocess[P SubprocessProtocol](ctx context.Context, factory func() P, cmd *exec.Cmd, o *processOptions) (*SubprocessTransport, P, error) {

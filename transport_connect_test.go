@@ -406,6 +406,16 @@ func TestALoopThatClosesClosesItsTransports(t *testing.T) {
 	require.Equal(t, before, openDescriptors(t))
 }
 
+func TestAClosedLoopHasNoServerOfProtocols(t *testing.T) {
+	l := asyncio.NewLoop()
+	require.NoError(t, l.Close())
+	ctx := l.Context(t.Context())
+	_, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
+	require.ErrorIs(t, err, asyncio.ErrLoopClosed)
+	_, err = asyncio.CreateUnixServer(ctx, newEchoer, filepath.Join(t.TempDir(), "s"))
+	require.ErrorIs(t, err, asyncio.ErrLoopClosed)
+}
+
 func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
