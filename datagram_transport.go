@@ -64,6 +64,7 @@ type DatagramTransport struct {
 // that factory makes served by a transport. It suspends while it looks a name up, and until the
 // protocol's ConnectionMade was called. It is asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
+	checkFactory(factory == nil)
 	var p P
 	e, err := CreateDatagramEndpoint(ctx, local, remote, opts...)
 	if err != nil {

@@ -37,6 +37,11 @@ func TestOptionsAndConstructorsRefuseNonsenseAtOnce(t *testing.T) {
 		"nil ProcessOption": func() {
 			started(func(ctx context.Context) { _, _ = asyncio.CreateSubprocessExec(ctx, "true", nil, nil) })
 		},
+		"nil protocol factory": func() {
+			started(func(ctx context.Context) {
+				_, _, _ = asyncio.CreateConnection[asyncio.Protocol](ctx, nil, "127.0.0.1:1")
+			})
+		},
 		"Run(nil)":                    func() { _, _ = asyncio.Run[int](context.Background(), nil) },
 		"Run(Do(nil))":                func() { _, _ = asyncio.Run(context.Background(), asyncio.Do(nil)) },
 		"Run(Bind(nil))":              func() { _, _ = asyncio.Run(context.Background(), asyncio.Bind[int, int](nil, 0)) },

@@ -47,6 +47,7 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 // from f, which it takes over as ConnectReadPipe does. It suspends until the protocol's
 // ConnectionMade was called. It is asyncio's connect_read_pipe.
 func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
+	checkFactory(factory == nil)
 	s, err := openPipe(running(ctx).loop, f, false, new(streamOptions))
 	return connect(ctx, s, err, factory, func() error { return nil })
 }
@@ -55,6 +56,7 @@ func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P,
 // transport closes when nobody can read from the pipe any more. It is asyncio's
 // connect_write_pipe.
 func ConnectWritePipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
+	checkFactory(factory == nil)
 	s, err := openPipe(running(ctx).loop, f, true, new(streamOptions))
 	return connect(ctx, s, err, factory, func() error { return nil })
 }

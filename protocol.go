@@ -69,6 +69,13 @@ func (BaseProtocol) EOFReceived() bool { return false }
 // ConnectionLost does nothing.
 func (BaseProtocol) ConnectionLost(error) {}
 
+// checkFactory panics if there is no function that makes protocols.
+func checkFactory(isNil bool) {
+	if isNil {
+		panic("asyncio: nil protocol factory")
+	}
+}
+
 // reportCallback is deferred around a call of a protocol: it reports a panic.
 func reportCallback(l *Loop, callback string) {
 	if r := recover(); r != nil {

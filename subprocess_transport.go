@@ -84,6 +84,7 @@ func SubprocessShell[P SubprocessProtocol](ctx context.Context, factory func() P
 }
 
 func startSubprocess[P SubprocessProtocol](ctx context.Context, factory func() P, cmd *exec.Cmd, o *processOptions) (*SubprocessTransport, P, error) {
+	checkFactory(factory == nil)
 	l := running(ctx).loop
 	p := factory()
 	t := &SubprocessTransport{process: &Process{loop: l, cmd: cmd, reaped: make(chan struct{})}, protocol: p}

@@ -15,6 +15,7 @@ import (
 // handshake, too, and the protocol's ConnectionMade was called. If it is cancelled it closes what
 // it has made. It is asyncio's create_connection.
 func CreateConnection[P Protocol](ctx context.Context, factory func() P, address string, opts ...ConnectionOption) (*Transport, P, error) {
+	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
 	s, host, err := dialTCP(ctx, address, o)
 	return connect(ctx, s, err, factory, func() error { return s.encryptClient(ctx, host, o) })
@@ -23,6 +24,7 @@ func CreateConnection[P Protocol](ctx context.Context, factory func() P, address
 // CreateUnixConnection is CreateConnection for the path of a unix socket, and suspends like it. It
 // is asyncio's create_unix_connection.
 func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, path string, opts ...TLSOption) (*Transport, P, error) {
+	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
 	s, err := dialUnix(ctx, path, o)
 	return connect(ctx, s, err, factory, func() error { return s.encryptClient(ctx, "", o) })
@@ -34,6 +36,7 @@ func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, pat
 // then it returns an error and leaves the descriptor to the caller. With WithTLS it is the server's
 // side. It suspends as CreateConnection does. It is asyncio's connect_accepted_socket.
 func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd int, opts ...TLSOption) (*Transport, P, error) {
+	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
 	s, err := adopt(running(ctx).loop, fd, o)
 	return connect(ctx, s, err, factory, func() error {
@@ -115,9 +118,7 @@ func CreateUnixServer[P Protocol](ctx context.Context, factory func() P, path st
 
 // byProtocol has a protocol serve each connection.
 func byProtocol[P Protocol](factory func() P) func(*connection) {
-	if factory == nil {
-		panic("asyncio: nil protocol factory")
-	}
+	checkFactory(factory == nil)
 	return func(c *connection) { c.beginProtocol(func() Protocol { return factory() }) }
 }
 
