@@ -82,7 +82,7 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 	e.above = t
 	t.schedule()
 	for !t.made {
-		if err := t.opening.wait(ctx, waitConnectionMade); err != nil {
+		if err := t.opening.wait(ctx, waitProtocol); err != nil {
 			return nil, p, err
 		}
 	}

@@ -95,7 +95,7 @@ func startSubprocess[P SubprocessProtocol](ctx context.Context, factory func() P
 	}
 	t.schedule()
 	for !t.made {
-		if err := t.opening.wait(ctx, waitConnectionMade); err != nil {
+		if err := t.opening.wait(ctx, waitProtocol); err != nil {
 			t.Close()
 			return nil, p, err
 		}

@@ -26,33 +26,33 @@ const (
 	waitConnTurn
 	waitSocketRoom
 	waitProcess
-	waitConnectionMade
+	waitProtocol
 )
 
 var waitReasons = [...]string{
-	waitSleep:          "sleep",
-	waitFutures:        "futures",
-	waitTaskGroup:      "task group",
-	waitLock:           "Lock",
-	waitEvent:          "Event",
-	waitCondition:      "Condition",
-	waitSemaphore:      "Semaphore",
-	waitQueueValue:     "a value in a Queue",
-	waitQueueRoom:      "room in a Queue",
-	waitDescriptor:     "descriptor",
-	waitStreamData:     "data of a stream",
-	waitPeer:           "a peer that reads",
-	waitStreamEnd:      "the end of a stream",
-	waitServer:         "a server",
-	waitServerEnd:      "the end of a server",
-	waitHandlersEnd:    "the end of a server's handlers",
-	waitDatagram:       "a datagram",
-	waitDatagramRoom:   "room for datagrams",
-	waitDatagramEnd:    "the end of a datagram endpoint",
-	waitConnTurn:       "its turn to read from a Conn",
-	waitSocketRoom:     "room in a socket",
-	waitProcess:        "a process",
-	waitConnectionMade: "a protocol's ConnectionMade",
+	waitSleep:        "sleep",
+	waitFutures:      "futures",
+	waitTaskGroup:    "task group",
+	waitLock:         "Lock",
+	waitEvent:        "Event",
+	waitCondition:    "Condition",
+	waitSemaphore:    "Semaphore",
+	waitQueueValue:   "a value in a Queue",
+	waitQueueRoom:    "room in a Queue",
+	waitDescriptor:   "descriptor",
+	waitStreamData:   "data of a stream",
+	waitPeer:         "a peer that reads",
+	waitStreamEnd:    "the end of a stream",
+	waitServer:       "a server",
+	waitServerEnd:    "the end of a server",
+	waitHandlersEnd:  "the end of a server's handlers",
+	waitDatagram:     "a datagram",
+	waitDatagramRoom: "room for datagrams",
+	waitDatagramEnd:  "the end of a datagram endpoint",
+	waitConnTurn:     "its turn to read from a Conn",
+	waitSocketRoom:   "room in a socket",
+	waitProcess:      "a process",
+	waitProtocol:     "a protocol's ConnectionMade",
 }
 
 func (r waitReason) String() string { return waitReasons[r] }

@@ -91,7 +91,7 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 	t := newTransport(s, p)
 	done = true
 	for !t.made {
-		if err := t.opening.wait(ctx, waitConnectionMade); err != nil {
+		if err := t.opening.wait(ctx, waitProtocol); err != nil {
 			_ = t.Close()
 			return nil, p, err
 		}
