@@ -29,7 +29,7 @@ func NewFuture[T any](loop *Loop) *Future[T] {
 // error. It does not suspend if f is done already. Cancelling the task
 // meanwhile cancels f; see [Shield].
 func (f *Future[T]) Await(ctx context.Context) (T, error) {
-	err := (*task)(nil).block(ctx, wait{future: &f.future})
+	err := (*task)(nil).block(ctx, &wait{future: &f.future}, 0)
 	return valueUnless(err, f.value)
 }
 

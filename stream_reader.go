@@ -358,7 +358,7 @@ func (r *StreamReader) pause(ctx context.Context) error {
 func (r *StreamReader) await(ctx context.Context) error {
 	t := running(ctx)
 	r.task = t
-	err := t.block(ctx, wait{delay: Never, reason: waitStreamData})
+	err := t.block(ctx, &wait{reason: waitStreamData}, 0)
 	r.task = nil
 	return err
 }

@@ -53,7 +53,7 @@ func (c *Condition) Wait(ctx context.Context) error {
 			c.notify(1) // it may have been notified before
 		}
 	}()
-	err := t.block(ctx, wait{queue: &c.waiters, delay: Never, reason: waitCondition})
+	err := t.block(ctx, &wait{queue: &c.waiters, reason: waitCondition}, 0)
 	for lock.locked || lock.waiters.live > 0 { // whatever the context says: only Task.Cancel interrupts it
 		again := lock.wait(t, unwatched)
 		if again == nil {

@@ -25,7 +25,7 @@ func (l *Lock) Acquire(ctx context.Context) error {
 
 // wait has the running task, which may be given as nil, wait until it holds l.
 func (l *Lock) wait(t *task, ctx context.Context) error {
-	if err := t.block(ctx, wait{queue: &l.waiters, delay: Never, reason: waitLock}); err != nil {
+	if err := t.block(ctx, &wait{queue: &l.waiters, reason: waitLock}, 0); err != nil {
 		if !l.locked {
 			l.wakeFirst() // it may have been our turn
 		}

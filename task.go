@@ -54,7 +54,7 @@ func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *T
 // error. It does not suspend if t is done already. Cancelling the running task
 // meanwhile cancels t; see [Shield]. A task that awaits itself gets ErrAwaitSelf.
 func (t *Task[T]) Await(ctx context.Context) (T, error) {
-	err := (*task)(nil).block(ctx, wait{future: &t.task.future})
+	err := (*task)(nil).block(ctx, &wait{future: &t.task.future}, 0)
 	return valueUnless(err, t.value)
 }
 
@@ -335,7 +335,7 @@ func (t *task) breakOff(cause error) {
 	if s.awaiting == nil {
 		return
 	}
-	s.awaiting = nil
+	s.awaiting, s.state = nil, waitYields
 	s.node.unlink()
 	t.mustCancel, t.cause = true, cause
 	t.loop.push(t)

@@ -97,37 +97,37 @@ func (t *task) wake() bool {
 
 // wait has the running task wait in q until it is woken. The error is that of a cancellation.
 func (q *waitq) wait(ctx context.Context, reason waitReason) error {
-	return (*task)(nil).block(ctx, wait{queue: q, delay: Never, reason: reason})
+	return (*task)(nil).block(ctx, &wait{queue: q, reason: reason}, 0)
 }
 
 // wasWoken reports, when a wait has ended with an error, whether the running task had been
 // woken before it was cancelled, so that another task has to get what it was woken for.
 func wasWoken(ctx context.Context) bool { return running(ctx).fiber.State.state == waitWoken }
 
-// A wait is what a task waits for: the end of a future, or else a wake-up. A delay that is not
-// positive makes it wait for its next turn alone, in which it is ready anyway.
+// A wait is what a task waits for: the end of a future, or else a wake-up.
 type wait struct {
 	future *future
-	queue  *waitq        // in which the task stands until it is woken, if there is one
-	delay  time.Duration // after which a timer wakes the task, if it has no queue: Never for no timer
+	queue  *waitq // in which the task stands until it is woken, if there is one
 	reason waitReason
 }
 
 // block is the one way to wait: it arranges the wake-up, gives control away until the task
-// resumes, and tidies up. t is the running task, or nil, and then block finds it; that leaves the
-// callers small enough to be inlined. For all of this in one function see task.direct.
-func (t *task) block(ctx context.Context, w wait) error {
+// resumes, and tidies up. Without w the task sleeps for d, or gives way for a turn if d is not
+// positive. t is the running task, or nil, and then block finds it: that leaves callers small enough
+// to be inlined. Why all of this is one function stands at task.direct.
+func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	if t == nil {
-		if c, ok := ctx.(*taskContext); ok && c.runs() {
-			t = (*task)(c)
-		} else {
-			t = findRunning(ctx)
+		c, ok := ctx.(*taskContext)
+		if !ok || !c.runs() {
+			return findRunning(ctx).block(ctx, w, d)
 		}
+		t = (*task)(c)
 	}
-	s := &t.fiber.State
 	direct := t.direct(ctx)
-	switch f := w.future; {
-	case f != nil:
+	s := &t.fiber.State
+	switch {
+	case w != nil && w.future != nil:
+		f := w.future
 		if f.state != pending {
 			return f.consume()
 		}
@@ -136,15 +136,15 @@ func (t *task) block(ctx context.Context, w wait) error {
 		}
 		s.node.run, s.awaiting = t, f
 		f.callbacks.push(&s.node)
-	case w.delay > 0:
+	case w != nil:
 		s.node.run = t
 		s.state, s.reason, s.queue = waitPending, w.reason, w.queue
 		if w.queue != nil {
 			w.queue.push(&s.node)
 			w.queue.live++
-		} else if w.delay != Never {
-			t.startTimer(w.delay)
 		}
+	case d > 0:
+		t.startTimer(d)
 	default:
 		s.state = waitYields
 		if direct {
@@ -164,20 +164,18 @@ func (t *task) block(ctx context.Context, w wait) error {
 		fromContext = t.suspend(ctx)
 	}
 	var err error
-	switch f := w.future; {
+	switch f := s.awaiting; {
 	case f != nil:
 		s.awaiting = nil
-		if f.state != pending { // else the wait was broken off, see task.breakOff
-			err = f.consume()
-		}
+		err = f.consume()
 	case s.state == waitYields:
 	case s.state == waitCancelled:
 		t.loop.timers.Stop(&s.timer)
 		s.node.unlink()
 		err = newCancelled(s.cause)
 	default:
-		if w.queue != nil {
-			w.queue.live--
+		if s.queue != nil {
+			s.queue.live--
 		}
 		s.node.unlink()
 	}
@@ -186,8 +184,10 @@ func (t *task) block(ctx context.Context, w wait) error {
 
 // startTimer has a timer wake t after d.
 func (t *task) startTimer(d time.Duration) {
+	s := &t.fiber.State
+	s.node.run = t
+	s.state, s.reason, s.queue = waitPending, waitSleep, nil
 	if when := t.loop.after(d); when != Never {
-		s := &t.fiber.State
 		s.timer.Value = (*sleeper)(s)
 		t.loop.timers.Set(&s.timer, when)
 	}
@@ -218,7 +218,7 @@ func (t *task) refuse(ctx context.Context, f *future) error {
 	default: // its second await of itself, or another task's of it
 		return reason
 	}
-	if err := t.block(ctx, wait{}); err != nil {
+	if err := t.block(ctx, nil, 0); err != nil {
 		return err
 	}
 	return reason

@@ -186,7 +186,7 @@ func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {
 		tg.waiting = true
-		err := tg.parent.block(ctx, wait{delay: Never, reason: waitTaskGroup})
+		err := tg.parent.block(ctx, &wait{reason: waitTaskGroup}, 0)
 		tg.waiting = false
 		if err == nil {
 			continue

@@ -143,7 +143,7 @@ func (c *waitScope) release() {
 }
 
 func (c *waitScope) wait(ctx context.Context) error {
-	return c.task.block(ctx, wait{delay: Never, reason: waitFutures})
+	return c.task.block(ctx, &wait{reason: waitFutures}, 0)
 }
 
 // leave takes all callbacks back.
