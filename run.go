@@ -9,8 +9,7 @@ import (
 
 // Run makes a loop, runs main in it on the calling goroutine, and closes it. When main has
 // returned, Run cancels the tasks that are left, in the order of their creation, waits for them,
-// and reports the errors with which they fail. However Run ends, all goroutines of the run have
-// ended by then.
+// and reports the errors with which they fail. However Run ends, no goroutine of the run is left.
 //
 // When ctx is done, main is cancelled with the context's cause. If ctx is done already, main is not
 // called. A panic in main is returned as a *PanicError. A runtime.Goexit in a task, such as
