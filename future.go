@@ -120,9 +120,8 @@ type future struct {
 	// await of it returns an error at once, as in CPython.
 	selfAwaited bool
 
-	// err is the error of a finished future, or the one with which the coroutine of a cancelled task
-	// ended. As in asyncio, the first caller to ask for the latter gets it, and later callers get a
-	// new one.
+	// err is the error of a finished future or, in a cancelled task, of its coroutine. As in
+	// asyncio, the latter goes to the first caller that asks, and later callers get a new one.
 	err   error
 	cause error // the cause given to CancelCause, unless it was passed on to another future
 

@@ -11,7 +11,7 @@ type nodeList struct{ head, tail *node }
 // A node is an entry of a nodeList. It holds the runnable that waits there.
 type node struct {
 	next, prev *node
-	list       *nodeList // the list that has it, or nil
+	list       *nodeList // the list that contains it, or nil
 	run        runnable  // made ready when its time comes
 }
 

@@ -99,7 +99,7 @@ func (l *Loop) waitForWake(d time.Duration) {
 	}
 }
 
-// accept makes the entry ready that woke the loop, unless it is nil.
+// accept makes r ready, the entry that woke the loop, unless it is nil.
 func (l *Loop) accept(r runnable) {
 	if r != nil {
 		l.ready.PushBack(r)

@@ -18,7 +18,7 @@ func (l *Loop) loop() error {
 }
 
 // fail ends the run with err before anything else runs. It only records err, and does not panic:
-// the caller may stand on the stack of a task that drives the loop and has nothing to do with err.
+// the caller may be on the stack of a task that drives the loop and has nothing to do with err.
 func (l *Loop) fail(err error) {
 	if l.failure == nil {
 		l.failure = err
@@ -87,8 +87,8 @@ func (l *Loop) nextTurn() bool {
 	return l.left > 0 // checkInstant clears it if this is a turn too many
 }
 
-// beginTurn moves the timers that are due to the ready queue. The entries then in the queue are
-// those of the turn.
+// beginTurn moves the timers that are due to the ready queue. All entries then in the queue belong
+// to the turn.
 func (l *Loop) beginTurn() {
 	l.turns++
 	if l.timers.Len() > 0 {

@@ -40,9 +40,9 @@ type config struct {
 }
 
 // WithDebug turns on asyncio's debug mode. Calls from a goroutine that is not the loop's panic.
-// Callbacks and task steps that block the loop for as long as [WithSlowCallbackDuration] allows are
-// logged with log/slog. Servers report clients whose connection or TLS handshake fails to the
-// exception handler. Debug mode makes everything slower.
+// Callbacks and task steps that block the loop for the duration of [WithSlowCallbackDuration] or
+// longer are logged with log/slog. Servers report clients whose connection or TLS handshake fails
+// to the exception handler. Debug mode makes everything slower.
 func WithDebug() LoopOption { return loopSetting(func(c *config) { c.debug = true }) }
 
 // WithSlowCallbackDuration sets the duration from which debug mode logs a callback or a task step

@@ -72,8 +72,8 @@ func (t *Task[T]) CancelCause(cause error) bool {
 // Cancelling returns the number of requests to cancel t that were not taken back.
 func (t *Task[T]) Cancelling() int { return int(t.task.cancels) }
 
-// Uncancel takes back one request to cancel t and returns the number of those that are left. Taking
-// back the last one also takes back a cancellation that was not delivered yet.
+// Uncancel takes back one request to cancel t and returns the number of requests left. Taking back
+// the last one also takes back a cancellation that was not delivered yet.
 func (t *Task[T]) Uncancel() int {
 	t.task.loop.check()
 	return t.task.uncancel()
@@ -145,7 +145,7 @@ type task struct {
 	// Cancellation.
 	cancels       int32 // requests that were not taken back
 	mustCancel    bool  // the next suspension delivers a cancellation, with the future's cause
-	cancelling    bool  // cancel is on the stack
+	inCancel      bool  // cancel is on the stack
 	watchesParent bool  // a done context of CreateTask cancels the waits of this task
 	unwinding     unwinding
 }
@@ -214,7 +214,7 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 	return o.eager
 }
 
-// run makes a step of the task. It makes the task a runnable.
+// run makes a step of the task. It is called for the task's entry in the ready queue.
 func (t *task) run(l *Loop) {
 	if t.fiber == nil && !t.takeFiber() {
 		return
@@ -309,14 +309,14 @@ func (t *task) cancel(cause error) bool {
 	if t.state != pending {
 		return false
 	}
-	if t.cancelling {
+	if t.inCancel {
 		t.breakOff(cause)
 		return true
 	}
 	t.cancels++
-	t.cancelling = true
+	t.inCancel = true
 	waited := t.cancelWait(cause)
-	t.cancelling = false
+	t.inCancel = false
 	if !waited {
 		t.mustCancel, t.cause = true, cause
 	} else if w := t.fiber.State.watch; w != nil {

@@ -108,7 +108,7 @@ func wasWoken(ctx context.Context) bool { return running(ctx).fiber.State.state 
 // positive, the task only yields: it is ready again in the next turn.
 type wait struct {
 	future *future
-	queue  *waitq        // the queue that has the task until it is woken, or nil
+	queue  *waitq        // the queue that holds the task until it is woken, or nil
 	delay  time.Duration // after which a timer wakes a task that has no queue; Never for no timer
 	reason waitReason
 }
