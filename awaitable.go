@@ -77,14 +77,14 @@ func (u untypedFuture[T]) result() any                            { return u.fut
 
 // A Waitable is a *Future or a *Task of any type.
 type Waitable interface {
-	// Done reports whether there is a result, an error or a cancellation.
+	// Done reports whether it has a result or an error or was cancelled.
 	Done() bool
 	// Cancelled reports whether it has ended as cancelled.
 	Cancelled() bool
 	// Exception returns the error of a future or task that is done, which may be nil, or
 	// ErrInvalidState if it is not done.
 	Exception() error
-	// Cancel asks for cancellation. It reports false if it is done already.
+	// Cancel asks the future or task to end as cancelled. It reports false if that is done already.
 	Cancel() bool
 	// CancelCause is Cancel with a cause for the CancelledError.
 	CancelCause(cause error) bool

@@ -81,8 +81,8 @@ func (f *Future[T]) Result() (T, error) {
 func (f *Future[T]) Exception() error { return f.future.exception() }
 
 // AddDoneCallback has the loop call fn in the turn after f is done. Callbacks run outside of any
-// task. Until fn is scheduled, calling remove takes the callback back. remove reports whether it
-// did.
+// task. remove takes the callback back, unless fn has been scheduled already, and reports whether
+// it did.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
 	f.future.loop.checkCallback(fn == nil)
 	return addCallback(&f.future, f, fn)
@@ -217,7 +217,7 @@ func (f *future) seen() {
 	}
 }
 
-// whenDone has w.run scheduled when f is done: at once if it is done already.
+// whenDone schedules w.run when f is done, or at once if it is done already.
 func (f *future) whenDone(w *node) {
 	if f.state != pending {
 		f.loop.push(w.run)

@@ -76,7 +76,7 @@ func (l *Loop) checkCallback(isNil bool) {
 	}
 }
 
-// handle returns a Handle of fn. It panics if fn is nil or the loop is closed.
+// handle returns a Handle for fn. It panics if fn is nil or the loop is closed.
 func (l *Loop) handle(fn func()) Handle {
 	l.checkCallback(fn == nil)
 	if l.closed {

@@ -82,8 +82,10 @@ func (t *Task[T]) Uncancel() int {
 // Done reports whether t has returned or was cancelled.
 func (t *Task[T]) Done() bool { return t.task.state != pending }
 
-// Cancelled reports whether t ended as cancelled: whether its coroutine returned a
-// [CancelledError], or an error that wraps one and nothing else, or was cancelled before it began.
+// Cancelled reports whether t ended as cancelled. It did if its coroutine returned a
+// [CancelledError], or an error that wraps one and nothing else; if it was cancelled before its
+// coroutine began, or during a last step that returned no error; or if runtime.Goexit or
+// [Loop.Close] ended it.
 func (t *Task[T]) Cancelled() bool { return t.task.state == cancelled }
 
 // Result returns what the coroutine returned, or ErrInvalidState if t is not done. It never
@@ -98,8 +100,8 @@ func (t *Task[T]) Result() (T, error) {
 func (t *Task[T]) Exception() error { return t.task.exception() }
 
 // AddDoneCallback has the loop call fn in the turn after t is done. Callbacks run outside of any
-// task. Until fn is scheduled, calling remove takes the callback back. remove reports whether it
-// did.
+// task. remove takes the callback back, unless fn has been scheduled already, and reports whether
+// it did.
 func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
 	t.task.loop.checkCallback(fn == nil)
 	return addCallback(&t.task.future, t, fn)
@@ -214,7 +216,7 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 	return o.eager
 }
 
-// run makes a step of the task. It is called for the task's entry in the ready queue.
+// run makes a step of the task. A task is its own entry in the ready queue.
 func (t *task) run(l *Loop) {
 	if t.fiber == nil && !t.takeFiber() {
 		return
