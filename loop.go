@@ -24,7 +24,7 @@ import (
 type Loop struct {
 	config
 
-	// What runs now, and what runs next. The loop's goroutine alone uses these.
+	// The entries that run now and next. Only the loop's goroutine uses these.
 	ready       deque.Deque[runnable]
 	left        int    // entries at the front of ready that belong to this turn
 	turns       uint64 // number of turns that have begun
@@ -34,21 +34,21 @@ type Loop struct {
 	undriven    int    // while positive no task may drive: one for each eager start on the stack, one in debug mode
 	chores      uint64 // the turn that next runs doChores
 
-	// What is alive.
+	// Tasks, and errors of futures.
 	tasks    taskList
 	lastID   uint64 // the number in the last default name of a task
 	fibers   fiber.Pool[suspension]
 	unseen   nodeList    // errors that nobody has looked at, oldest first
 	labelled atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
-	// What waits.
+	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]
 	watches    nodeList    // contexts to look at, each a watch or a runWatch
 	watchesDue atomic.Bool // set by any goroutine when the context of a watch is done
 	clock      clock
 	instant    instant // the current instant of virtual time; see loop_livelock.go
 
-	// Where the loop is in its life.
+	// The state of the run and of the loop.
 	running   atomic.Bool
 	stopping  atomic.Bool
 	goroutine uintptr // identifies the goroutine that called the run; 0 between runs
@@ -57,10 +57,10 @@ type Loop struct {
 	closing   bool    // Close is on the stack
 	closed    bool    // written with posted.mu held, so that other goroutines can read it
 
-	// What other goroutines hand in.
+	// Entries from other goroutines.
 	posted mailbox
 
-	// What the loop owns and closes.
+	// Owned by the loop, which closes or stops them.
 	reactor   reactor.Reactor
 	signals   signals
 	processes processes

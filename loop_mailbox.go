@@ -14,7 +14,9 @@ import (
 type mailbox struct {
 	any   atomic.Bool // items or a request to check are waiting; the loop looks before every turn and push
 	state atomic.Uint32
-	wake  chan runnable // receives one value from the goroutine that ended asleep: the posted entry, or nil; made by the first run
+	// wake receives one value from the goroutine that ended asleep: the posted entry, or nil. It is
+	// made by the first run.
+	wake chan runnable
 
 	mu     sync.Mutex
 	items  []runnable

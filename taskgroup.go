@@ -131,7 +131,7 @@ func (tg *TaskGroup) abort() {
 func (m *groupTask) run(*Loop) {
 	tg := m.group
 	m.member.unlink()
-	if tg.parent.state != pending { // runtime.Goexit has ended it; the error of m stays unseen, so that it is reported
+	if tg.parent.state != pending { // runtime.Goexit has ended it; m's error stays unseen, and so is reported
 		return
 	}
 	if tg.waiting && tg.members.head == nil {
