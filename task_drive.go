@@ -14,10 +14,12 @@ import "github.com/go-asyncio/asyncio/internal/fiber"
 // At most one task drives. It resumes all the others, which give control back to it when they wait.
 // A driver whose own step does not come for drivingTurns turns gives up, and the next task that
 // waits drives instead. So a task that waits for long, as main often does, makes room for the tasks
-// that work. It is tempting to let a resumed task drive in turn, in a chain. But the switches that it
-// saves are made later, when the chain is taken back, and a chain of tasks that wait for long is
-// worse than none. It is tempting, too, to give up before looking whether the own step of the driver
-// is next. That costs a contended lock a switch.
+// that work.
+//
+// It is tempting to let a resumed task drive in turn, in a chain. But the switches that it saves are
+// made later, when the chain is taken back, and a chain of tasks that wait for long is worse than
+// none. It is tempting, too, to give up before looking whether the driver's own step is next. But
+// then a contended lock costs a switch that it need not make.
 
 // drivingTurns is the number of turns that a task drives without a step of its own. Giving up costs
 // two switches.
