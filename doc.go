@@ -92,14 +92,14 @@
 //
 // # Order
 //
-// The order of events is part of the interface. It is CPython 3.13's, or that of a later
-// release where it has fixed a bug of 3.13.0, as in task groups ([WithTaskGroup]).
-// Where asyncio uses call_soon, so does this package. A future's callbacks are scheduled
-// when it is done, in the order in which they were added, and run in the next turn; a
-// task that awaits it resumes in its callback's place. Two orders that CPython leaves
-// open are fixed: timers due at the same instant fire in the order in which they were
-// set, and tasks are cancelled in the order of their creation when a task group aborts
-// and when a run ends.
+// The order of events is part of the interface. It is CPython 3.13's, except where a
+// later release has fixed a bug of 3.13.0, as in task groups ([WithTaskGroup]); there it
+// is that release's. Where asyncio uses call_soon, so does this package. A future's
+// callbacks are scheduled when it is done, in the order in which they were added, and run
+// in the next turn; a task that awaits it resumes in its callback's place. Two orders that
+// CPython leaves open are fixed: timers due at the same instant fire in the order in which
+// they were set, and tasks are cancelled in the order of their creation when a task group
+// aborts and when a run ends.
 //
 // # Contexts and cancellation
 //
@@ -124,7 +124,7 @@
 // # Errors and panics
 //
 // Exceptions that an asyncio program would catch are returned as errors. A call that can
-// only be a mistake panics, with a text that begins "asyncio: ". A panic in a coroutine
+// only be a mistake panics, with a message that begins "asyncio: ". A panic in a coroutine
 // becomes that coroutine's error, a [*PanicError], and travels like any other error.
 // runtime.Goexit in a task, and so t.FailNow, ends the run and continues in the caller of
 // Run.
