@@ -123,8 +123,8 @@ func (l *Loop) remoteAddrs(ctx context.Context, network, address string) ([]neti
 
 var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// resolve is GetAddrInfo, but an empty host stands for the addresses in empty, or for the one of
-// them whose family network names.
+// resolve is GetAddrInfo, but replaces an empty host by the addresses in empty that are of the
+// family of network.
 func (l *Loop) resolve(ctx context.Context, network, address string, empty ...netip.Addr) ([]netip.AddrPort, error) {
 	if !strings.HasPrefix(address, ":") {
 		return l.GetAddrInfo(ctx, network, address)
@@ -143,12 +143,12 @@ func (l *Loop) resolve(ctx context.Context, network, address string, empty ...ne
 	return addrs, nil
 }
 
-// GetAddrInfo resolves "host:port" to addresses, those to try first in front. network is "tcp" or
-// "udp", or one of these followed by 4 or 6, for a single family. If the host is a name, it
-// suspends while another goroutine looks the name up; 64 of these run at a time, apart from the
-// functions of ToThread. If it is cancelled, it returns at once. If the host is an IP address, it
-// does not suspend. For another network it returns a net.UnknownNetworkError. It is asyncio's
-// getaddrinfo.
+// GetAddrInfo resolves "host:port" to addresses, in the order in which to try them. network is
+// "tcp" or "udp", or one of these followed by 4 or 6, for a single family. If the host is a name,
+// GetAddrInfo suspends while another goroutine looks it up; at most 64 lookups run at a time,
+// apart from the functions of ToThread. If GetAddrInfo is cancelled, it returns at once. If the
+// host is an IP address, it does not suspend. For another network it returns a
+// net.UnknownNetworkError. It is asyncio's getaddrinfo.
 func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	var family string
 	switch network {
@@ -201,7 +201,8 @@ func localFor(addr netip.AddrPort, locals []netip.AddrPort) (net.Addr, error) {
 	return nil, nil
 }
 
-// interleave alternates addresses of the first address's family with those of the other.
+// interleave takes addresses of the two families in turn, beginning with the family of the first
+// address.
 func interleave(addrs []netip.AddrPort) []netip.AddrPort {
 	var first, other []netip.AddrPort
 	for _, a := range addrs {

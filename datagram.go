@@ -35,14 +35,14 @@ type DatagramEndpoint struct {
 	kept     []datagram
 	size     int // bytes in kept
 	drainers waitq
-	flushing bool  // flush will be called in the next turn
+	queued   bool  // in the ready queue, to go on sending
 	sendErr  error // the error of a kept datagram, for the next RecvFrom
 }
 
 const (
 	// maxReceived is the number of datagrams that an endpoint receives in one turn, if handling
-	// them takes less than maxHandling. The caller's work runs between two receives, and there is
-	// no telling how long it takes.
+	// them takes less than maxHandling. The caller's work runs between two receives, and may take
+	// any time.
 	maxReceived = 4
 	maxHandling = time.Millisecond
 
@@ -146,10 +146,10 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 }
 
 // RecvFrom returns the next datagram and the address of its sender. It suspends until there is
-// one, and gives way for a turn if several were received in this turn. The error of a datagram
-// sent earlier, such as that nobody listens at its address, is returned by RecvFrom or SendTo;
-// the endpoint can still be used. After Close it returns net.ErrClosed. Any number of tasks may
-// wait, and are served in order. A receive that is cancelled loses nothing. It is asyncio's
+// one, and for a turn if several were received in this turn. The error of a datagram sent
+// earlier, such as that nobody listens at its address, is returned by RecvFrom or SendTo; the
+// endpoint can still be used. After Close it returns net.ErrClosed. Any number of tasks may wait,
+// and are served in order. A call that is cancelled loses no datagram. It is asyncio's
 // datagram_received and error_received.
 func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, error) {
 	running(ctx) // panics outside a task, before a datagram is taken
@@ -339,13 +339,13 @@ func (d *datagramEvents) OnLost() { (*DatagramEndpoint)(d).Abort() }
 
 // run goes on sending, in the turn after one that used up its sends.
 func (d *datagramEvents) run(*Loop) {
-	d.flushing = false
+	d.queued = false
 	(*DatagramEndpoint)(d).flush()
 }
 
 // flush sends kept datagrams while there is room and the turn allows.
 func (e *DatagramEndpoint) flush() {
-	if e.flushing || e.fd.Num < 0 {
+	if e.queued || e.fd.Num < 0 {
 		return
 	}
 	n := 0
@@ -353,7 +353,7 @@ func (e *DatagramEndpoint) flush() {
 		n++
 	}
 	if n == maxFlushed && len(e.kept) > 0 { // there may be room still, which the poller does not report again
-		e.flushing = true
+		e.queued = true
 		e.loop.push((*datagramEvents)(e))
 	}
 	if e.size <= defaultHighWater/4 {

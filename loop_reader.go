@@ -42,11 +42,11 @@ func (l *Loop) dropCallbacks(fd int) {
 }
 
 // AddReader makes the loop call fn whenever fd is readable or at its end: once a turn, for as
-// long as that lasts. fn replaces the callback of an earlier AddReader. fd must be non-blocking.
-// It remains the caller's, who must call RemoveReader before closing it. AddReader returns an
-// error if the system cannot poll fd, if a stream of the loop owns it, or if the loop is closed,
-// and ErrVirtualIO in virtual time. Like the three calls below it does not suspend, and may be
-// called before the loop runs. It is asyncio's add_reader.
+// long as that lasts. fn replaces the callback of an earlier AddReader. fd must be non-blocking,
+// and remains the caller's: call RemoveReader before closing it. AddReader returns an error if
+// the system cannot poll fd, if a stream of the loop owns it, or if the loop is closed, and
+// ErrVirtualIO in virtual time. Like the three calls below it does not suspend, and may be made
+// before the loop runs. It is asyncio's add_reader.
 func (l *Loop) AddReader(fd int, fn func()) error {
 	return l.addCallback(fd, poll.Read, fn)
 }
@@ -120,8 +120,8 @@ func (l *Loop) callbacksOf(fd int) (*fdCallbacks, error) {
 // fdCallbacks holds the callbacks of a descriptor of the caller's, and the tasks that wait for
 // it. With a callback, the descriptor is polled level triggered. While only tasks wait, it is
 // armed for one event at a time. That costs a system call for each wait, but leaves nothing
-// behind: the caller may close the descriptor afterwards, and if a duplicate stayed open, epoll
-// would go on reporting a registration that was left.
+// registered afterwards. So the caller may then close the descriptor even if a duplicate stays
+// open; otherwise epoll would go on reporting it.
 type fdCallbacks struct {
 	loop   *Loop
 	fd     int

@@ -266,8 +266,8 @@ func (s *Server) wakeWaiting() {
 	}
 }
 
-// A connection is accepted by the server. It ends when its handler has returned and its stream is
-// closed.
+// A connection is one client's connection to the server. It ends when its handler has returned
+// and its stream is closed.
 type connection struct {
 	server *Server
 	stream *stream

@@ -21,7 +21,7 @@ type listener struct {
 	addr   net.Addr
 	path   string       // of a unix socket, or empty
 	file   os.FileInfo  // the file at path, or nil: the abstract namespace has no files
-	ready  bool         // in the ready queue
+	queued bool         // in the ready queue
 	full   bool         // the server has as many connections as it may have
 	failed int          // connections in a row that failed before they were accepted
 	retry  *TimerHandle // ends a pause; nil if there is none
@@ -136,8 +136,8 @@ func (ln *listener) OnReady(poll.Ready) { ln.schedule() }
 
 // schedule makes the loop try to accept connections, if it may do so now.
 func (ln *listener) schedule() {
-	if ln.server.serving && !ln.ready && !ln.full && ln.retry == nil {
-		ln.ready = true
+	if ln.server.serving && !ln.queued && !ln.full && ln.retry == nil {
+		ln.queued = true
 		ln.server.loop.push(ln)
 	}
 }
@@ -159,7 +159,7 @@ const (
 
 // run accepts some of the waiting connections.
 func (ln *listener) run(*Loop) {
-	ln.ready = false
+	ln.queued = false
 	s := ln.server
 	for range maxAccepts {
 		if !s.serving {

@@ -1,6 +1,6 @@
 package asyncio
 
-// This file holds what the two halves of a stream share, and the transport below them.
+// This file joins the two halves of a stream with each other and with the transport below them.
 //
 // A stream receives only when its task reads, so unread bytes stay in the system's buffers and,
 // once these are full, with the peer. Written bytes are sent at once if possible; the writer

@@ -21,7 +21,7 @@ type socket struct {
 	local, remote net.Addr
 	ended         func() // called after onClosed, or nil
 	sends         quota
-	goingOn       bool // in the ready queue, to go on writing
+	queued        bool // in the ready queue, to go on writing
 }
 
 // openSocket makes a stream of a connected socket, which it takes over. If remote is nil, it asks
@@ -136,8 +136,8 @@ const (
 func (s *socket) write(p []byte) (n int, err error) {
 	for s.fd.Writable && n < len(p) {
 		if !s.sends.spend(s.loop, maxSends) {
-			if !s.goingOn {
-				s.goingOn = true
+			if !s.queued {
+				s.queued = true
 				s.loop.push(s)
 			}
 			break
@@ -155,7 +155,7 @@ func (s *socket) write(p []byte) (n int, err error) {
 
 // run goes on writing, in the turn after one that used up its sends.
 func (s *socket) run(*Loop) {
-	s.goingOn = false
+	s.queued = false
 	if s.fd.Num >= 0 {
 		s.above.onWritable()
 	}
@@ -186,7 +186,7 @@ func (s *socket) close() {
 	if s.fd.Readable && s.network != "pipe" && s.fd.Num >= 0 {
 		s.discard()
 	}
-	s.drop()
+	s.closeFD()
 }
 
 // discard receives the bytes that the reader has not gathered. Closing a socket with unread bytes
@@ -207,11 +207,11 @@ func (s *socket) reset() {
 	if s.fd.Num >= 0 && s.network == "tcp" {
 		_ = netfd.SetReset(s.fd.Num)
 	}
-	s.drop()
+	s.closeFD()
 }
 
-// drop closes the descriptor without receiving from it.
-func (s *socket) drop() {
+// closeFD closes the descriptor without receiving from it.
+func (s *socket) closeFD() {
 	if s.fd.Num >= 0 {
 		s.fd.Close()
 		s.onClosed()

@@ -17,9 +17,9 @@ import (
 // changes that. On a connection that a Server has accepted, StartTLS makes the server's side of
 // the handshake. Bytes that the peer has sent already are part of the handshake, not plain text.
 // A handshake that fails closes the connection. A client's config needs a ServerName or
-// InsecureSkipVerify, and must not allow renegotiation; a server's needs a certificate. If the
-// config lacks these, StartTLS returns an error and leaves the connection as it is; it does the
-// same, with ErrReaderBusy, while another task waits to read. It panics if config is nil. It is
+// InsecureSkipVerify, and must not allow renegotiation; a server's needs a certificate. With any
+// other config StartTLS returns an error and leaves the connection as it is. It does the same,
+// with ErrReaderBusy, while another task waits to read. It panics if config is nil. It is
 // asyncio's start_tls.
 func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
 	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)

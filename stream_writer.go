@@ -16,9 +16,9 @@ import (
 // defaultHighWater is asyncio's default high-water mark.
 const defaultHighWater = 64 << 10
 
-// A StreamWriter sends bytes to the peer. Write never suspends: it sends as many bytes as it can
-// at once and keeps the rest, which the loop sends as the peer reads. Drain suspends while too
-// many bytes are kept; a program that writes without draining keeps in memory whatever the peer
+// A StreamWriter sends bytes to the peer. Write never suspends: it sends as much as it can at
+// once and keeps the rest, which the loop sends as the peer reads. Drain suspends while too many
+// bytes are kept; a program that writes without draining keeps in memory all bytes that the peer
 // does not read. Drain, WaitClosed and StartTLS suspend; its other methods do not. Only tasks and
 // callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {

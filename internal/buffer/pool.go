@@ -9,7 +9,7 @@ import "time"
 // memory of their size.
 type Pool struct {
 	spare   [][]byte    // buffers that nobody uses
-	held    []*Received // the borrowers of a buffer
+	held    []*Received // each has a lent buffer
 	unused  int         // the fewest spare buffers since the last Trim
 	trimmed time.Time   // the time of the last Trim of spare
 }

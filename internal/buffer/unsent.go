@@ -1,8 +1,8 @@
 package buffer
 
-// Unsent holds bytes that wait to be sent, in pieces. So memory is freed as the bytes are sent, and
-// adding more never moves those that are there. Large pieces are buffers of the pool. Some of these
-// are given back, since a task that writes much needs as many again.
+// Unsent holds bytes that wait to be sent, in pieces. So memory is freed as the bytes are sent,
+// and adding bytes never moves others. Large pieces are buffers of the pool. Drop gives some of
+// these back, since a task that writes much soon needs them again.
 type Unsent struct {
 	pieces []piece // none is empty
 	sent   int     // bytes of the first piece that are sent

@@ -30,7 +30,7 @@ func Recv(fd int, p []byte) (int, error) {
 	return raw(unix.SYS_RECVFROM, fd, p, unix.MSG_DONTWAIT)
 }
 
-// Send is Write for a socket. It never blocks, as Recv.
+// Send is Write for a socket. Like Recv, it never blocks.
 func Send(fd int, p []byte) (int, error) {
 	if !hasSocketCalls {
 		return Write(fd, p)

@@ -175,7 +175,7 @@ func SendAny(fd int, p []byte) (int, error) {
 	return n, err
 }
 
-// waits reports whether fd is a pipe or a character device, which may have to be waited for.
+// waits reports whether fd is a pipe or a character device, on which a call may have to wait.
 func waits(fd int) bool {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
@@ -348,8 +348,8 @@ func ipSockaddr(ip net.IP, port int, zone string) (syscall.Sockaddr, error) {
 	return sa, nil
 }
 
-// netAddr converts an address of package syscall. golang.org/x/sys has addresses too, but makes a
-// system call for each.
+// netAddr converts an address of package syscall, which is used because golang.org/x/sys makes an
+// extra system call for each address.
 func netAddr(sa syscall.Sockaddr, network string) net.Addr {
 	switch sa := sa.(type) {
 	case *syscall.SockaddrInet4:

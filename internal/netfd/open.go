@@ -15,10 +15,10 @@ import (
 // block. f stays as it is.
 //
 // O_NONBLOCK belongs to the open file, which other processes may share: a standard stream is shared
-// with the shell and all its other children. So Open opens a file anew, where the system can do
-// that, if the file is blocking, and a standard stream in any case. For sockets, netfd uses calls
-// that do not block. Any other file becomes non-blocking for all its users until restore is called.
-// The caller calls it once the descriptor is closed.
+// with the shell and all its other children. So, where the system can, Open opens the file anew if
+// it is blocking or a standard stream. For sockets, netfd uses calls that do not block. Any other
+// file becomes non-blocking for all its users until restore is called. Call restore once the
+// descriptor is closed.
 func Open(f *os.File, write bool) (fd int, restore func(), err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -90,7 +90,7 @@ func duplicate(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 }
 
-// A file identifies the file of an open file: its device and its inode.
+// A file identifies a file by its device and its inode. Several open files may be of the same file.
 type file struct{ dev, ino uint64 }
 
 // loans holds the files whose open files were made non-blocking.
@@ -99,8 +99,8 @@ var loans struct {
 	of map[file]*loan
 }
 
-// A loan ends when the last of its users calls restore: a file that one user made non-blocking is
-// so for another, who finds it that way.
+// A loan ends when its last user calls restore. A user may have found the file non-blocking only
+// because an earlier user had made it so.
 type loan struct {
 	parts int   // users that have not called restore
 	lent  []int // duplicates of the descriptors that were blocking

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SeesUrgentData means that TCP's urgent data come with Hangup.
+// SeesUrgentData reports whether TCP's urgent data come with Hangup.
 const SeesUrgentData = true
 
 // A Poller is an epoll instance, and an eventfd that wakes it.

@@ -62,8 +62,8 @@ func (m mode) flags() uint16 {
 	}
 }
 
-// knotes is what the kernel has registered for a descriptor, as far as is known: the kernel drops
-// it when the owner closes the descriptor.
+// knotes is the registration that the kernel has for a descriptor, as far as is known: the kernel
+// drops it when the owner closes the descriptor.
 type knotes struct {
 	gen   uint32 // kept here because the kernel's field for it differs between systems
 	modes [2]mode
@@ -233,7 +233,8 @@ func (q *kqueue) Wait(d time.Duration) ([]Event, error) {
 	return events, nil
 }
 
-// readiness returns the directions that an event of the kernel reports, with Hangup if it says so.
+// readiness returns the directions that an event of the kernel reports. At the end, or after a
+// failure, these are all that are registered, and Hangup.
 func (q *kqueue) readiness(raw kevent) Ready {
 	k := &q.table[raw.fd]
 	m := k.mode(raw.way)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SeesUrgentData means that TCP's urgent data come with Hangup. kqueue does not report them.
+// SeesUrgentData reports whether TCP's urgent data come with Hangup. kqueue does not report them.
 const SeesUrgentData = false
 
 // A Poller is a kqueue, and a pipe that wakes it.

@@ -18,9 +18,12 @@ import "errors"
 type Ready uint8
 
 const (
-	Read   Ready = 1 << iota // there are bytes to read, or the end
-	Write                    // there is room to write
-	Hangup                   // a short read may have left bytes: the peer has ended its side, the descriptor has failed, or TCP's urgent data are in the way; after Add it comes with Read
+	Read  Ready = 1 << iota // there are bytes to read, or the end
+	Write                   // there is room to write
+
+	// Hangup means that a short read may have left bytes: the peer has ended its side, the
+	// descriptor has failed, or TCP's urgent data are in the way. After Add it comes with Read.
+	Hangup
 )
 
 // An Event reports that a descriptor is ready.

@@ -11,13 +11,13 @@ import (
 // read and the write: the FD counts as ready until a call has found that it is not.
 type FD struct {
 	Num            int  // -1 once closed
-	Socket         bool // Read and Write use netfd.Recv and netfd.Send, which never block on Linux
+	Socket         bool // Read and Write use netfd.Recv and netfd.Send
 	ShortReadIsAll bool // a short read empties the kernel's buffer: true of TCP, not of sockets that keep records
 
 	// The state, as far as is known.
 	Readable bool
 	Writable bool
-	Hangup   bool // the peer has ended its side, or the descriptor has failed: read on to the end, even after a short read
+	Hangup   bool // the peer has ended its side, or the descriptor has failed: read on even after a short read
 
 	reactor *Reactor
 }

@@ -22,7 +22,7 @@ type Handler interface {
 	OnReady(poll.Ready)
 
 	// OnLost is called when no more events will come: the reactor closes, or the number of a
-	// watched descriptor has an owner by now or cannot be polled.
+	// watched descriptor now has an owner or cannot be polled.
 	OnLost()
 }
 
@@ -107,16 +107,16 @@ func (r *Reactor) Enter(fd int, h Handler) {
 }
 
 // Watch makes the reactor notify the handler of fd for as long as fd is ready in the directions of
-// want. It replaces the Watch or Await before it. It registers fd even if nothing has changed,
-// since the number may stand for another descriptor by now.
+// want. It replaces an earlier Watch or Await. It makes the system call even if nothing has
+// changed, since the number may stand for another descriptor by now.
 func (r *Reactor) Watch(fd int, want poll.Ready) error { return r.set(fd, level, want) }
 
 // Await is Watch for one event. After the event the poller keeps nothing, so fd may be closed
 // without notice, even if a duplicate of it stays open.
 func (r *Reactor) Await(fd int, want poll.Ready) error { return r.set(fd, once, want) }
 
-// GiveUp takes an Await back without a system call: its event may still come, but is no longer
-// expected.
+// GiveUp takes an Await back without a system call: its event may still come, but Active no longer
+// counts it.
 func (r *Reactor) GiveUp(fd int) { r.expect(&r.table[fd], 0) }
 
 // Remove takes fd, which is about to be closed, from its handler and out of the poller. Closing it
@@ -154,12 +154,12 @@ func (r *Reactor) Wait(d time.Duration) error {
 }
 
 // MaxStrays is the number of stray events, outdated or without a handler, that Wait puts down to
-// chance.
+// chance before it calls renew.
 const MaxStrays = 100
 
 // renew makes the poller forget all descriptors, and registers them again. Otherwise a watched
 // descriptor that was closed too early, while a duplicate of it was open, would be reported
-// forever: epoll removes nothing that no longer has a number.
+// forever: epoll cannot remove a descriptor whose number is gone.
 func (r *Reactor) renew() {
 	r.strays = 0
 	if r.poller.Renew() != nil {
