@@ -1,8 +1,8 @@
 package asyncio
 
-// This file runs functions on other goroutines while tasks await them. It also holds all that
-// the loop has to know of those goroutines: which of them it waits for before it moves virtual
-// time on or closes, and which of them wait for it.
+// This file runs functions on other goroutines while tasks await them. It also records
+// everything that the loop has to know about these goroutines: which of them the loop waits for
+// before it moves virtual time on or closes, and which of them wait for the loop.
 
 import (
 	"container/list"
