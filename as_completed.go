@@ -7,14 +7,14 @@ import (
 )
 
 // AsCompleted runs aws concurrently and yields them in the order in which they finish. It
-// yields futures and tasks themselves; for a coroutine it yields the task that the call of
-// AsCompleted has created. Awaiting a yielded value does not suspend. To find out which one it
-// is, compare it, or assert that it is a *Task[T]. If the iteration is cancelled, it yields nil
-// and the error, and ends.
+// yields futures and tasks themselves; for a coroutine it yields the task that it has created.
+// Awaiting a yielded value does not suspend. To find out which awaitable it is, compare it, or
+// assert that it is a *Task[T]. If the iteration is cancelled, it yields nil and the error, and
+// ends.
 //
-// The iteration can be made once. Before each step it suspends, unless another one has finished
-// since the last step. Those that were done before the call count as finished in the next turn.
-// It is asyncio.as_completed.
+// AsCompleted itself does not suspend. The iteration suspends before each step until a further
+// awaitable has finished; an awaitable that was done before the call counts as finished in the
+// next turn. The sequence can be iterated once. It is asyncio.as_completed.
 func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2[Awaitable[T], error] {
 	return AsCompletedTimeout[T](ctx, Never, aws...)
 }
@@ -67,7 +67,7 @@ type arrivalNode[T any] struct {
 // begin adds a callback to each source and returns their number, without duplicates.
 func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []futureLike[T]) (n int, err error) {
 	sources = distinct(sources)
-	if foreign(l, sources) {
+	if ofOtherLoop(l, sources) {
 		return 0, ErrForeignLoop
 	}
 	a.todo = len(sources)

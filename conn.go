@@ -46,9 +46,9 @@ type Conn struct {
 }
 
 // NewConn makes a net.Conn of the halves of a stream, or of two pipes. If ctx was derived with
-// a cancellation or a deadline, Read and Write do not wait once ctx is done. So ctx should not
-// be the context that limits the dialling alone; see [Dialer]. Only the loop's goroutine may
-// call NewConn, which does not suspend. It has no counterpart in asyncio.
+// a cancellation or a deadline, Read and Write fail instead of waiting once ctx is done. So ctx
+// should not be the context that limits the dialling alone; see [Dialer]. Only the loop's
+// goroutine may call NewConn. It does not suspend. It has no counterpart in asyncio.
 func NewConn(ctx context.Context, r *StreamReader, w *StreamWriter) *Conn {
 	l := r.stream.loop
 	if loopOf(ctx) != l {
@@ -84,7 +84,7 @@ func (c *Conn) readNext(p []byte) (int, error) {
 	}
 	defer c.endRead()
 	n, err := c.reader.ReadInto(c.ctx, p)
-	return n, c.ended(err)
+	return n, c.endError(err)
 }
 
 // readElsewhere reads into the stream's buffer first, so that no bytes are lost if the caller
@@ -100,7 +100,7 @@ func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 		defer c.endRead()
 		if c.reader.buf.Len() == 0 && len(p) > 0 {
 			if err := c.reader.fill(ctx); err != nil {
-				return c.ended(err)
+				return c.endError(err)
 			}
 		}
 		if call.commit() {
@@ -133,8 +133,8 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	}
 }
 
-// ended replaces the io.EOF that the Conn's own Close brings about by net.ErrClosed.
-func (c *Conn) ended(err error) error {
+// endError returns net.ErrClosed instead of the io.EOF that follows the Conn's own Close.
+func (c *Conn) endError(err error) error {
 	if err == io.EOF && (c.closed.Load() || c.writer.closing) {
 		return net.ErrClosed
 	}
@@ -269,7 +269,8 @@ func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall)
 // ends. So, unlike elsewhere, a cancellation of a task lasts for all connections of one Dialer:
 // once the Dialer or one of its Conns has reported it, the Dialer and its other Conns report
 // it, too, until it is taken back, as by Timeout. The Conn that reported it can still be used,
-// to say goodbye. A Conn that no Dialer made is the business of the code that made it.
+// to say goodbye. A Conn that no Dialer made takes no part in this: it is up to the code that
+// made it.
 func (l *Loop) swallowed(r *reporter) error {
 	t := l.current
 	if t == nil {
@@ -305,7 +306,7 @@ func opError(op string, local, remote net.Addr, err error) error {
 	if _, ok := err.(*net.OpError); ok {
 		return err
 	}
-	e := &net.OpError{Op: op, Source: local, Addr: remote, Err: passing(err)}
+	e := &net.OpError{Op: op, Source: local, Addr: remote, Err: temporary(err)}
 	for _, addr := range []net.Addr{local, remote} {
 		if addr != nil {
 			e.Net = addr.Network()
@@ -314,19 +315,19 @@ func opError(op string, local, remote net.Addr, err error) error {
 	return e
 }
 
-// passing marks a cancellation or a timeout as temporary: crypto/tls and other packages take
-// any other error for the end of the connection.
-func passing(err error) error {
+// temporary makes a temporary net.Error of a cancellation or a timeout: crypto/tls and other
+// packages take any other error for the end of the connection.
+func temporary(err error) error {
 	if isCancelled(err) || errors.Is(err, ErrTimeout) {
-		return passingError{err}
+		return temporaryError{err}
 	}
 	return err
 }
 
-// A passingError is a net.Error that reports that it is temporary.
-type passingError struct{ err error }
+// A temporaryError is a net.Error that reports that it is temporary.
+type temporaryError struct{ err error }
 
-func (e passingError) Error() string   { return e.err.Error() }
-func (e passingError) Unwrap() error   { return e.err }
-func (e passingError) Temporary() bool { return true }
-func (e passingError) Timeout() bool   { return errors.Is(e.err, ErrTimeout) }
+func (e temporaryError) Error() string   { return e.err.Error() }
+func (e temporaryError) Unwrap() error   { return e.err }
+func (e temporaryError) Temporary() bool { return true }
+func (e temporaryError) Timeout() bool   { return errors.Is(e.err, ErrTimeout) }

@@ -56,13 +56,12 @@ type postedDeadlines struct {
 // After Close it returns net.ErrClosed. It does not suspend or block.
 func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(&t, &t) }
 
-// SetReadDeadline makes Read fail once t has come, even a Read that waits. From then on Read
-// fails, even if there is something to read, until another deadline is set. Otherwise it is
-// like SetDeadline.
+// SetReadDeadline makes Read fail from t on, even a Read that waits, and even if there is
+// something to read, until another deadline is set. Otherwise it is like SetDeadline.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(&t, nil) }
 
-// SetWriteDeadline makes Write fail once t has come, even a Write that waits. Otherwise it is
-// like SetDeadline.
+// SetWriteDeadline makes Write fail from t on, even a Write that waits, until another deadline
+// is set. Otherwise it is like SetDeadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(nil, &t) }
 
 // setDeadlines sets the deadlines that are not nil.

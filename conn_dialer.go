@@ -11,9 +11,9 @@ import (
 // A library may hide that its task was cancelled and try again with another connection, as
 // database/sql does. So a cancellation by Task.Cancel lasts for everything that comes from one
 // Dialer: once a dial or a Conn of the Dialer has reported it to a task, its other dials and
-// Conns report it to this task, too, until the cancellation is taken back, as by Timeout.
-// Cleaning up after a cancellation through the same library takes another task; through a Conn
-// from elsewhere it does not. A library should have one Dialer for all its connections.
+// Conns report it to this task, too, until the cancellation is taken back, as by Timeout. To
+// clean up after a cancellation through the same library, use another task; a Conn from
+// elsewhere needs none. A library should have one Dialer for all its connections.
 type Dialer struct {
 	ctx     context.Context
 	loop    *Loop
@@ -52,7 +52,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		c, err = d.dialElsewhere(ctx, network, address)
 	}
 	if _, ok := err.(*net.OpError); err != nil && !ok {
-		err = &net.OpError{Op: "dial", Net: network, Err: passing(err)}
+		err = &net.OpError{Op: "dial", Net: network, Err: temporary(err)}
 	}
 	if err != nil {
 		return nil, err

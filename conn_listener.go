@@ -27,10 +27,10 @@ func Listen(ctx context.Context, network, address string, opts ...ListenOption) 
 	var err error
 	o := newStreamOptions(opts)
 	if network == "unix" {
-		ln.server, err = startUnixServer(ctx, ln.take, address, o)
+		ln.server, err = startUnixServer(ctx, ln.serve, address, o)
 	} else {
 		o.network = network
-		ln.server, err = startServer(ctx, ln.take, address, o)
+		ln.server, err = startServer(ctx, ln.serve, address, o)
 	}
 	if err != nil {
 		return nil, err
@@ -39,8 +39,8 @@ func Listen(ctx context.Context, network, address string, opts ...ListenOption) 
 	return ln, nil
 }
 
-// take handles a connection. It returns when the connection is closed.
-func (ln *Listener) take(ctx context.Context, r *StreamReader, w *StreamWriter) error {
+// serve handles a connection. It returns when the connection is closed.
+func (ln *Listener) serve(ctx context.Context, r *StreamReader, w *StreamWriter) error {
 	if ln.conns.PutNowait(NewConn(ln.ctx, r, w)) != nil { // the Listener is closed
 		return nil
 	}

@@ -45,7 +45,7 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 	l := RunningLoop(ctx)
 	out := NewFuture[R](l)
 	sources := startAll[T](ctx, aws)
-	if foreign(l, sources) {
+	if ofOtherLoop(l, sources) {
 		out.future.finish(ErrForeignLoop)
 		return out
 	}

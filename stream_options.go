@@ -182,8 +182,8 @@ func (o *streamOptions) check(network string, serverSide bool) error {
 	return nil
 }
 
-// WithLimit limits the length of a line, and of the bytes before a separator of ReadUntil, to n
-// bytes. The default is 64 KiB. It panics if n is not positive. It is asyncio's limit.
+// WithLimit limits a line, or the bytes before a separator of ReadUntil, to n bytes. The
+// default is 64 KiB. It panics if n is not positive. It is asyncio's limit.
 func WithLimit(n int) LimitOption {
 	if n <= 0 {
 		panic("asyncio: WithLimit needs a positive number")

@@ -90,13 +90,13 @@ func (m *memory) closeWrite() error {
 	return nil
 }
 
-func (m *memory) close() { m.leave(len(m.inbox) > 0) }
+func (m *memory) close() { m.end(len(m.inbox) > 0) }
 func (m *memory) abort() { m.close() }
-func (m *memory) reset() { m.leave(true) }
+func (m *memory) reset() { m.end(true) }
 
-// leave closes this end. With reset, the peer can still read the bytes that it has, and then
-// gets the error of a socket whose peer has closed without reading everything.
-func (m *memory) leave(reset bool) {
+// end closes this end. With reset, the peer can still read the bytes that it has, and then gets
+// the error of a socket whose peer has closed without reading everything.
+func (m *memory) end(reset bool) {
 	if m.gone {
 		return
 	}

@@ -294,7 +294,7 @@ func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr
 	err = WithTaskGroup(ctx, func(ctx context.Context, tg *TaskGroup) error {
 		feed := func(ctx context.Context) error { return p.feed(ctx, input) }
 		var pipes []*Task[None]
-		for _, job := range []Coro[None]{Do(feed), Do(p.Stdout.collect), Do(p.Stderr.collect)} {
+		for _, job := range []Coro[None]{Do(feed), Do(p.Stdout.receiveAll), Do(p.Stderr.receiveAll)} {
 			pipes = append(pipes, GroupTask(tg, job))
 		}
 		if _, err := p.Wait(ctx); err != nil {
@@ -318,19 +318,19 @@ func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr
 // the pipes have been silent for the wait delay.
 func (p *Process) linger(ctx context.Context, pipes []*Task[None]) error {
 	for {
-		before := p.collected()
+		before := p.received()
 		_, pending, err := Wait(ctx, pipes, WithTimeout(p.waitDelay))
 		if err != nil || len(pending) == 0 {
 			return err
 		}
-		if p.collected() == before {
+		if p.received() == before {
 			return exec.ErrWaitDelay
 		}
 	}
 }
 
-// collected returns the number of bytes of output in the buffers of the readers.
-func (p *Process) collected() (n int) {
+// received returns the number of bytes of output in the buffers of the readers.
+func (p *Process) received() (n int) {
 	for _, r := range []*StreamReader{p.Stdout, p.Stderr} {
 		if r != nil {
 			n += r.buf.Len()
@@ -355,9 +355,9 @@ func (p *Process) feed(ctx context.Context, input []byte) error {
 	return err
 }
 
-// collect receives until the end of the stream. The bytes stay in the buffer, where a
+// receiveAll receives until the end of the stream. The bytes stay in the buffer, where a
 // cancellation cannot lose them. r may be nil.
-func (r *StreamReader) collect(ctx context.Context) error {
+func (r *StreamReader) receiveAll(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
@@ -370,7 +370,7 @@ func (r *StreamReader) collect(ctx context.Context) error {
 	}
 }
 
-// takeAll returns the bytes that collect has received.
+// takeAll returns the bytes that receiveAll has received. r may be nil.
 func (r *StreamReader) takeAll() []byte {
 	if r == nil {
 		return nil
@@ -415,7 +415,7 @@ func (p *Process) run(l *Loop) {
 	if p.cmd.ProcessState == nil {
 		l.report(ExceptionContext{
 			Message: "somebody else has waited for a process, whose return code is taken for 255",
-			Err:     p.failed(p.waitErr),
+			Err:     p.wrap(p.waitErr),
 		})
 	}
 }
@@ -431,7 +431,7 @@ func (p *Process) end() {
 	}
 }
 
-func (p *Process) failed(err error) error {
+func (p *Process) wrap(err error) error {
 	return fmt.Errorf("asyncio: process %d (%s): %w", p.pid, p.cmd.Path, err)
 }
 
@@ -475,7 +475,7 @@ func (ps processes) kill() (left []error) {
 		case <-p.reaped:
 			p.end()
 		default:
-			left = append(left, p.failed(err))
+			left = append(left, p.wrap(err))
 		}
 	}
 	clear(ps)

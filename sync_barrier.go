@@ -21,7 +21,8 @@ const (
 	barrierBroken                        // the barrier was aborted
 )
 
-// NewBarrier makes a barrier for the given number of tasks. It panics if there are none.
+// NewBarrier makes a barrier for the given number of tasks. It panics if parties is less than
+// 1.
 func NewBarrier(parties int) *Barrier {
 	if parties < 1 {
 		panic("asyncio: a Barrier needs parties")
@@ -84,9 +85,9 @@ func (b *Barrier) leave() {
 	}
 }
 
-// Reset makes the tasks that wait return ErrBrokenBarrier, and makes the barrier new, even a
-// broken one. It suspends while other tasks hold the barrier's lock. It returns an error only
-// if it is cancelled. It is asyncio's reset.
+// Reset makes all tasks that wait get ErrBrokenBarrier, and empties the barrier; a broken
+// barrier can be used again. It suspends while other tasks hold the barrier's lock. It returns
+// an error only if it is cancelled. It is asyncio's reset.
 func (b *Barrier) Reset(ctx context.Context) error {
 	return b.cond.With(ctx, func(context.Context) error {
 		if b.count > 0 {

@@ -6,8 +6,8 @@ import "context"
 // them. The zero Condition has a lock of its own. It must not be copied after first use. It is
 // asyncio.Condition.
 //
-// A wait may end without a notification, so the caller must check again that the state it waits
-// for has come; WaitFor does that.
+// A wait may end without a notification, so the caller must check its predicate again; WaitFor
+// does that.
 type Condition struct {
 	lock    *Lock // nil for own
 	own     Lock
@@ -39,9 +39,9 @@ func (c *Condition) With(ctx context.Context, body func(ctx context.Context) err
 	return c.mutex().With(ctx, body)
 }
 
-// Wait releases the lock, suspends until it is notified, and acquires the lock again. It does
-// so even when it is cancelled. It returns an error only if it is cancelled. It panics if the
-// lock is not held. It is asyncio's wait.
+// Wait releases the lock, suspends until it is notified, and acquires the lock again, even when
+// it is cancelled. It returns an error only if it is cancelled. It panics if the lock is not
+// held. It is asyncio's wait.
 func (c *Condition) Wait(ctx context.Context) error {
 	c.mustHold("Wait")
 	t, lock := running(ctx), c.mutex()

@@ -9,7 +9,7 @@ import "context"
 // Between two suspension points a task runs alone and needs no lock.
 type Lock struct {
 	locked  bool
-	unowned int32 // releases that tasks which do not hold the lock will make; see hold
+	unowned int32 // releases to come from tasks that do not hold the lock; see hold
 	waiters waitq
 }
 

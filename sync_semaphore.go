@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// A Semaphore has n places for tasks. Waiting tasks get a place in the order in which they
-// began to wait. The zero Semaphore has no place until one is released. It must not be copied
-// after first use. It is asyncio.Semaphore.
+// A Semaphore has a number of places, which tasks take and give back. Waiting tasks get a place
+// in the order in which they began to wait. The zero Semaphore has no place until one is
+// released. It must not be copied after first use. It is asyncio.Semaphore.
 type Semaphore struct {
 	value   int
 	waiters waitq

@@ -182,8 +182,9 @@ func (tg *TaskGroup) exit(cancelled bool, err error) error {
 }
 
 // join waits until no member is left. If a cancellation interrupts the wait, the group aborts,
-// and first is that cancellation. A group that aborts already has cancelled its members, so
-// join goes on waiting. last is the last cancellation of all, which may be the group's own.
+// and first is that cancellation. Once the group aborts, its members have been cancelled, and
+// join goes on waiting whatever interrupts it. last is the last cancellation of all, which may
+// be the group's own.
 func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {

@@ -56,7 +56,7 @@ func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pe
 		opt(&o)
 	}
 	ws = distinct(ws)
-	if foreign(t.loop, ws) {
+	if ofOtherLoop(t.loop, ws) {
 		return nil, nil, ErrForeignLoop
 	}
 	c := newWaitScope(t, o.until, len(ws))
@@ -91,8 +91,8 @@ func distinct[W Waitable](ws []W) []W {
 	return once
 }
 
-// foreign reports whether one of ws belongs to a loop other than l.
-func foreign[W Waitable](l *Loop, ws []W) bool {
+// ofOtherLoop reports whether one of ws belongs to a loop other than l.
+func ofOtherLoop[W Waitable](l *Loop, ws []W) bool {
 	return slices.ContainsFunc(ws, func(w W) bool { return w.core().loop != l })
 }
 
