@@ -6,50 +6,50 @@ import (
 	"runtime/debug"
 )
 
-// A TaskGroup is a set of tasks that WithTaskGroup waits for. WithTaskGroup passes it to its
-// body. It is asyncio.TaskGroup.
+// A TaskGroup is given to the body of WithTaskGroup, to create tasks in; WithTaskGroup returns
+// when all of them have ended. It is asyncio.TaskGroup.
 type TaskGroup struct {
 	parent  *task
 	ctx     context.Context
-	members nodeList // groupTasks whose end the group has not handled, in order of creation
+	members nodeList // of groupTask, in order of creation: those whose end the group has not seen
 	errs    []error  // in the order in which they happened
 
-	exiting         bool // body has returned
-	waiting         bool // the parent is waiting for the members
+	exiting         bool // the body has returned
+	waiting         bool // for the members
 	aborting        bool // the members have been cancelled
 	cancelledParent bool // the group itself has cancelled its parent
 }
 
-// A groupTask is the membership of a task.
+// groupTask is a task's membership.
 type groupTask struct {
-	done   node // among the task's callbacks
-	member node // among the group's members
+	done   node // in the task's callbacks
+	member node // in the group's members
 	group  *TaskGroup
 	task   *task
 }
 
-// WithTaskGroup runs body, suspends until all tasks that were created in the group have ended,
-// and returns nil if nothing failed. When a task fails, the group cancels the other tasks and
-// body; when body fails, the group cancels its tasks. WithTaskGroup then returns an
-// *ExceptionGroup of the errors. A task that ends as cancelled has not failed.
+// WithTaskGroup runs body, suspends until all tasks that were created in the group have
+// ended, and returns nil if nothing failed. When a task fails, the others and body are
+// cancelled; when body fails, the tasks are. In the end WithTaskGroup returns an
+// *ExceptionGroup of the errors. Tasks that end as cancelled do not count as failed.
 //
-// If the running task is cancelled, the group cancels its tasks, and WithTaskGroup returns that
-// cancellation unless there are errors. If a context derived inside a task ends that task, the
-// task counts as cancelled if the context was cancelled, and as failed if its deadline passed.
-// A panic in body counts as an error of body. The contexts of body and of the tasks descend
-// from ctx. It is
+// If the running task is cancelled, so are those of the group, and that cancellation is
+// returned, unless there are errors. A task that ends by the cancellation of a context
+// that was derived in it is cancelled, too; one that ends by such a context's deadline has failed. A
+// panic in body counts as an error of it. The context that body and the tasks get
+// descends from ctx. It is
 //
 //	async with asyncio.TaskGroup() as tg:
 //
-// as in CPython 3.15. Earlier releases lose a cancellation from outside that comes while a
-// group that [TaskGroup.Cancel] has ended still waits for its tasks.
+// as CPython 3.15 has it, where earlier releases lose a cancellation from outside that comes
+// while a group that [TaskGroup.Cancel] has ended still waits for its tasks.
 func WithTaskGroup(ctx context.Context, body func(ctx context.Context, tg *TaskGroup) error) error {
 	tg := &TaskGroup{parent: running(ctx), ctx: ctx}
 	return tg.exit(tg.call(body))
 }
 
-// call calls body and turns a panic in it into a *PanicError. It reports whether body ended as
-// cancelled.
+// call calls body and makes a *PanicError of a panic in it. It reports whether body ended
+// as cancelled.
 func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (cancelled bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -60,21 +60,19 @@ func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (
 	return isCancelled(err), err // calls methods of err, which may panic
 }
 
-// Go creates a task in the group that runs f. It panics if the group is shutting down or
-// finished. It does not suspend. [GroupTask] also takes options, and coroutines that return a
-// result.
+// Go creates a task of f in the group. It panics if the group is shutting down or finished, as
+// GroupTask does, which also takes options and coroutines with a result.
 func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
 	return GroupTask(tg, Do(f))
 }
 
 // GroupTask creates a task in the group, as CreateTask does. It panics if the group is
-// finished, or if it is shutting down because a task has failed or the group was cancelled. It
-// does not suspend.
+// shutting down, since one of its tasks has failed or it was cancelled, or is finished.
 //
-// If a task that starts eagerly, see [WithEagerStart], fails in its first step, the group shuts
-// down in the next turn, as after any other failure. If the first step cancels the group, the
-// task is cancelled, too. GroupTask is asyncio's TaskGroup.create_task; for tasks that start
-// eagerly it is that of CPython 3.15.
+// A task that fails in a first step that it makes at once, see [WithEagerStart], shuts the
+// group down in the next turn, like any other. One whose first step cancels the group is
+// cancelled with it. GroupTask is asyncio's TaskGroup.create_task, for tasks that start
+// eagerly that of CPython 3.15.
 func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] {
 	switch {
 	case tg.exiting && tg.members.head == nil:
@@ -95,16 +93,16 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 	m.Task.task.begin(tg.parent.loop, tg.ctx, &m.Task, opts)
 	tg.members.push(&m.member)
 	m.core().whenDone(&m.done)
-	if tg.aborting { // its first step cancelled the group before the task was a member
+	if tg.aborting { // since its first step, which it made before it was a member
 		m.core().cancel(nil)
 	}
 	return &m.Task
 }
 
-// Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil, unless a
-// task or body fails, or the task that called WithTaskGroup is cancelled for another reason
-// meanwhile. Calling Cancel again, or after the group is finished, does nothing. It does not
-// suspend. It is TaskGroup.cancel of asyncio 3.15.
+// Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil,
+// unless something fails, or the task that called it is cancelled for another reason
+// meanwhile. Cancel may be called again, and does nothing when the group is finished. It
+// is TaskGroup.cancel of asyncio 3.15.
 func (tg *TaskGroup) Cancel() {
 	tg.parent.loop.check()
 	if !tg.exiting || tg.members.head != nil {
@@ -134,7 +132,7 @@ func (tg *TaskGroup) abort() {
 func (m *groupTask) run(*Loop) {
 	tg := m.group
 	m.member.unlink()
-	if tg.parent.state != pending { // runtime.Goexit has ended the parent, so nobody looks at m's error
+	if tg.parent.state != pending { // runtime.Goexit has ended it, and nobody looks at m's error
 		return
 	}
 	if tg.waiting && tg.members.head == nil {
@@ -146,9 +144,9 @@ func (m *groupTask) run(*Loop) {
 	}
 }
 
-// exit waits for the members after body has ended with err, and returns the error of the group.
-// It counts requests to cancel exactly as asyncio does: the group takes back its own request to
-// its parent, and the requests of other callers stay.
+// exit waits for the members and returns how the group ends, after body has ended with
+// err. The accounting of cancellations is asyncio's, to the letter: the group takes back
+// its own request to its parent, and the requests of others stay.
 func (tg *TaskGroup) exit(cancelled bool, err error) error {
 	tg.exiting = true
 	var cancellation error
@@ -181,10 +179,9 @@ func (tg *TaskGroup) exit(cancelled bool, err error) error {
 	return &ExceptionGroup{"unhandled errors in a TaskGroup", tg.errs}
 }
 
-// join waits until no member is left. If a cancellation interrupts the wait, the group aborts,
-// and first is that cancellation. Once the group aborts, its members have been cancelled, and
-// join goes on waiting whatever interrupts it. last is the last cancellation of all, which may
-// be the group's own.
+// join waits until no member is left. A cancellation of the waiting aborts the group; that one
+// is first. While a group aborts, its members have been cancelled already and the waiting goes
+// on; last is the last cancellation of all, which may be the group's own.
 func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {
@@ -194,7 +191,7 @@ func (tg *TaskGroup) join() (first, last error) {
 		if err == nil {
 			continue
 		}
-		ctx = unwatched // a context that is done would cancel every further wait
+		ctx = unwatched // or a context that is done would not let it wait
 		last = err
 		if !tg.aborting {
 			first = err
@@ -204,10 +201,10 @@ func (tg *TaskGroup) join() (first, last error) {
 	return first, last
 }
 
-// takeBack takes back the group's request to cancel its parent, and returns the cancellation
-// that the group ends with: nil if there was none but the group's own. If another caller has
-// cancelled the parent, too, it is body's cancellation or else join's last. Otherwise it is the
-// error of the context if the context is done.
+// takeBack takes back the group's request to cancel its parent. It returns the cancellation
+// that the group ends with: that of the body or else the last one of the joining if somebody
+// else has cancelled the parent, too, that of the context if it is done, and nil if there was
+// none but the group's own.
 func (tg *TaskGroup) takeBack(ofBody, ofJoin error) error {
 	others := tg.parent.uncancel() > 0
 	left := cmp.Or(ofBody, ofJoin)
