@@ -34,7 +34,7 @@ type memory struct {
 	above  streamEvents // the stream
 	inbox  []byte       // bytes from the peer
 	ended  bool         // the peer will write no more
-	broken bool         // the peer has closed its end without reading everything, or was reset
+	broken bool         // the peer closed its end without reading everything, or reset it
 	gone   bool         // this end is closed
 	full   bool         // a write found no room; the peer calls onWritable when there is some
 	deaf   bool         // this end will read nothing beyond inbox
@@ -90,13 +90,13 @@ func (m *memory) closeWrite() error {
 	return nil
 }
 
-func (m *memory) close() { m.end(len(m.inbox) > 0) }
+func (m *memory) close() { m.closeEnd(len(m.inbox) > 0) }
 func (m *memory) abort() { m.close() }
-func (m *memory) reset() { m.end(true) }
+func (m *memory) reset() { m.closeEnd(true) }
 
-// end closes this end. With reset, the peer can still read the bytes that it has, and then gets
+// closeEnd closes this end. With reset, the peer can still read the bytes that it has, and then gets
 // the error of a socket whose peer has closed without reading everything.
-func (m *memory) end(reset bool) {
+func (m *memory) closeEnd(reset bool) {
 	if m.gone {
 		return
 	}
