@@ -87,16 +87,10 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 		config = config.Clone()
 		config.ServerName = host
 	}
-	encrypted := false
-	defer func() { // a callback of the config may panic
-		if !encrypted {
-			s.writer.Close()
-		}
-	}()
 	if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
+		s.writer.Close()
 		return nil, nil, err
 	}
-	encrypted = true
 	return &s.reader, &s.writer, nil
 }
 

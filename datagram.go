@@ -124,12 +124,12 @@ func (l *Loop) udpAddr(ctx context.Context, network, address string,
 func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	if o.reusePort {
 		if err := netfd.SetReusePort(fd); err != nil {
-			return err
+			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
 		}
 	}
 	if o.broadcast {
 		if err := netfd.SetBroadcast(fd); err != nil {
-			return err
+			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
 		}
 	}
 	if local != nil {

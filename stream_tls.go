@@ -43,15 +43,19 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 		return errors.New("asyncio: a TLS client's config needs a ServerName or InsecureSkipVerify")
 	}
 	t := s.insertTLS(config, serverSide)
+	defer func() { // deferred, since a callback of the config may panic
+		t.wire.handshake = nil
+		if !t.ready {
+			t.below.writer.Close() // the alert for the peer is still sent
+		}
+	}()
 	err := Timeout(ctx, cmp.Or(timeout, time.Minute), func(ctx context.Context, _ *TimeoutScope) error {
 		t.wire.handshake = ctx
 		// crypto/tls would watch a context that can be cancelled on another goroutine. Here a
 		// cancellation ends the suspension in wire.Read instead.
 		return t.conn.HandshakeContext(context.WithoutCancel(ctx))
 	})
-	t.wire.handshake = nil
 	if err != nil {
-		t.below.writer.Close() // the alert for the peer is still sent
 		return err
 	}
 	t.ready = true

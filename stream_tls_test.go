@@ -185,6 +185,20 @@ func TestATLSHandshakeWithASilentPeerTimesOut(t *testing.T) {
 	})
 }
 
+func TestAPanicInATLSCallbackClosesTheConnection(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		serverConfig, clientConfig := certificates()
+		clientConfig = clientConfig.Clone()
+		clientConfig.VerifyConnection = func(tls.ConnectionState) error { panic("boom") }
+		client, server := asyncio.StreamPair(ctx)
+		accept := spawn(ctx, func(ctx context.Context) error { return server.Writer.StartTLS(ctx, serverConfig) })
+		require.PanicsWithValue(t, "boom", func() { _ = client.Writer.StartTLS(ctx, clientConfig) })
+		require.True(t, client.Writer.IsClosing())
+		require.Error(t, errOf(ctx, accept))
+		return nil
+	})
+}
+
 func TestTLSWithoutAConfigIsAMistake(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		client, _ := asyncio.StreamPair(ctx)

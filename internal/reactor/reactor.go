@@ -95,7 +95,7 @@ func (r *Reactor) Own(fd int, h Handler) error {
 	if err := r.set(fd, edge, poll.Read|poll.Write); err != nil {
 		return err
 	}
-	g.handler = h
+	r.table[fd].handler = h // OnLost may have enlarged the table
 	return nil
 }
 
