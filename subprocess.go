@@ -414,7 +414,7 @@ func (p *Process) run(l *Loop) {
 	p.waiters.wakeAll()
 	if p.cmd.ProcessState == nil {
 		l.report(ExceptionContext{
-			Message: "somebody else has waited for a process, whose return code is taken for 255",
+			Message: "something else has waited for a process; its return code is reported as 255",
 			Err:     p.wrap(p.waitErr),
 		})
 	}

@@ -61,13 +61,14 @@ func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (
 }
 
 // Go creates a task in the group that runs f. It panics if the group is shutting down or finished,
-// as GroupTask does. GroupTask also takes options, and coroutines with a result.
+// as GroupTask does. It does not suspend. GroupTask also takes options, and coroutines with a result.
 func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
 	return GroupTask(tg, Do(f))
 }
 
 // GroupTask creates a task in the group, as CreateTask does. It panics if the group is finished, or
-// if it is shutting down because it was cancelled or one of its tasks has failed.
+// if it is shutting down because it was cancelled or one of its tasks has failed. It does not
+// suspend.
 //
 // A task that fails in an eager first step, see [WithEagerStart], shuts the group down in the next
 // turn, like any other. A task whose first step cancels the group is cancelled with it. It is
@@ -100,7 +101,7 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 
 // Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil, unless
 // something fails, or the task that called WithTaskGroup is cancelled for another reason meanwhile.
-// Cancel may be called again, and does nothing when the group is finished. It is TaskGroup.cancel
+// Cancel does not suspend. It may be called again, and does nothing when the group is finished. It is TaskGroup.cancel
 // of asyncio 3.15.
 func (tg *TaskGroup) Cancel() {
 	tg.parent.loop.check()
