@@ -420,7 +420,7 @@ func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	require.Len(t, reports, 1)
-	require.Contains(t, reports[0], "somebody else has waited for a process")
+	require.Contains(t, reports[0], "something else has waited for a process")
 }
 
 func TestToStdoutIsForStderrAlone(t *testing.T) {
