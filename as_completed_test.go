@@ -99,7 +99,7 @@ func TestAsCompletedThatIsCancelledYieldsTheErrorAndEnds(t *testing.T) {
 			for aw, err := range asyncio.AsCompleted(ctx, tasks...) {
 				if aw == nil {
 					r.end("iteration", err)
-					continue // it ends all the same
+					continue // the loop ends nevertheless
 				}
 				r.add("one")
 			}

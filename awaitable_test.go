@@ -21,7 +21,7 @@ func TestCoroutineIsCalledInTheRunningTask(t *testing.T) {
 			return calls, asyncio.Sleep(inner, time.Second)
 		})
 		assert.Zero(t, calls, "a coroutine has not begun")
-		for want := 1; want <= 2; want++ { // unlike asyncio's it can be called again
+		for want := 1; want <= 2; want++ { // unlike asyncio's, a coroutine can be called again
 			v, err := coro.Await(ctx)
 			require.NoError(t, err)
 			assert.Equal(t, want, v)

@@ -89,14 +89,14 @@ func TestADeadlineHasPassedAlthoughTheLoopHadNoTurn(t *testing.T) {
 
 func TestAWriteThatTheDeadlineHasEndedIsNotFinishedByClose(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
-		c, _ := socketPair(t, ctx) // whose peer does not read
+		c, _ := socketPair(t, ctx) // its peer does not read
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
 		_, err := c.Write(make([]byte, 64<<20))
 		opError(t, err, "write", os.ErrDeadlineExceeded)
 		raw, err := c.SyscallConn()
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
-		require.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed) // runReal sees whether the descriptor is
+		require.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed) // runReal checks that the descriptor is closed
 		return nil
 	})
 }

@@ -21,7 +21,7 @@ func TestTheContextOfADialBoundsTheDialAlone(t *testing.T) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer ln.Close()
-		// Of a context that is not a task's, too.
+		// The parent need not be a task's context.
 		for _, parent := range []context.Context{ctx, context.Background()} {
 			bound, cancel := context.WithTimeout(parent, time.Hour)
 			c, err := asyncio.NewDialer(ctx).DialContext(bound, "tcp", ln.Addr().String())
@@ -74,7 +74,7 @@ func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
 					if !assert.NoError(t, err) {
 						return
 					}
-					cancel() // it bounds the dial alone
+					cancel() // ctx bounds only the dial
 					_, err = c.Write([]byte("hello"))
 					assert.NoError(t, err)
 					assert.NoError(t, c.(*asyncio.Conn).CloseWrite())
@@ -93,7 +93,7 @@ func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
 	}
 }
 
-// muteServer is the address of a server that accepts connections, and says nothing.
+// muteServer returns the address of a server that accepts connections and sends nothing.
 func muteServer(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

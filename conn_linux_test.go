@@ -18,7 +18,7 @@ import (
 
 func TestADialThatHangsEndsWithItsContext(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
-		// Connections to this backlog wait once it is full.
+		// Once the backlog is full, further connections wait.
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)
 		defer syscall.Close(fd)
@@ -53,7 +53,7 @@ func TestSyscallConnGivesTheSocket(t *testing.T) {
 		c, peer := socketPair(t, ctx)
 		raw, err := c.SyscallConn()
 		require.NoError(t, err)
-		// As drivers probe an idle connection.
+		// Drivers probe an idle connection in this way.
 		probe := func() (n int, err error) {
 			rawErr := raw.Read(func(fd uintptr) bool {
 				n, _, err = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
@@ -88,7 +88,7 @@ func TestSyscallConnGivesTheSocket(t *testing.T) {
 		elsewhere(ctx, check)
 		full := 0
 		room := make(chan int64)
-		go func() { // only when the socket is full is there a reader
+		go func() { // there is no reader until the socket is full
 			<-room
 			n, _ := io.Copy(io.Discard, peer)
 			room <- n

@@ -19,7 +19,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// connPair makes a pair of streams in memory and a net.Conn of each.
+// connPair makes a pair of streams in memory and returns a Conn over each.
 func connPair(ctx context.Context) (client, server *asyncio.Conn) {
 	a, b := asyncio.StreamPair(ctx)
 	return asyncio.NewConn(ctx, a.Reader, a.Writer), asyncio.NewConn(ctx, b.Reader, b.Writer)
@@ -121,7 +121,7 @@ func TestDeadlinesOfAConn(t *testing.T) {
 		_, err := client.Read(p)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.InDelta(t, 5, (asyncio.RunningLoop(ctx).Time() - start).Seconds(), 0.5)
-		_, err = client.Read(p) // it lasts
+		_, err = client.Read(p) // the deadline still holds
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
@@ -134,14 +134,14 @@ func TestDeadlinesOfAConn(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(p[:n]))
 
-		require.NoError(t, client.SetDeadline(time.Now().Add(-time.Second))) // past
+		require.NoError(t, client.SetDeadline(time.Now().Add(-time.Second))) // in the past
 		_, err = client.Read(p)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		_, err = client.Write(p)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 
 		require.NoError(t, client.SetWriteDeadline(time.Now().Add(time.Second)))
-		_, err = client.Write(make([]byte, 1<<20)) // nobody reads
+		_, err = client.Write(make([]byte, 1<<20)) // more than fits, since nobody reads
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.NoError(t, client.Close())
 		require.ErrorIs(t, client.SetDeadline(time.Now()), net.ErrClosed)
@@ -222,7 +222,7 @@ func TestAListenerAccepts(t *testing.T) {
 	})
 }
 
-// Connections that wait to be accepted are there at once, one after the other.
+// Connections that wait to be accepted are available at once, one after the other.
 func TestAcceptingManyConnectionsLeavesOthersTheirTurn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		const n = 100
@@ -236,7 +236,7 @@ func TestAcceptingManyConnectionsLeavesOthersTheirTurn(t *testing.T) {
 			clients = append(clients, c)
 		}
 		loop := asyncio.RunningLoop(ctx)
-		for len(loop.AllTasks()) < n+1 { // a task for each connection that has been accepted
+		for len(loop.AllTasks()) < n+1 { // a task for each accepted connection
 			require.NoError(t, asyncio.Sleep(ctx, 0))
 		}
 		turns := 0

@@ -33,7 +33,7 @@ func TestTheFamiliesOfAddressesTakeTurns(t *testing.T) {
 	require.Equal(t, addrPorts("10.0.0.1", "::1", "10.0.0.2", "::2", "::3"), got)
 }
 
-// host is how an address of a race behaves.
+// A host describes how an address of a race behaves.
 type host struct {
 	after time.Duration
 	err   error
@@ -156,7 +156,7 @@ func TestBadAddressesAreRefused(t *testing.T) {
 func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
-		// A listener whose backlog is full answers nobody.
+		// A listener whose backlog is full does not answer.
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithoutServing(), asyncio.WithBacklog(0))
 		require.NoError(t, err)
 		defer server.Close()
@@ -213,7 +213,7 @@ func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
 	})
 }
 
-// The system connects a socket to itself if it has the port that is asked for, be it by chance.
+// The system connects a socket to itself if the socket's own port happens to be the one dialed.
 func TestAConnectionToItselfIsRefused(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
@@ -254,8 +254,8 @@ func TestDescriptorsAndVirtualTimeDoNotMix(t *testing.T) {
 	})
 }
 
-// withSlowNames makes every name server silent for the test, and returns a channel that is sent
-// to when one is asked.
+// withSlowNames makes every name server silent for the test, and returns a channel that receives a
+// value for each query.
 func withSlowNames(t *testing.T) (asked chan struct{}) {
 	asked = make(chan struct{}, 1000)
 	before := net.DefaultResolver
@@ -268,8 +268,8 @@ func withSlowNames(t *testing.T) (asked chan struct{}) {
 	return asked
 }
 
-// Functions that hold all slots of ToThread for long do not keep a name from being looked up,
-// nor names that are not answered the functions.
+// Functions that hold all slots of ToThread for long do not delay lookups of names, nor do lookups
+// that get no answer delay the functions.
 func TestNamesAreLookedUpBesideTheFunctionsOfToThread(t *testing.T) {
 	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -151,7 +151,7 @@ func TestDatagramsThatGoNowhereAreRefused(t *testing.T) {
 	})
 }
 
-// turns counts turns of the loop in a task of its own, until it is cancelled.
+// turns counts turns of the loop in a task of its own, until the task is cancelled.
 func turns(ctx context.Context, n *int) *asyncio.Task[asyncio.None] {
 	return spawn(ctx, func(ctx context.Context) error {
 		for {
@@ -164,10 +164,10 @@ func turns(ctx context.Context, n *int) *asyncio.Task[asyncio.None] {
 }
 
 func TestManyDatagramsLeaveOthersTheirTurn(t *testing.T) {
-	const sent = 100 // as many as the system's buffer holds in any case
+	const sent = 100 // any system's buffer holds this many
 	for name, test := range map[string]struct {
-		work time.Duration // of handling one
-		most int           // datagrams a turn
+		work time.Duration // time to handle one datagram
+		most int           // datagrams in one turn
 	}{"little work": {0, 4}, "much work": {2 * time.Millisecond, 1}} {
 		t.Run(name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -195,7 +195,7 @@ func TestManyDatagramsLeaveOthersTheirTurn(t *testing.T) {
 	}
 }
 
-// receivers starts tasks that receive one datagram each.
+// receivers starts n tasks that receive one datagram each.
 func receivers(ctx context.Context, e *asyncio.DatagramEndpoint, n int) []*asyncio.Task[string] {
 	var tasks []*asyncio.Task[string]
 	for range n {
@@ -208,7 +208,7 @@ func receivers(ctx context.Context, e *asyncio.DatagramEndpoint, n int) []*async
 	return tasks
 }
 
-// soon returns the result of a task, which must not take long.
+// soon returns the result of a task that must end soon.
 func soon(t *testing.T, ctx context.Context, task *asyncio.Task[string]) (string, error) {
 	t.Helper()
 	_, pending, err := asyncio.Wait(ctx, []*asyncio.Task[string]{task}, asyncio.WithTimeout(10*time.Second))
@@ -223,7 +223,7 @@ func TestAReceiverThatIsCancelledWakesTheNext(t *testing.T) {
 		client := endpoint(t, ctx, "", server.LocalAddr().String())
 		tasks := receivers(ctx, server, 2)
 		require.NoError(t, client.SendTo([]byte("hello"), nil))
-		giveWay(ctx, 1) // the first is woken, and has not run
+		giveWay(ctx, 1) // the first is woken but has not run
 		require.True(t, tasks[0].Cancel())
 		got, err := soon(t, ctx, tasks[1])
 		require.NoError(t, err)

@@ -109,7 +109,7 @@ func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {
 	}
 }
 
-// emptyJoin is an error that holds none.
+// emptyJoin is a join of no errors.
 type emptyJoin struct{}
 
 func (emptyJoin) Error() string   { return "empty" }
@@ -308,7 +308,7 @@ func TestTheTextOfGroupsInGroupsIsLinear(t *testing.T) {
 		err = &asyncio.ExceptionGroup{Message: "g", Errors: []error{err}}
 	}
 	const level = "g (1 sub-exception): "
-	text := err.Error() // if each level copied those below, they would come to a hundred gigabytes
+	text := err.Error() // 100 GB if each level copied the levels below
 	assert.Len(t, text, levels*len(level)+len("boom"))
 	assert.Equal(t, level+level, text[:2*len(level)])
 	assert.Equal(t, level+"boom", text[len(text)-len(level)-len("boom"):])

@@ -70,7 +70,7 @@ func TestGatherFailsWithTheFirstErrorAndTheOthersGoOn(t *testing.T) {
 		v, err := tasks[0].Await(ctx)
 		assert.NoError(t, err)
 		assert.Equal(t, 1, v)
-		// The run ends without a report: gather has looked at the second error.
+		// The run ends without a report: gather has retrieved the second error.
 	})
 }
 
@@ -89,7 +89,7 @@ func TestGatherFailsWithErrCancelledWhenAChildIsCancelled(t *testing.T) {
 	})
 }
 
-// joinAll waits for tasks that return something.
+// joinAll waits for tasks that return a value.
 func joinAll[T any](ctx context.Context, tasks []*asyncio.Task[T]) {
 	if _, _, err := asyncio.Wait(ctx, tasks); err != nil {
 		panic(err)
@@ -212,7 +212,7 @@ func TestGatherOutsideOfAnyLoopPanics(t *testing.T) {
 	assert.Panics(t, func() { asyncio.Gather(t.Context(), answer(0, 1)) })
 }
 
-// asyncigo, an earlier port, ran the waiter inside of SetResult.
+// asyncigo, an earlier port, ran the waiter inside SetResult.
 func TestSetResultReturnsBeforeAnyWaiterRuns(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
@@ -231,8 +231,8 @@ func TestSetResultReturnsBeforeAnyWaiterRuns(t *testing.T) {
 		join(ctx, task, group, shield, wait)
 		return nil
 	})
-	// The callback was added before the tasks began. What awaits f through
-	// something else takes a turn more, in the order of f's callbacks.
+	// The callback was added before the tasks began. A task that awaits f through another future
+	// takes one turn more, in the order of f's callbacks.
 	r.expect(t, "SetResult has returned", "callback", "awaits ok", "gathers ok", "shields ok", "waits ok")
 }
 

@@ -30,9 +30,8 @@ func epolls(t *testing.T) map[int]bool {
 	return found
 }
 
-// withPoller has a loop make its poller, and returns a function that replaces the poller's
-// descriptor by one that cannot be polled, so that polling is an error from then on, and
-// another that restores it.
+// withPoller makes a loop create its poller. spoil replaces the poller's descriptor by one that
+// cannot be polled, so that polling fails from then on; restore puts the descriptor back.
 func withPoller(t *testing.T, l *asyncio.Loop) (spoil, restore func()) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
@@ -94,7 +93,7 @@ func TestAnErrorOfThePollerEndsTheRun(t *testing.T) {
 	}
 }
 
-// The error is nobody's but the run's: all tasks are where they were, and go on in the next.
+// The error ends only the run: all tasks stay where they were, and continue in the next run.
 func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
 	r := asyncio.NewRunner()
 	spoil, restore := withPoller(t, r.Loop())
@@ -134,7 +133,7 @@ func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// A loop that nobody closes gives its poller's descriptors back all the same.
+// Even a loop that is never closed releases its poller's descriptors.
 func TestALoopThatIsDroppedLeavesNoDescriptor(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)

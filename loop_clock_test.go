@@ -100,7 +100,7 @@ func TestTheRealClockIsNeverEarly(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A time that is past is past however long ago: no difference of times overflows.
+// A past deadline is due however long ago it was: no difference of times overflows.
 func TestTimesNearTheExtremes(t *testing.T) {
 	for name, opts := range map[string][]asyncio.Option{"virtual": {asyncio.WithVirtualTime()}, "real": nil} {
 		for _, past := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, -1, 0} {
@@ -158,7 +158,7 @@ func TestVirtualTimeGoesToItsEndAndNoFurther(t *testing.T) {
 	require.ErrorIs(t, err, asyncio.ErrDeadlock)
 }
 
-// Between the loop's last look at its mailbox and its sleep something may be posted: here by a
+// Between the loop's last look at its mailbox and its sleep an item may be posted: here by a
 // context whose deadline the loop asks for.
 func TestWhatIsPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
 	for name, post := range map[string]func(l *asyncio.Loop, set func()){
@@ -170,7 +170,7 @@ func TestWhatIsPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended := make(chan error, 1)
-			go func() { // a loop that sleeps on would not hear of t's end
+			go func() { // if the loop slept on, it would miss the end of t
 				l := asyncio.NewLoop(asyncio.WithVirtualTime())
 				defer l.Close()
 				_, err := asyncio.RunUntilComplete(t.Context(), l, asyncio.Awaitable[asyncio.None](asyncio.Do(func(ctx context.Context) error {
@@ -199,7 +199,7 @@ func TestWhatIsPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
 	}
 }
 
-// When the loop's timer and a goroutine wake it at the same instant, whichever comes first,
+// When the loop's timer and a goroutine wake the loop at the same instant, whichever is first,
 // nothing is lost or late.
 func TestATimerAndAWakeUpAtTheSameInstant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

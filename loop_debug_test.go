@@ -46,7 +46,8 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 			}()
 			<-done
 		}
-		// The loop's own, in tasks that start eagerly and in callbacks, go well.
+		// Calls on the loop's own goroutine, in tasks that start eagerly and in callbacks, do not
+		// panic.
 		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
 			loop.CallSoon(func() { _ = f.SetResult(2) })
 			return nil

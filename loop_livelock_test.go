@@ -19,7 +19,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// rearm is a callback that schedules itself again and again.
+// rearm schedules a callback that schedules itself again and again.
 func rearm(schedule func(fn func())) {
 	var again func()
 	again = func() { schedule(again) }
@@ -134,7 +134,7 @@ func TestTurnsCountByTheInstant(t *testing.T) {
 	for _, most := range []int{3, 8, 9, 10, 100} {
 		for _, more := range []int{0, 1} {
 			_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
-				for range 300 { // in each of which the timer and main take a turn
+				for range 300 { // in each of them the timer and main take a turn
 					if err := asyncio.Sleep(ctx, 1); err != nil {
 						return err
 					}
@@ -288,8 +288,8 @@ func blockedOne(block chan struct{}) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) { <-block; return 1, nil }
 }
 
-// inStandstill runs main in virtual time and returns the reports that it caused. It is run
-// in a bubble, where ten seconds take no time.
+// inStandstill runs main in virtual time and returns the messages that were reported. It runs in a
+// bubble, where ten seconds take no time.
 func inStandstill(t *testing.T, main func(ctx context.Context) error) (messages []string) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(1000),
@@ -341,12 +341,12 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 					return asyncio.ToThread(ctx, func(context.Context) (int, error) {
 						select {
 						case <-block:
-						case <-asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Done(): // does not let time go on
+						case <-asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Done(): // does not let time advance
 						}
 						return 0, nil
 					})
 				}),
-				asyncio.Coro[int](func(ctx context.Context) (int, error) { // this one lets it go on
+				asyncio.Coro[int](func(ctx context.Context) (int, error) { // this one lets time advance
 					return asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
 						return asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Result(ctx)
 					})
@@ -362,7 +362,7 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 			l := asyncio.RunningLoop(ctx)
 			block := make(chan struct{})
 			over := false
-			others := spawn(ctx, func(ctx context.Context) error { // which come and go
+			others := spawn(ctx, func(ctx context.Context) error { // tasks that come and go
 				for !over {
 					if _, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { time.Sleep(time.Second); return 0, nil }); err != nil {
 						return err
@@ -441,7 +441,7 @@ func TestAnExceptionHandlerMayEndARunThatStandsStill(t *testing.T) {
 	})
 }
 
-// A function may wait for the loop under a context that panics when the loop looks at it.
+// A function may wait for the loop under a context that panics when the loop asks for its state.
 func TestAPanicInTheContextOfAFunctionThatWaitsEndsTheRun(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context) error{
 		"while nothing else goes on": func(ctx context.Context) error { return asyncio.Sleep(ctx, asyncio.Never) },
@@ -481,7 +481,7 @@ func TestAPanicInTheContextOfAFunctionThatWaitsEndsTheRun(t *testing.T) {
 	}
 }
 
-// A handler that calls runtime.Goexit ends the run, whatever it is told of, and no task
+// An exception handler that calls runtime.Goexit ends the run, whatever was reported, and no task
 // hangs or goes on.
 func TestAnExceptionHandlerMayCallGoexitOrPanic(t *testing.T) {
 	for name, handle := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic(errBoom) }} {

@@ -12,8 +12,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// The loop falls asleep, by each way of sleeping, while goroutines post to it: none of them waits
-// for ever, and none overtakes itself.
+// Goroutines post to the loop while it falls asleep, in each way of sleeping. None of them waits
+// for ever, and the items of each goroutine stay in order.
 func TestWhatIsPostedWhileTheLoopFallsAsleepWakesIt(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, ctx context.Context){
 		"without a timer": func(*testing.T, context.Context) {},

@@ -15,8 +15,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// socketpair makes two connected sockets that do not block, and closes them at the end of the
-// test unless they are closed by then.
+// socketpair makes two connected non-blocking sockets. It closes them at the end of the test unless
+// the test has closed them.
 func socketpair(t *testing.T) (a, b int) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -103,7 +103,7 @@ func TestADescriptorMayBeClosedUnderThePoller(t *testing.T) {
 		require.NoError(t, l.AddReader(a, func() { t.Error("called for a descriptor that is closed") }))
 		closeFD(t, a, b)
 		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-		// Its number stands for another one now.
+		// The number belongs to another descriptor now.
 		c, d := socketpair(t)
 		require.Equal(t, []int{a, b}, []int{c, d})
 		var heard asyncio.Event
@@ -229,7 +229,7 @@ func TestSockCalls(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(got))
 
-		// More than the system takes at once.
+		// The system takes only a part of this at once.
 		const size = 8 << 20
 		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return l.SockSendAll(ctx, b, make([]byte, size)) }))
 		p, total := make([]byte, 64<<10), 0
@@ -241,7 +241,7 @@ func TestSockCalls(t *testing.T) {
 		_, err = send.Await(ctx)
 		require.NoError(t, err)
 
-		// A receive that is cancelled loses nothing.
+		// A cancelled receive loses nothing.
 		recv = asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
 		require.NoError(t, asyncio.Sleep(ctx, 0))
 		recv.Cancel()
@@ -264,7 +264,7 @@ func TestSockCalls(t *testing.T) {
 	})
 }
 
-// Between two calls the caller may close the descriptor, and the number may come again.
+// Between two calls the caller may close the descriptor, and its number may be in use again.
 func TestSockCallsOnANumberThatComesAgain(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
@@ -384,7 +384,7 @@ func TestPipesAreStreams(t *testing.T) {
 		require.NoError(t, err)
 		w, err = asyncio.ConnectWritePipe(ctx, out)
 		require.NoError(t, err)
-		_, err = w.Write(make([]byte, 1_000_000)) // more than the pipe has room for
+		_, err = w.Write(make([]byte, 1_000_000)) // more than fits into the pipe
 		require.NoError(t, err)
 		require.NoError(t, w.WriteEOF())
 		require.NoError(t, w.WriteEOF())

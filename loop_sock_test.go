@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// tcpListener makes a listening socket that does not block.
+// tcpListener makes a non-blocking socket that listens.
 func tcpListener(t *testing.T) (fd int, addr net.Addr) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,7 +26,7 @@ func tcpListener(t *testing.T) (fd int, addr net.Addr) {
 	return fd, ln.Addr()
 }
 
-// dupOf makes another descriptor of a socket of package net.
+// dupOf duplicates the descriptor of a socket of package net.
 func dupOf(t *testing.T, c syscall.Conn) (fd int) {
 	t.Helper()
 	raw, err := c.SyscallConn()
@@ -46,7 +46,7 @@ func tcpSocket(t *testing.T) int {
 	return fd
 }
 
-// fillFD writes to a socket until it has no room.
+// fillFD writes to a socket until it is full.
 func fillFD(t *testing.T, fd int) {
 	t.Helper()
 	p := make([]byte, 1<<20)
@@ -59,7 +59,7 @@ func fillFD(t *testing.T, fd int) {
 	}
 }
 
-// emptyFD reads all there is.
+// emptyFD reads all the bytes that are available.
 func emptyFD(t *testing.T, fd int) {
 	t.Helper()
 	p := make([]byte, 1<<20)
@@ -175,7 +175,7 @@ func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
 			}
 		})
 		giveWay(ctx, 1)
-		recv.Cancel() // while it gives way
+		recv.Cancel() // while it yields
 		require.ErrorIs(t, errOf(ctx, recv), asyncio.ErrCancelled)
 		require.Len(t, got, asyncio.SockShare)
 		rest, err := l.SockRecv(ctx, a, 10)
@@ -199,7 +199,7 @@ func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
 		defer dir.Close()
 		a, b := socketpair(t)
 		closeFD(t, a, b)
-		beyond := int(int64(a) + 1<<40) // the system would look at the lower half
+		beyond := int(int64(a) + 1<<40) // the system would use only the lower half
 		for name, c := range map[string]struct {
 			fd   int
 			want any
@@ -262,7 +262,7 @@ func TestSockCallsOnAPipe(t *testing.T) {
 		got, err := recv.Await(ctx)
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(got))
-		// It may become a stream afterwards.
+		// The descriptor may become a stream afterwards.
 		r, err := asyncio.ConnectReadPipe(ctx, os.NewFile(uintptr(fds[0]), "pipe"))
 		require.NoError(t, err)
 		writeFD(t, fds[1], "x")
@@ -336,7 +336,7 @@ func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
 	})
 }
 
-// The sender's socket has room, so the poller would say at once that it is ready.
+// The sender's socket has room, so the poller would report it as ready at once.
 func TestAUnixReceiverThatIsFullIsTriedAgain(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)

@@ -50,7 +50,7 @@ func TestTimersFireByDeadlineAndThenInTheOrderInWhichTheyWereSet(t *testing.T) {
 	require.ErrorIs(t, loop.RunForever(t.Context()), asyncio.ErrDeadlock)
 	assert.Equal(t, trace{"0s overdue", "1s first", "1s second", "1s third", "2s late"}, tr)
 	never.Cancel()
-	h.Cancel() // after it was called
+	h.Cancel() // after its call
 }
 
 func TestAHandleThatIsReadyCanStillBeCancelled(t *testing.T) {
@@ -335,7 +335,7 @@ func TestNilCallbacksAndCoroutinesPanic(t *testing.T) {
 	}
 }
 
-// early is made while the main goroutine is locked to its thread, as it is in init.
+// early is made while the main goroutine is locked to its thread, as it is during init.
 var early *asyncio.Loop
 
 func init() { early = asyncio.NewLoop() }

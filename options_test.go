@@ -52,7 +52,7 @@ func TestOptionsAndConstructorsRefuseNonsenseAtOnce(t *testing.T) {
 
 func giveWayOnce(ctx context.Context) error { return asyncio.Sleep(ctx, 0) }
 
-// started calls fn in a task, and panics as it does.
+// started calls fn in a task, and panics if fn does.
 func started(fn func(ctx context.Context)) {
 	var panicked any
 	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {

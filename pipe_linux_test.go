@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// terminal returns the two sides of a pseudoterminal, both of which block.
+// terminal returns the two sides of a pseudoterminal, both of them blocking.
 func terminal(t *testing.T) (master, tty *os.File) {
 	t.Helper()
 	open := func(path string) *os.File {
@@ -37,7 +37,7 @@ func TestATerminalThatOthersShareBlocksForThemAsBefore(t *testing.T) {
 	require.True(t, blocks(t, tty))
 }
 
-// The controlling side of a terminal cannot be opened anew: that would make another terminal.
+// The controlling side of a terminal cannot be reopened: opening it would make another terminal.
 func TestWhatHadToBeMadeNonBlockingBlocksAgainAfterTheLastStream(t *testing.T) {
 	for _, closes := range []bool{true, false} {
 		master, tty := terminal(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// sharedPipe returns the ends of a pipe that block, as those do that a program inherits.
+// sharedPipe returns the ends of a blocking pipe, such as a program inherits.
 func sharedPipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	var fds [2]int
@@ -211,7 +211,7 @@ func TestASocketThatOthersShareBlocksForThemAsBefore(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello\n", string(line))
 		require.NoError(t, reader.Close())
-		_, err = writer.Write(make([]byte, 1<<20)) // more than there is room for
+		_, err = writer.Write(make([]byte, 1<<20)) // more than fits
 		require.NoError(t, err)
 		sent := spawn(ctx, func(ctx context.Context) error { return writer.Drain(ctx) })
 		_, err = asyncio.ToThread(ctx, func(context.Context) (int64, error) { return io.CopyN(io.Discard, far, 1<<20) })
@@ -258,18 +258,17 @@ func TestAPipeOfTheProgramsOwnIsTakenOver(t *testing.T) {
 	})
 }
 
-// hasReopening reports whether the system can open pipes anew, and has socket calls that do not
-// block.
+// hasReopening reports whether the system can reopen pipes and has socket calls that do not block.
 const hasReopening = runtime.GOOS == "linux" && runtime.GOARCH != "386" && runtime.GOARCH != "s390x"
 
-// A program that has its standard streams on a loop, and then needs them otherwise.
+// A program that uses its standard streams on a loop, and afterwards without it.
 func init() {
 	children["standard streams"] = func() {
 		_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 			in, err1 := asyncio.ConnectReadPipe(ctx, os.Stdin)
 			out, err2 := asyncio.ConnectWritePipe(ctx, os.Stdout)
 			errOut, err3 := asyncio.ConnectWritePipe(ctx, os.Stderr)
-			r, w, err4 := os.Pipe() // has the numbers that are free
+			r, w, err4 := os.Pipe() // takes the free numbers
 			if err := errors.Join(err1, err2, err3, err4); err != nil {
 				return err
 			}
@@ -304,7 +303,7 @@ func talk(t *testing.T, stdin, stdout *os.File, in io.Writer, out io.Reader, end
 	ended := make(chan error, 1)
 	go func() {
 		ended <- cmd.Wait()
-		fmt.Fprintln(stdout, over) // or else the test, which has the other end, would read on
+		fmt.Fprintln(stdout, over) // otherwise the test, which has the other end, would read on
 	}()
 	lines := bufio.NewScanner(out)
 	expect := func(want string) {

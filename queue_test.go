@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// getters creates tasks that get a value each and record it.
+// getters creates tasks that each get one value and record it.
 func getters(ctx context.Context, r *trace, q *asyncio.Queue[int], names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -30,7 +30,7 @@ func getters(ctx context.Context, r *trace, q *asyncio.Queue[int], names ...stri
 	return tasks
 }
 
-// putters creates tasks that put the given values and record that they did.
+// putters creates a task for each value, which puts the value and records that it did.
 func putters(ctx context.Context, r *trace, q *asyncio.Queue[int], values ...int) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(values))
 	for i, v := range values {

@@ -18,12 +18,12 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// sleeper is a coroutine that sleeps.
+// sleeper returns a coroutine that sleeps for d.
 func sleeper(d time.Duration) asyncio.Coro[asyncio.None] {
 	return asyncio.Do(func(ctx context.Context) error { return asyncio.Sleep(ctx, d) })
 }
 
-// reports collects what an exception handler is told.
+// reports collects the calls of an exception handler.
 type reports []asyncio.ExceptionContext
 
 func (r *reports) handler() asyncio.LoopOption {
@@ -75,7 +75,7 @@ func leave(ctx context.Context, t *testing.T) {
 	if err := asyncio.Sleep(ctx, 0); err != nil {
 		panic(err)
 	}
-	for range 100 { // and some that have not begun
+	for range 100 { // and some tasks that have not begun
 		asyncio.CreateTask(ctx, sleeper(0))
 	}
 }
@@ -140,7 +140,7 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 			done := make(chan struct{})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			go func() { // which Goexit ends
+			go func() { // ended by Goexit
 				defer close(done)
 				_, _ = asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
 					leave(ctx, t)
@@ -148,7 +148,7 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 				}), append(way.opts, asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))...)
 			}()
 			<-done
-			// The goroutine above, and the context's, may still be on their way out.
+			// The goroutine above, and that of the context, may still be ending.
 			for start := time.Now(); runtime.NumGoroutine() > before && time.Since(start) < 10*time.Second; {
 				runtime.Gosched()
 			}
@@ -208,7 +208,7 @@ func TestMainMayRefuseToBeCancelled(t *testing.T) {
 		cancel()
 		err := asyncio.Sleep(ctx, time.Hour)
 		assert.ErrorIs(t, err, asyncio.ErrCancelled)
-		return "cleaned up", asyncio.Sleep(ctx, time.Microsecond) // delivered once
+		return "cleaned up", asyncio.Sleep(ctx, time.Microsecond) // the cancellation is delivered only once
 	})
 	require.NoError(t, err)
 	assert.Equal(t, "cleaned up", v)
@@ -271,7 +271,7 @@ func TestUnderSynctestAContextsDeadlineEndsTheRun(t *testing.T) {
 	})
 }
 
-// The loop's coroutines take on the thread of a locked goroutine.
+// The loop's coroutines inherit the thread of a locked goroutine.
 func TestRunUnderLockOSThread(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -282,7 +282,7 @@ func TestRunUnderLockOSThread(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// These are run in a process of their own.
+// Some tests run this binary again, with a function of their own in place of the tests.
 func TestMain(m *testing.M) {
 	if f := children[os.Getenv("ASYNCIO_TEST_CHILD")]; f != nil {
 		f()

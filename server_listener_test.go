@@ -69,7 +69,7 @@ func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(errno), func(t *testing.T) {
 			failingAccept(t, 50, errno)
-			runReal(t, func(ctx context.Context) error { // which fails if anything is reported
+			runReal(t, func(ctx context.Context) error { // fails if anything is reported
 				s := serve(t, ctx, echo)
 				r, w := connect(t, ctx, s)
 				require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
@@ -80,7 +80,7 @@ func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
 	}
 }
 
-// Otherwise nobody hears of a connection that is not served: anybody can make one.
+// Without debug mode these failures are not reported, since any client can cause them.
 func TestAServerReportsConnectionsThatFailInDebugMode(t *testing.T) {
 	failingAccept(t, 1, syscall.ECONNABORTED)
 	serverConfig, _ := certificates()
@@ -106,7 +106,7 @@ func TestAServerReportsConnectionsThatFailInDebugMode(t *testing.T) {
 	require.NotEmpty(t, seen[1].Task)
 }
 
-// With what else accept may fail with, and with an error of connections that has no end.
+// The errors are other errors of accept, and an error of a connection that never stops.
 func TestAServerThatCannotAcceptDoesNotSpin(t *testing.T) {
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EPROTO,
@@ -138,8 +138,8 @@ func TestAServerThatCannotAcceptDoesNotSpin(t *testing.T) {
 
 type bindFunc = func(fd int, addr net.Addr) error
 
-// takenOn makes bind to 127.0.0.2 fail so often, whatever the port, and returns the ports that
-// were tried.
+// takenOn makes the first calls of bind to 127.0.0.2 fail, whatever the port, and returns the ports
+// that were tried.
 func takenOn(t *testing.T, times int) (ports map[int]bool) {
 	ports = make(map[int]bool)
 	asyncio.ReplaceBind(t, func(bind bindFunc) bindFunc {

@@ -19,7 +19,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// serve starts a server on loopback.
+// serve starts a server on the loopback interface.
 func serve(t *testing.T, ctx context.Context, handler asyncio.ConnectionHandler, opts ...asyncio.ServeOption) *asyncio.Server {
 	t.Helper()
 	s, err := asyncio.StartServer(ctx, handler, "127.0.0.1:0", opts...)
@@ -90,7 +90,7 @@ func TestAServerListensOnAllAddressesWithOnePort(t *testing.T) {
 	})
 }
 
-// As on a machine without IPv6 whose localhost is ::1 all the same.
+// On a machine without IPv6, localhost may nevertheless be ::1.
 func TestAServerDoesWithoutAnAddressThatTheMachineHasNot(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		foreign := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)} } // of no machine
@@ -121,7 +121,7 @@ func TestAServerThatDoesNotServeYetAnswersLater(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo, asyncio.WithoutServing())
 		require.False(t, s.IsServing())
-		r, w := connect(t, ctx, s) // the system has it wait
+		r, w := connect(t, ctx, s) // the system queues the connection
 		_, err := w.WriteString("hello\n")
 		require.NoError(t, err)
 		for range 10 {
@@ -200,7 +200,7 @@ func TestServeEndsWithCloseAndWithCancel(t *testing.T) {
 		_, err = serving.Await(ctx)
 		require.ErrorIs(t, err, asyncio.ErrCancelled)
 		_, err = r.Read(ctx, 1)
-		require.Equal(t, io.EOF, err) // its connections are closed, too
+		require.Equal(t, io.EOF, err) // its connections are closed too
 		require.NoError(t, w.Close())
 		require.ErrorIs(t, s.Serve(ctx), net.ErrClosed)
 		return nil
@@ -244,7 +244,7 @@ func TestShutdownCancelsHandlersAfterTheGracePeriod(t *testing.T) {
 		cleaned := false
 		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			defer func() { cleaned = true }()
-			_, err := w.Write(make([]byte, 64<<20)) // that nobody reads
+			_, err := w.Write(make([]byte, 64<<20)) // nobody reads this
 			require.NoError(t, err)
 			var never asyncio.Event
 			return never.Wait(ctx)
@@ -359,7 +359,7 @@ func TestUnixServersTakeOverASocketAndRemoveTheirs(t *testing.T) {
 		require.NoError(t, w.Close())
 		require.NoError(t, first.Shutdown(ctx, time.Minute))
 		_, err = os.Lstat(path)
-		require.NoError(t, err) // it is the second one's
+		require.NoError(t, err) // the path belongs to the second server
 		require.NoError(t, second.Shutdown(ctx, time.Minute))
 		_, err = os.Lstat(path)
 		require.ErrorIs(t, err, os.ErrNotExist)
@@ -452,7 +452,7 @@ func TestServeThatIsCancelledDoesNotWaitForHandlers(t *testing.T) {
 	}
 }
 
-// stubborn is a handler that leaves its client something to read.
+// stubborn is a handler that leaves some of its client's bytes unread.
 func stubborn(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 	_, err := w.Write(make([]byte, 16<<20))
 	return err
@@ -508,7 +508,7 @@ func TestAConnectionWhoseTaskNeverBeginsIsClosed(t *testing.T) {
 		require.Zero(t, n)
 		require.Equal(t, io.EOF, err)
 
-		r, w := connect(t, ctx, s) // it has got its place back
+		r, w := connect(t, ctx, s) // its place is free again
 		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
 		require.NoError(t, w.Close())
 		s.Close()
@@ -537,7 +537,7 @@ func TestWaitClosedWaitsForConnectionsAndShutdownForHandlers(t *testing.T) {
 		require.ErrorIs(t, asyncio.Timeout(ctx, time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
 			return s.WaitClosed(ctx)
 		}), asyncio.ErrTimeout)
-		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 { // main, closed and the handler
+		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 { // main, the task that has ended and the handler
 			giveWay(ctx, 1)
 		}
 		s.AbortClients()

@@ -120,7 +120,7 @@ func TestAnErrorOfWhatWasShieldedIsSeenIfItComesInTheTurnOfTheCancellation(t *te
 		inner := newFuture[int](ctx)
 		outer := asyncio.Shield(ctx, inner)
 		outer.Cancel()
-		_ = inner.SetException(errBoom) // which run would find reported
+		_ = inner.SetException(errBoom) // run would report it as never retrieved
 		giveWay(ctx, 2)
 	})
 }

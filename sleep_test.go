@@ -77,7 +77,8 @@ func TestSleepCancelledInTheTurnInWhichItsTimerFiresIsCancelled(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		task := spawnTraced(ctx, &r, "sleep", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Second) })
 		giveWay(ctx, 1)
-		// Due at the same instant and asked for later: it runs after the timer.
+		// The callback is due at the same instant but was scheduled later, so it runs after the
+		// timer.
 		asyncio.RunningLoop(ctx).CallAt(time.Second, func() { assert.True(t, task.Cancel()) })
 		join(ctx, task)
 		assert.True(t, task.Cancelled())

@@ -44,7 +44,7 @@ func TestOptionsThatMakeNoSensePanicAtOnce(t *testing.T) {
 	})
 }
 
-// A configuration that could not be loaded must not make a connection in the clear.
+// If the configuration could not be loaded, the connection must not be made without encryption.
 func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
 	_, clientConfig := certificates()
 	renegotiating := clientConfig.Clone()
@@ -74,7 +74,7 @@ func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
 	})
 }
 
-// The connection is made by then, and must not stay.
+// The connection exists by then, and must be closed.
 func TestAConnectionWhoseTLSCannotBeginIsClosed(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		ended := asyncio.NewFuture[asyncio.None](asyncio.RunningLoop(ctx))
@@ -129,7 +129,7 @@ func TestAHandshakeTimeoutWithoutAHandshakeIsAnError(t *testing.T) {
 	})
 }
 
-// A Dialer and Listen learn only from an argument that it is a unix socket.
+// A Dialer and Listen learn only from an argument that the socket is a unix socket.
 func TestAnOptionForTCPAloneIsAnErrorForAUnixSocket(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {

@@ -17,7 +17,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// sent makes a reader to which the pieces come, one a turn, and then the end.
+// sent returns a reader that receives the pieces, one in each turn, and then the end.
 func sent(t *testing.T, ctx context.Context, opts []asyncio.LimitOption, pieces ...string) *asyncio.StreamReader {
 	t.Helper()
 	client, server := asyncio.StreamPair(ctx, opts...)
@@ -80,7 +80,7 @@ func TestReadIntoGivesWhatThereIs(t *testing.T) {
 	})
 }
 
-// What CPython 3.13's readuntil says of the same bytes, each fed in one piece.
+// The expected results are those of CPython 3.13's readuntil on the same bytes, fed in one piece.
 func TestReadUntilFindsTheSeparatorThatEndsFirst(t *testing.T) {
 	for name, test := range map[string]struct {
 		data, want string
@@ -124,7 +124,7 @@ func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
 		r = sent(t, ctx, limit(5), "0123456789")
 		_, err = r.ReadUntil(ctx, "::")
 		require.ErrorAs(t, err, &overrun)
-		require.Equal(t, 9, overrun.Consumed) // the last byte may be half a separator
+		require.Equal(t, 9, overrun.Consumed) // the last byte may be the first half of a separator
 		require.ErrorContains(t, err, "separator not found")
 		got, err = r.Read(ctx, -1)
 		require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
 
 		r = sent(t, ctx, limit(5), "12345\n")
 		got, err = r.ReadUntil(ctx, "\n")
-		require.NoError(t, err) // just as long as the limit
+		require.NoError(t, err) // exactly the limit
 		require.Equal(t, "12345\n", string(got))
 		return nil
 	})
@@ -193,7 +193,7 @@ func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
 		got, err = r.ReadExactly(ctx, 0)
 		require.NoError(t, err)
 		require.Empty(t, got)
-		_, err = r.ReadExactly(ctx, math.MaxInt) // takes no more memory than what comes
+		_, err = r.ReadExactly(ctx, math.MaxInt) // takes no more memory than the bytes that arrive
 		require.ErrorAs(t, err, &incomplete)
 		require.Equal(t, "ef", string(incomplete.Partial))
 		require.Equal(t, math.MaxInt, incomplete.Expected)
@@ -229,7 +229,7 @@ func TestASecondReaderIsRefused(t *testing.T) {
 		require.False(t, server.Reader.AtEOF())
 		require.ErrorIs(t, server.Writer.StartTLS(ctx, nil), asyncio.ErrReaderBusy)
 
-		// What has come of the first one's line is not for others.
+		// The part of the first reader's line that has arrived is not for other readers.
 		_, err = client.Writer.WriteString("half a ")
 		require.NoError(t, err)
 		settled(ctx)
@@ -250,7 +250,7 @@ func TestASecondReaderIsRefused(t *testing.T) {
 	})
 }
 
-// A reader that gives way, since its peer sends too fast, has not done.
+// A reader that yields because its peer sends too fast is still reading.
 func TestASecondReaderIsRefusedWhileTheFirstGivesWay(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -272,7 +272,7 @@ func TestACancelledReadLosesNothing(t *testing.T) {
 		client, server := asyncio.StreamPair(ctx)
 		read := func(ctx context.Context) ([]byte, error) { return server.Reader.ReadExactly(ctx, 6) }
 
-		// It waits, with a half of it.
+		// The task waits with half of its bytes.
 		_, err := client.Writer.WriteString("abc")
 		require.NoError(t, err)
 		task := asyncio.CreateTask(ctx, read)
@@ -281,7 +281,7 @@ func TestACancelledReadLosesNothing(t *testing.T) {
 		_, err = task.Await(ctx)
 		require.ErrorIs(t, err, asyncio.ErrCancelled)
 
-		// The other half comes in the turn in which it is cancelled.
+		// The other half arrives in the turn in which the task is cancelled.
 		task = asyncio.CreateTask(ctx, read)
 		require.NoError(t, asyncio.Sleep(ctx, time.Second))
 		_, err = client.Writer.WriteString("def")
@@ -290,7 +290,7 @@ func TestACancelledReadLosesNothing(t *testing.T) {
 		_, err = task.Await(ctx)
 		require.ErrorIs(t, err, asyncio.ErrCancelled)
 
-		// Its time is over.
+		// A read that times out loses nothing either.
 		_, err = asyncio.WaitFor(ctx, asyncio.Coro[[]byte](func(ctx context.Context) ([]byte, error) {
 			return server.Reader.ReadExactly(ctx, 7)
 		}), time.Second)
@@ -376,7 +376,7 @@ func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
-// A turn takes a bounded part of what a peer sends, in whatever way it is read.
+// A turn reads a bounded number of a peer's bytes, whichever method reads them.
 func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
@@ -488,7 +488,7 @@ func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
 		}
 		giveWay(ctx, 1)
 		before := heap()
-		for _, c := range clients { // and a half of the next
+		for _, c := range clients { // and half of the next line
 			_, err := c.Writer.WriteString("line\nhalf")
 			require.NoError(t, err)
 		}
@@ -498,7 +498,7 @@ func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
 	})
 }
 
-// heap returns how many bytes are in use.
+// heap returns the number of bytes in use.
 func heap() int {
 	runtime.GC()
 	var mem runtime.MemStats
@@ -506,7 +506,7 @@ func heap() int {
 	return int(mem.HeapAlloc)
 }
 
-// A Goexit that ends the run passes those who drive on its way, and so may end a task that reads.
+// A Goexit that ends the run unwinds the driving tasks, so it may end a task that reads.
 func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
 	r := asyncio.NewRunner(asyncio.WithVirtualTime())
 	var client, server asyncio.Stream

@@ -40,8 +40,8 @@ func withFD(t *testing.T, conn syscall.Conn, f func(fd int)) {
 	require.NoError(t, raw.Control(func(fd uintptr) { f(int(fd)) }))
 }
 
-// The system tells of a reset once. Whether it is a write or a read that it tells, the reader
-// must not take it for the end.
+// The system reports a reset only once. Whether a write or a read gets it, the reader must not take
+// the reset for the end of the stream.
 func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
@@ -52,7 +52,7 @@ func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
 		require.Equal(t, "last", string(p))
 		require.NoError(t, peer.SetLinger(0))
 		require.NoError(t, peer.Close())
-		for err == nil { // loopback is quick, but a process of its own
+		for err == nil { // loopback is quick, but asynchronous
 			_, err = w.WriteString("x")
 		}
 		require.ErrorIs(t, err, syscall.ECONNRESET)
@@ -67,7 +67,8 @@ func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
 	})
 }
 
-// After a peer has closed its side a write to it fails, but what it sent has an end.
+// After a peer has closed its side a write to it fails, but the bytes that it sent have a proper
+// end.
 func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
@@ -87,7 +88,7 @@ func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
 	})
 }
 
-// A socket that is closed with something unread resets the connection.
+// The system resets a connection whose socket is closed with unread bytes.
 func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for name, network := range map[string]func(asyncio.ConnectionHandler) (*asyncio.Server, error){
@@ -131,19 +132,19 @@ func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
 	})
 }
 
-// A read that gives less than there is room for has left something in these cases.
+// In these cases a read that returns less than there is room for has left something unread.
 func TestAReadMayStopShort(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		abcd := func(r *asyncio.StreamReader) {
 			t.Helper()
-			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop knows of all that has come
+			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop has been notified of all that has arrived
 			p, err := asyncio.WaitFor(ctx, asyncio.Coro[[]byte](func(ctx context.Context) ([]byte, error) {
 				return r.ReadExactly(ctx, 4)
 			}), 10*time.Second)
 			require.NoError(t, err)
 			require.Equal(t, "abcd", string(p))
 		}
-		if runtime.GOOS == "linux" { // before urgent data, which are not a part of the stream
+		if runtime.GOOS == "linux" { // the read stops before urgent data, which are not part of the stream
 			r, w, peer := accepted(t, ctx)
 			withFD(t, peer, func(fd int) {
 				writeFD(t, fd, "ab")
@@ -201,7 +202,7 @@ func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
 	require.LessOrEqual(t, openDescriptors(t), before)
 }
 
-// most is the most that a stream sends in one turn, with what TLS keeps on the way.
+// most is the largest number of bytes that a stream sends in one turn, with what TLS adds.
 const most = 2<<20 + 256*kib
 
 // swallow accepts a connection and reads it as fast as it can.
@@ -247,7 +248,7 @@ func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
 					before = now
 				}
 				check()
-				require.NoError(t, w.Close()) // sends the rest, just as patiently
+				require.NoError(t, w.Close()) // sends the rest in small portions too
 				closed := asyncio.CreateTask(ctx, asyncio.Do(w.WaitClosed))
 				for !closed.Done() {
 					check()
@@ -259,7 +260,7 @@ func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
 	}
 }
 
-// A peer that keeps up must not keep a task that only writes from waiting in Drain.
+// A peer that keeps up must not keep a task that only writes from suspending in Drain.
 func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, size := range []int{1, 64 * kib} {
@@ -285,7 +286,7 @@ func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
-// eventually lets the loop go on until cond holds, which something outside of it brings about.
+// eventually lets the loop go on until cond holds, which something outside the loop brings about.
 func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !cond(); {
@@ -294,11 +295,11 @@ func eventually(t *testing.T, ctx context.Context, cond func() bool, what string
 	}
 }
 
-// The peer gets what the system had taken, and then the end.
+// The peer gets the bytes that the system had taken, and then the end.
 func TestAbortDeliversWhatWasSent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, w, peer := accepted(t, ctx)
-		_, err := w.Write(make([]byte, 32<<20)) // that nobody reads yet
+		_, err := w.Write(make([]byte, 32<<20)) // nobody reads this yet
 		require.NoError(t, err)
 		for kept := 0; kept != w.WriteBufferSize(); { // until the system takes no more
 			kept = w.WriteBufferSize()
@@ -314,7 +315,7 @@ func TestAbortDeliversWhatWasSent(t *testing.T) {
 	})
 }
 
-// What had come and was not read does not turn it into a reset.
+// Unread bytes do not turn the end into a reset.
 func TestAbortWithSomethingUnreadIsNoReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
@@ -381,7 +382,7 @@ func TestAnIdleConnectionLearnsOfAReset(t *testing.T) {
 	})
 }
 
-// Unread bytes come first, also if the connection is still open here.
+// Unread bytes come first, even if the connection is still open on this side.
 func TestAResetThatNobodySawComesAfterTheData(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
@@ -439,7 +440,7 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
 	})
 }
 
-// The same for a socket that serves as a pipe.
+// A socket may serve as a pipe, with the same behaviour.
 func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -455,7 +456,7 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
 	})
 }
 
-// The loop has not yet been told of it.
+// The loop has not yet been notified of it.
 func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
@@ -494,7 +495,7 @@ func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
 		_, err = w.WriteString("hello")
 		require.NoError(t, err)
 		require.NoError(t, begun.Wait(ctx))
-		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop knows of all that has come
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop has been notified of all that has arrived
 		s.CloseClients()
 		closed.Set()
 		got, err := read.Await(ctx)

@@ -22,12 +22,12 @@ const kib = 1 << 10
 func TestDrainWaitsForThePeerBetweenTheMarks(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var r trace
-		client, server := asyncio.StreamPair(ctx) // 64 KiB are under way
+		client, server := asyncio.StreamPair(ctx) // 64 KiB are in transit
 		w := client.Writer
 		_, err := w.Write(make([]byte, 128*kib))
 		require.NoError(t, err)
 		require.Equal(t, 64*kib, w.WriteBufferSize())
-		require.NoError(t, w.Drain(ctx)) // just as much as may be kept
+		require.NoError(t, w.Drain(ctx)) // exactly the high mark
 		_, err = w.Write(make([]byte, 128*kib))
 		require.NoError(t, err)
 		for i := range 3 {
@@ -119,7 +119,7 @@ func TestWriteEOFComesAfterWhatIsKept(t *testing.T) {
 		got, err := server.Reader.Read(ctx, -1)
 		require.NoError(t, err)
 		require.Len(t, got, 256*kib)
-		// The other half goes on.
+		// The other half stays open.
 		_, err = fmt.Fprint(server.Writer, "and back\n")
 		require.NoError(t, err)
 		line, err := client.Reader.ReadLine(ctx)
@@ -163,7 +163,7 @@ func TestAWriteToAPeerThatHasGoneFails(t *testing.T) {
 	})
 }
 
-// As in asyncio, where who finds IsClosing true need not call Close.
+// As in asyncio, a task that finds IsClosing true need not call Close.
 func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -265,7 +265,7 @@ func TestASocketTellsOfItself(t *testing.T) {
 		require.Positive(t, w.GetExtraInfo("socket"))
 		require.Nil(t, w.GetExtraInfo("ssl_object"))
 		require.NoError(t, w.Close())
-		require.Equal(t, s.Addr().String(), w.RemoteAddr().String()) // still
+		require.Equal(t, s.Addr().String(), w.RemoteAddr().String()) // even now
 		return s.Shutdown(ctx, time.Minute)
 	})
 }
@@ -274,7 +274,7 @@ func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
-			return w.WaitClosed(ctx) // reads nothing
+			return w.WaitClosed(ctx) // without reading
 		}, "127.0.0.1:0")
 		require.NoError(t, err)
 		_, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
@@ -330,7 +330,7 @@ func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
 	})
 }
 
-// Nobody reads or writes, and yet a connection that breaks is known to be broken.
+// Even without a read or write, a stream detects that its connection is broken.
 func TestAnIdleStreamLearnsOfAReset(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
@@ -378,7 +378,7 @@ func TestAPeerThatEndsItsSideDoesNotBreakTheConnection(t *testing.T) {
 	})
 }
 
-// asyncio has it in its StreamReader by then.
+// In asyncio these bytes are in the StreamReader by then.
 func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
@@ -415,7 +415,7 @@ func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
 	}
 }
 
-// The bytes wake the task, and before it runs another one closes the stream.
+// The bytes wake the task, and before it runs another task closes the stream.
 func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		for name, read := range map[string]func(context.Context, *asyncio.StreamReader) ([]byte, error){
@@ -443,7 +443,7 @@ func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
 	})
 }
 
-// The peer of one that closes does not send more into what nobody will read.
+// The peer of a closing stream does not send more bytes that nobody will read.
 func TestCloseTakesNoMoreThanWhatHasCome(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -474,7 +474,8 @@ func TestDrainEndsAtALowMarkOfZero(t *testing.T) {
 	})
 }
 
-// A writer whose peer is always a little behind holds what is not sent, and not all that ever was.
+// A writer whose peer is always a little behind holds only the unsent bytes, not all that were ever
+// written.
 func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		for _, size := range []int{10, 10_000, 1_000_000} {
@@ -499,7 +500,7 @@ func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
 	})
 }
 
-// The bytes come out in order, however they were put in.
+// The bytes are sent in order, however they were written.
 func TestWhatIsKeptIsSentInOrder(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -512,7 +513,7 @@ func TestWhatIsKeptIsSentInOrder(t *testing.T) {
 			want = append(want, p...)
 			_, err := client.Writer.Write(p)
 			require.NoError(t, err)
-			clear(p) // it is the caller's again
+			clear(p) // it belongs to the caller again
 			if i%50 == 0 {
 				got, err := server.Reader.ReadExactly(ctx, min(len(want), 70_000))
 				require.NoError(t, err)
@@ -549,12 +550,12 @@ func TestAStringIsKeptWithoutACopy(t *testing.T) {
 	})
 }
 
-// The memory of a string does not become the loop's, for receiving into, when it is sent.
+// After the loop has sent a string, it does not receive into the string's memory.
 func TestAStringThatWasKeptStaysAsItIs(t *testing.T) {
 	text := strings.Repeat("a", 64*kib)
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
-		_, err := client.Writer.Write(make([]byte, 64*kib)) // all that is under way at a time
+		_, err := client.Writer.Write(make([]byte, 64*kib)) // all that can be in transit at a time
 		require.NoError(t, err)
 		_, err = client.Writer.WriteString(text)
 		require.NoError(t, err)

@@ -68,7 +68,7 @@ func TestAProcessRunsWhereAndAsItIsTold(t *testing.T) {
 		p, err := asyncio.CreateSubprocessShell(ctx, `echo "$GREETING from $(basename "$PWD")"`, asyncio.WithStdin(asyncio.DevNull),
 			asyncio.WithStdout(asyncio.File(file)), asyncio.WithCommand(func(cmd *exec.Cmd) {
 				cmd.Dir = dir
-				cmd.Stdin = strings.NewReader("not heard of") // the options are what counts
+				cmd.Stdin = strings.NewReader("not heard of") // the options override it
 				cmd.Env = append(os.Environ(), "GREETING=hello")
 			}))
 		require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestACancelledCommunicateLosesNothing(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, "echo one; read line; echo two", asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
 		require.NoError(t, err)
-		// Stdin is the task's own for now.
+		// This task uses stdin for now.
 		stdin := p.Stdin
 		p.Stdin = nil
 		first := spawn(ctx, func(ctx context.Context) error {
@@ -181,7 +181,7 @@ func TestACommunicateCancelledAfterAnEndLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 		stdin := p.Stdin
 		p.Stdin = nil
-		line, err := p.Stderr.ReadLine(ctx) // after which stdout has ended
+		line, err := p.Stderr.ReadLine(ctx) // stdout has ended by then
 		require.NoError(t, err)
 		require.Equal(t, "two\n", string(line))
 		first := spawn(ctx, func(ctx context.Context) error {
@@ -218,7 +218,7 @@ func TestCommunicateFailsAtOnceIfAnotherTaskReads(t *testing.T) {
 	})
 }
 
-// The grandchild tells its number, and is ended by the test.
+// The grandchild prints its number, so that the test can end it.
 const grandchild = "sleep 1000 & echo $!"
 
 func TestAGrandchildThatKeepsThePipeHoldsNobodyUpLongerThanToldTo(t *testing.T) {
@@ -255,7 +255,7 @@ func TestCommunicateThatIsCancelledWhileAGrandchildKeepsThePipeEnds(t *testing.T
 			return err
 		})
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
-		number, err := p.Stdout.ReadLine(ctx) // it is not lost
+		number, err := p.Stdout.ReadLine(ctx) // the line is not lost
 		require.NoError(t, err)
 		return exec.Command("kill", strings.TrimSpace(string(number))).Run()
 	})
@@ -287,7 +287,7 @@ func TestStdinBreaksWhenNobodyIsLeftToReadIt(t *testing.T) {
 		require.Error(t, err)
 		require.True(t, p.Stdin.IsClosing())
 		require.Error(t, p.Stdin.WaitClosed(ctx))
-		_, _, err = p.Communicate(ctx, []byte("lost")) // what a process does not read is no error
+		_, _, err = p.Communicate(ctx, []byte("lost")) // bytes that a process does not read are not an error
 		return err
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// atBarrier creates tasks that wait at the barrier and record how that ended,
-// and waits until they wait.
+// atBarrier creates tasks that wait at the barrier and record how the wait ended. It returns when
+// all of them wait.
 func atBarrier(ctx context.Context, r *trace, b *asyncio.Barrier, names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -114,7 +114,8 @@ func TestBarrierWaiterThatIsCancelledDoesNotCount(t *testing.T) {
 		join(ctx, tasks...)
 		return nil
 	})
-	// As in asyncio, two may get one index then: it is how many there were.
+	// As in asyncio, two tasks may get the same index then: it is the number of tasks that were
+	// there.
 	r.expect(t, "A cancelled", "D is 2", "B is 1", "C is 1")
 }
 

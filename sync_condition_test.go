@@ -11,8 +11,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// condWaiters creates tasks that wait for a notification and let the others go
-// on at once, and waits until they wait.
+// condWaiters creates tasks that wait for a notification and release the lock at once. It returns
+// when all of them wait.
 func condWaiters(ctx context.Context, r *trace, cond *asyncio.Condition, names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {

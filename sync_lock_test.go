@@ -11,8 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// lockers creates tasks that acquire the lock, hold it for a second and release
-// it.
+// lockers creates tasks that acquire the lock, hold it for a second and release it.
 func lockers(ctx context.Context, r *trace, lock *asyncio.Lock, names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -171,7 +170,7 @@ func TestLockWhoseWaitersAreAllCancelledIsFreeAtOnce(t *testing.T) {
 	r.expect(t, "main ok", "A cancelled", "B cancelled")
 }
 
-// asyncigo, an earlier port, let two tasks in here.
+// asyncigo, an earlier port, let two tasks hold the lock here.
 func TestLockNeverHasTwoHoldersWhenWaitersAreCancelled(t *testing.T) {
 	for cancelled := range 5 {
 		for turns := range 4 {

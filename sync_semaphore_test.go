@@ -12,15 +12,15 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A semaphoreLike is what both semaphores are.
+// A semaphoreLike is a Semaphore or a BoundedSemaphore.
 type semaphoreLike interface {
 	Acquire(ctx context.Context) error
 	With(ctx context.Context, body func(ctx context.Context) error) error
 	Locked() bool
 }
 
-// bothSemaphores runs body as a subtest, and as main of a run, for a semaphore of
-// either kind that admits n.
+// bothSemaphores runs body as a subtest, as main of a run, for a semaphore of either kind that
+// admits n tasks.
 func bothSemaphores(t *testing.T, n int, body func(t *testing.T, ctx context.Context, s semaphoreLike, release func())) {
 	t.Run("Semaphore", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
@@ -309,8 +309,8 @@ func TestSemaphoreWithAPlaceAdmitsNobodyBeforeAWokenWaiterHasResumed(t *testing.
 		require.NoError(t, s.Acquire(ctx))
 		waiter := spawnTraced(ctx, &r, "waiter", s.Acquire)
 		giveWay(ctx, 1)
-		release() // the waiter's
-		release() // nobody's
+		release() // the waiter's slot
+		release() // a slot that was never acquired
 		assert.True(t, s.Locked())
 		require.NoError(t, s.Acquire(ctx))
 		r.add("main ok")

@@ -433,7 +433,7 @@ func TestGoexitInAnEagerTaskLeavesTheCurrentTaskRight(t *testing.T) {
 	assert.Equal(t, "main", <-done)
 }
 
-// As in asyncio, a task whose name was given takes no number from those that get theirs.
+// As in asyncio, a task with a name of its own uses none of the numbers of default names.
 func TestDefaultNamesCountOnlyTasksWithoutAName(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		named := asyncio.CreateTask(ctx, answer(0, 1), asyncio.WithName("x"))

@@ -14,8 +14,7 @@ import (
 
 type group = asyncio.TaskGroup
 
-// traced makes a member's function that sleeps for d, returns err, and records
-// how it ended.
+// traced returns a function for a member that sleeps for d, returns err, and records how it ended.
 func traced(r *trace, name string, d time.Duration, err error) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		got := asyncio.Sleep(ctx, d)
@@ -27,7 +26,7 @@ func traced(r *trace, name string, d time.Duration, err error) func(ctx context.
 	}
 }
 
-// groupErrors are the errors of an *ExceptionGroup.
+// groupErrors returns the errors of an *ExceptionGroup.
 func groupErrors(t *testing.T, err error) []error {
 	t.Helper()
 	var g *asyncio.ExceptionGroup

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A function's context does the same whether it is asked before the await ends, after that, or
+// A function's context behaves the same whether it is asked before the await ends, after it, or
 // both.
 func TestTheContextOfAFunctionEndsWithTheAwait(t *testing.T) {
 	for _, asked := range []string{"before", "after"} {

@@ -158,7 +158,7 @@ func TestInVirtualTimeAFunctionOnAThreadStopsTheClock(t *testing.T) {
 			return err
 		})
 		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
-			for range 100 { // in each of which the loop comes to rest
+			for range 100 { // in each of them the loop becomes idle
 				done := make(chan struct{})
 				assert.NoError(t, loop.CallSoonThreadsafe(func() { close(done) }))
 				<-done
@@ -320,8 +320,8 @@ func TestInVirtualTimeAWaitThatACancellationDoesNotReachLetsTheClockRun(t *testi
 	})
 }
 
-// A function that blocks on something that only the loop could do keeps Run from returning,
-// but not silently.
+// A function that blocks on something that only the loop could do keeps Run from returning. The
+// loop reports it.
 func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
 	for name, opts := range map[string][]asyncio.Option{"virtual": {asyncio.WithVirtualTime()}, "real": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -376,7 +376,7 @@ func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
 		}, asyncio.ErrTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // so that the function begins before the second is over
+			synctest.Test(t, func(t *testing.T) { // lets the function begin before the second is over
 				var cause error
 				_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 					err := end.await(ctx, func(ctx context.Context) error {
@@ -399,7 +399,7 @@ func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
 	}
 }
 
-// runOnOneThread runs main while one function of ToThread may run at a time.
+// runOnOneThread runs main with at most one function of ToThread at a time.
 func runOnOneThread(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithMaxThreads(1))
@@ -407,7 +407,7 @@ func runOnOneThread(t *testing.T, main func(ctx context.Context) error) {
 }
 
 func TestFunctionsThatWaitInLineBeginInTheOrderOfTheirCalls(t *testing.T) {
-	var order []int // without a lock: each begins after the one before has ended
+	var order []int // no lock: each begins after the previous one has ended
 	runOnOneThread(t, func(ctx context.Context) error {
 		block := make(chan struct{})
 		var tasks []*asyncio.Task[int]
@@ -416,7 +416,7 @@ func TestFunctionsThatWaitInLineBeginInTheOrderOfTheirCalls(t *testing.T) {
 				return asyncio.ToThread(ctx, func(context.Context) (int, error) {
 					<-block
 					if order = append(order, i); i%3 == 0 {
-						runtime.Goexit() // which passes the slot on, too
+						runtime.Goexit() // passes the slot on too
 					}
 					return i, nil
 				})

@@ -18,8 +18,8 @@ func sleepBody(d time.Duration) func(context.Context, *scope) error {
 	return func(ctx context.Context, _ *scope) error { return asyncio.Sleep(ctx, d) }
 }
 
-// uncancelled fails the test if the running task has a cancellation left: one
-// that was counted, or one that the next suspension would deliver.
+// uncancelled fails the test if the running task has a cancellation left: one that was counted, or
+// one that the next suspension would deliver.
 func uncancelled(t *testing.T, ctx context.Context) {
 	t.Helper()
 	assert.Zero(t, asyncio.CurrentTask(ctx).Cancelling(), "requests to cancel")
@@ -123,7 +123,7 @@ func TestTimeoutsNest(t *testing.T) {
 	}{
 		"the inner one is over first": {3, 1, []string{"1s inner: asyncio: timed out", "1s outer ok"}},
 		"the outer one is over first": {1, 3, []string{"1s inner cancelled", "1s outer: asyncio: timed out"}},
-		// The outer one's timer was set first; the cancellation belongs to both.
+		// The outer timer was set first; the cancellation belongs to both scopes.
 		"both at once": {1, 1, []string{"1s inner cancelled", "1s outer: asyncio: timed out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestTimeoutWhoseBodyPanicsLeavesNothingBehind(t *testing.T) {
 func TestTimeoutInATaskThatWasCancelledAlreadyStillTimesOut(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := spawn(ctx, func(ctx context.Context) error {
-			_ = asyncio.Sleep(ctx, time.Hour) // takes no notice of the cancellation
+			_ = asyncio.Sleep(ctx, time.Hour) // ignores the cancellation
 			err := asyncio.Timeout(ctx, time.Second, sleepBody(time.Hour))
 			assert.ErrorIs(t, err, asyncio.ErrTimeout)
 			assert.Equal(t, 1, asyncio.CurrentTask(ctx).Cancelling(), "the request from before")
@@ -387,7 +387,7 @@ func TestWaitForOfWhatIsCancelledByOthersIsCancelled(t *testing.T) {
 func TestWaitForLosesNoResultThatComesWithTheTimeout(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		q := asyncio.NewQueue[int](0)
-		// Asked for first, it puts the value in before the time is over.
+		// The callback was scheduled first, so it puts the value in before the timeout.
 		asyncio.RunningLoop(ctx).CallAt(time.Second, func() { _ = q.PutNowait(1) })
 		_, err := asyncio.WaitFor(ctx, asyncio.Coro[int](q.Get), time.Second)
 		assert.ErrorIs(t, err, asyncio.ErrTimeout)
@@ -439,7 +439,7 @@ func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTurn(t, func(ctx context.Context) {
 				var in *scope
-				// Due at the same instant and asked for first, it runs first.
+				// It is due at the same instant and was scheduled first, so it runs first.
 				asyncio.RunningLoop(ctx).CallAt(time.Second, func() {
 					require.NoError(t, in.Reschedule(c.when))
 					assert.Equal(t, c.when, in.When())
@@ -491,7 +491,7 @@ func TestTimeoutThatIsMovedBackKeepsTheOrderInWhichItWasAskedFor(t *testing.T) {
 			in = s
 			asyncio.RunningLoop(ctx).CallSoon(look)
 			require.NoError(t, s.Reschedule(asyncio.Never))
-			require.NoError(t, s.Reschedule(0)) // ready again, behind
+			require.NoError(t, s.Reschedule(0)) // ready again, at the back
 			asyncio.RunningLoop(ctx).CallSoon(look)
 			return asyncio.Sleep(ctx, time.Hour)
 		})

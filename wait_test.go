@@ -13,8 +13,8 @@ import (
 
 type intTasks = []*asyncio.Task[int]
 
-// answers creates tasks that return 1, 2, ... after so many seconds, or fail if
-// that is negative.
+// answers creates tasks that return 1, 2, ... after the given numbers of seconds. A task with a
+// negative number fails after as many seconds.
 func answers(ctx context.Context, seconds ...int) intTasks {
 	tasks := make(intTasks, len(seconds))
 	for i, s := range seconds {
@@ -71,7 +71,7 @@ func TestWaitReturnsWhenItsConditionHolds(t *testing.T) {
 
 func opts(o ...asyncio.WaitOption) []asyncio.WaitOption { return o }
 
-// indexes tells where in all the tasks of some are.
+// indexes returns the positions of some tasks in the list of all.
 func indexes(all, some intTasks) (is []int) {
 	for _, s := range some {
 		for i, a := range all {
