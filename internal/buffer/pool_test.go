@@ -9,8 +9,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
-// spareAfter returns how many buffers a pool has left of n that were in use at once, after some
-// seconds in which nobody has needed one.
+// spareAfter returns how many spare buffers a pool still holds after n buffers were in use at once
+// and none was needed for the given number of seconds.
 func spareAfter(n, seconds int) int {
 	var p buffer.Pool
 	used := make([][]byte, n)

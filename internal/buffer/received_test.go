@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
-// source makes bytes, no two pieces of which are alike.
+// A source makes random bytes, so that no two pieces are alike.
 type source struct{ *rand.Rand }
 
 func (s source) bytes(n int) []byte {

@@ -22,7 +22,7 @@ func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
 				bytes := s.bytes(s.IntN(100 << 10))
 				want = append(want, bytes...)
 				b.Add(&p, bytes)
-				clear(bytes) // it was copied
+				clear(bytes) // the bytes were copied
 			case 1:
 				bytes := s.bytes(s.IntN(10 << 10))
 				want = append(want, bytes...)

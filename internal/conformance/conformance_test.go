@@ -13,8 +13,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/conformance"
 )
 
-// TestRecordedTraces runs the scenarios of testdata and compares their traces
-// with those that CPython left.
+// TestRecordedTraces runs the scenarios of testdata and compares their traces with the recorded
+// traces of CPython.
 func TestRecordedTraces(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.traces.jsonl")
 	if err != nil || len(files) == 0 {
@@ -107,7 +107,7 @@ func TestRunawayScenarioIsStopped(t *testing.T) {
 	}
 }
 
-// A callback's part of the trace ends with the rest, but nobody gets the error.
+// A callback's part of the trace ends with the rest, but the error goes to no task.
 func TestRunawayInCallbackIsNobodysError(t *testing.T) {
 	got := run(t, `{"coros": {"main": [["repeat", 30000, [["call_soon", "x"]]], ["sleep", 0], ["log", "y"]]}}`)
 	if len(got) != 20_002 || got[20_001] != "= nil" {

@@ -17,7 +17,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// until makes a call again until it gives something other than ErrAgain and ErrConnecting.
+// until repeats a call until it returns an error other than ErrAgain and ErrConnecting.
 func until(t *testing.T, call func() error) error {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
@@ -164,7 +164,7 @@ func TestASignalDoesNotEndConnecting(t *testing.T) {
 	require.NoError(t, until(t, func() error { return netfd.Connected(fd) }))
 }
 
-// A socket without an error is not a connected one.
+// A socket without an error need not be connected.
 func TestASocketThatIsNotConnectedIsNotTakenForOne(t *testing.T) {
 	_, addr := listening(t)
 	fd, err := netfd.Socket(addr)
@@ -187,7 +187,7 @@ func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
 		require.NoError(t, err)
 		defer netfd.Close(fd)
 		if err = netfd.Connect(fd, addr); err != nil {
-			if runtime.GOOS == "linux" { // others refuse
+			if runtime.GOOS == "linux" { // other systems refuse
 				require.Equal(t, netfd.ErrAgain, err)
 			}
 			return
@@ -211,7 +211,7 @@ func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
 	}))
 	require.NoError(t, netfd.Close(conn))
 
-	// Not without bounds.
+	// The number of skipped connections is bounded.
 	defer netfd.InAccept(slices.Repeat([]error{syscall.ECONNABORTED}, netfd.MaxAborted)...)()
 	_, _, err = netfd.Accept(listener)
 	require.Equal(t, syscall.ECONNABORTED, err)
@@ -235,7 +235,7 @@ func TestOnlyWhatIsOpenIsADescriptor(t *testing.T) {
 		_, err := netfd.IsNonblock(bad)
 		require.Equal(t, syscall.EBADF, err, bad)
 	}
-	if beyond := uint64(fd) + 1<<32; uint64(int(beyond)) == beyond { // on 64 bits
+	if beyond := uint64(fd) + 1<<32; uint64(int(beyond)) == beyond { // on 64-bit systems
 		_, err := netfd.IsNonblock(int(beyond))
 		require.Equal(t, syscall.EBADF, err)
 	}

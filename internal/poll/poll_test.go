@@ -42,7 +42,7 @@ func write(t *testing.T, fd int) {
 	require.NoError(t, err)
 }
 
-// ready returns what one call says of a descriptor, all its events together.
+// ready returns the events of a descriptor in one call, combined.
 func ready(t *testing.T, p poll.AnyPoller, fd int) (all poll.Ready, gen uint32) {
 	t.Helper()
 	events, err := p.Poll()
@@ -55,8 +55,8 @@ func ready(t *testing.T, p poll.AnyPoller, fd int) (all poll.Ready, gen uint32) 
 	return all, gen
 }
 
-// waitForEvents waits until something is ready. A signal may end a Wait early with nothing, as the
-// runtime's preemption of goroutines does.
+// waitForEvents waits until something is ready. A signal, such as those by which the runtime
+// preempts goroutines, may end a Wait early without events.
 func waitForEvents(t *testing.T, p poll.AnyPoller) []poll.Event {
 	t.Helper()
 	for {
@@ -127,7 +127,7 @@ func TestANumberThatComesAgainIsAnotherDescriptor(t *testing.T) {
 		require.NoError(t, unix.Close(b))
 		c, d := pair(t)
 		require.Equal(t, a, c)
-		require.NoError(t, p.Watch(c, 2, poll.Read, true)) // as far as is known
+		require.NoError(t, p.Watch(c, 2, poll.Read, true)) // the caller believes that it is watched
 		write(t, d)
 		got, gen := ready(t, p, c)
 		require.Equal(t, poll.Read, got)
@@ -159,7 +159,7 @@ func TestWakeEndsAWait(t *testing.T) {
 func TestAWaitIsNeverTooShort(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		for _, d := range []time.Duration{1, time.Microsecond, 700 * time.Microsecond, 1001 * time.Microsecond} {
-			// A signal may end one of the waits early, or some, but not each of them.
+			// A signal may end some of the waits early, but not all of them.
 			longest := time.Duration(0)
 			for tries := 0; tries < 100 && longest < d; tries++ {
 				start := time.Now()
@@ -229,7 +229,7 @@ func TestAwaitTellsOnce(t *testing.T) {
 			got, _ = ready(t, p, a)
 			require.Zero(t, got, "it was told already")
 		}
-		// For both directions; what comes of it is told once, too.
+		// Await both directions. The result is reported once, too.
 		require.NoError(t, p.Await(a, 4, poll.Read|poll.Write, true))
 		got, _ := ready(t, p, a)
 		require.Equal(t, poll.Read|poll.Write, got)
@@ -262,7 +262,7 @@ func TestNothingIsToldOfADescriptorThatWasClosed(t *testing.T) {
 		} {
 			a, b := pair(t)
 			require.NoError(t, register(a))
-			dup, err := unix.Dup(a) // as a child process has it
+			dup, err := unix.Dup(a) // a child process may have one
 			require.NoError(t, err)
 			p.Drop(a)
 			require.NoError(t, unix.Close(a))
@@ -304,7 +304,7 @@ func TestAPipeWhoseOtherEndIsGone(t *testing.T) {
 		got, _ = ready(t, p, w)
 		require.Zero(t, got)
 		p.Remove(w)
-		if strings.HasSuffix(t.Name(), "NetBSD") { // which does not tell whom did not ask for reading, too
+		if strings.HasSuffix(t.Name(), "NetBSD") { // reports this only to watchers of reading
 			return
 		}
 		require.NoError(t, p.Watch(w, 2, poll.Write, false))
@@ -343,7 +343,7 @@ func TestAWriterLearnsThatTheReaderOfItsPipeGoes(t *testing.T) {
 	})
 }
 
-// The end of what the peer sends does not make room for what is sent to it.
+// The end of the bytes that the peer sends does not make room for bytes sent to it.
 func TestAnEndOfReadingIsNotRoomToWriteForWatchersOfReading(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
@@ -371,7 +371,7 @@ func TestANumberThatCannotBeADescriptorCostsNothing(t *testing.T) {
 	})
 }
 
-// What the system does not report is no reason to wait.
+// If the system does not report an end, the wait must end at once nevertheless.
 func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)

@@ -21,7 +21,7 @@ type user struct{ fd reactor.FD }
 func (u *user) OnReady(ready poll.Ready) { u.fd.Note(ready) }
 func (u *user) OnLost()                  { u.fd.Close() }
 
-// open makes an FD of one of two connected sockets.
+// open makes an FD from one of two connected sockets.
 func open(t *testing.T, r *reactor.Reactor, u *user) (peer int) {
 	t.Helper()
 	a, b := pair(t)
@@ -138,7 +138,7 @@ func TestAnFDIsClosedOnce(t *testing.T) {
 	u.fd.Close()
 	require.Equal(t, -1, u.fd.Num)
 	require.Nil(t, r.Handler(num))
-	again, err := unix.Dup(0) // the lowest number that is free
+	again, err := unix.Dup(0) // gets the lowest free number
 	require.NoError(t, err)
 	require.Equal(t, num, again)
 	u.fd.Close()

@@ -13,9 +13,9 @@ import (
 	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
-// handler notes what it is notified of.
+// handler records its notifications.
 type handler struct {
-	ready poll.Ready // since it was last looked at
+	ready poll.Ready // since the last look
 	calls int
 	lost  int
 	then  func() // called by OnReady, or nil
@@ -39,7 +39,7 @@ func newReactor(t *testing.T) *reactor.Reactor {
 	return r
 }
 
-// pair makes two connected sockets, which do not block.
+// pair makes two connected non-blocking sockets.
 func pair(t *testing.T) (a, b int) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -56,7 +56,7 @@ func write(t *testing.T, fd int, bytes string) {
 	require.NoError(t, err)
 }
 
-// look returns what h is notified of in one call of Wait.
+// look calls Wait once and returns the readiness that h is notified of.
 func look(t *testing.T, r *reactor.Reactor, h *handler) poll.Ready {
 	t.Helper()
 	require.NoError(t, r.Wait(0))
@@ -188,7 +188,7 @@ func TestARemovedDescriptorIsNotReportedThoughADuplicateIsOpen(t *testing.T) {
 	r.Remove(1 << 20)
 }
 
-// Both are ready, and the first that is notified closes the other, whose number comes again.
+// Both are ready. The first to be notified closes the other, whose number is then used again.
 func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 	r := newReactor(t)
 	a, peerOfA := pair(t)
@@ -216,8 +216,8 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 	require.Zero(t, next.calls)
 }
 
-// A descriptor that is closed too early, though a duplicate of it is open, is what epoll reports
-// for ever.
+// If a descriptor is closed too early while a duplicate of it is open, epoll keeps reporting it for
+// ever.
 func TestEventsForNobodyEnd(t *testing.T) {
 	r := newReactor(t)
 	var early, closed, owner, watcher, waiter handler
@@ -249,11 +249,11 @@ func TestEventsForNobodyEnd(t *testing.T) {
 		require.Equal(t, c, e.FD, "registered anew, it is reported anew")
 	}
 	require.Zero(t, early.calls)
-	if runtime.GOOS == "linux" { // elsewhere there are no such events
+	if runtime.GOOS == "linux" { // other systems have no such events
 		require.Equal(t, 1, closed.lost)
 	}
 
-	// All others are still there.
+	// All other descriptors are still polled.
 	write(t, peerOfC, "x")
 	write(t, peerOfD, "x")
 	write(t, peerOfE, "x")
