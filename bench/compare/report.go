@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// page is RESULTS.md.
+// page returns the text of RESULTS.md.
 func (r *results) page(ctx context.Context) string {
 	var s strings.Builder
 	s.WriteString("# Results\n\n`make bench` writes this page. What an operation is says the benchmark of the same name in\n" +
@@ -35,7 +35,7 @@ func (r *results) page(ctx context.Context) string {
 	return s.String()
 }
 
-// circumstances says on what, with what and how it was measured.
+// circumstances writes on which machine, with which versions and how the measurements were made.
 func (r *results) circumstances(ctx context.Context, s *strings.Builder) {
 	fmt.Fprintf(s, "Medians of %d rounds of at least %v each.\n\n", r.rounds, r.time)
 	fmt.Fprintf(s, "| | |\n|---|---|\n| machine | %s, %d CPUs, %s |\n", lab.Processor(), runtime.NumCPU(), lab.System())
@@ -46,7 +46,7 @@ func (r *results) circumstances(ctx context.Context, s *strings.Builder) {
 	}
 }
 
-// summary has a row for each workload and a column for each peer.
+// summary writes a table with a row for each workload and a column for each peer.
 func (r *results) summary(s *strings.Builder) {
 	columns := []string{uvloop, cpython, tokio}
 	fmt.Fprintf(s, "| | %s | Go | %s |\n|---|--:|--:|%s\n", library, strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
@@ -72,7 +72,7 @@ func find(r row, names []string) []int {
 	return found
 }
 
-// targets says which targets are met.
+// targets writes which targets are met.
 func (r *results) targets(s *strings.Builder) {
 	s.WriteString("| | against | at most | is | from round to round | |\n|---|---|--:|--:|--:|---|\n")
 	for _, row := range r.rows {
@@ -118,7 +118,7 @@ func (r *results) against(ours row, t target) []float64 {
 	return ours.ratios(theirs.figures(i))
 }
 
-// behind returns the rows on which this library costs more than a peer.
+// behind returns the rows in which this library costs more than a peer.
 func (r *results) behind(peer string) (rows []string) {
 	for _, row := range r.rows {
 		if i := row.find(peer); i >= 0 {
@@ -137,7 +137,7 @@ func verdict(is, most float64) string {
 	return "**missed**"
 }
 
-// growthTable has a row for each way to do a benchmark and a column for each size.
+// growthTable writes a table with a row for each way to do a benchmark and a column for each size.
 func (r *results) growthTable(s *strings.Builder) {
 	s.WriteString("| | | n | at n | at 10 n | at 100 n |\n|---|---|--:|--:|--:|--:|\n")
 	for _, c := range r.growth {
@@ -155,8 +155,8 @@ func (r *results) growthTable(s *strings.Builder) {
 	}
 }
 
-// short says in a few lines how this library compares. Here a ratio is another's cost to this
-// library's, as in the chart that it stands by.
+// short describes in a few lines how this library compares. Here a ratio is another's cost as a
+// multiple of this library's, as in the chart beside the text.
 func (r *results) short() string {
 	var s strings.Builder
 	s.WriteString("| | costs more than here | median | costs less than here |\n|---|--:|--:|---|\n")
@@ -183,7 +183,7 @@ func (r *results) short() string {
 	return s.String()
 }
 
-// absent says why a peer is, or returns "".
+// absent returns why a peer is absent, or "".
 func (r *results) absent(name string) string {
 	for _, p := range r.peers.others {
 		if p.name == name {
@@ -193,7 +193,7 @@ func (r *results) absent(name string) string {
 	return ""
 }
 
-// details has all that was measured.
+// details writes all the measurements.
 func (r *results) details(s *strings.Builder) {
 	s.WriteString("| | | median | least | most | ratio | allocations | bytes |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, row := range r.rows {
@@ -215,7 +215,7 @@ func (r *results) details(s *strings.Builder) {
 	}
 }
 
-// show writes a figure with its unit, and three digits of it.
+// show formats a figure with its unit, to three digits.
 func (r row) show(figure float64) string {
 	if r.memory {
 		return digits(figure) + " B"
@@ -227,7 +227,7 @@ func (r row) show(figure float64) string {
 	return digits(figure) + " " + units[0]
 }
 
-// digits writes three digits of a number, and more if there are more before the point.
+// digits formats a number to three digits, or more if there are more before the point.
 func digits(x float64) string {
 	if x <= 0 {
 		return "0"

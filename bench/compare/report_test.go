@@ -10,8 +10,8 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// known is what might have been measured in three rounds. The machine is twice as slow in
-// the second. There is no tokio.
+// known returns results as they might be after three rounds. The machine is twice as slow in the
+// second. There is no tokio.
 func known() *results {
 	timed := func(allocs float64, nanos ...float64) (costs []cost) {
 		for _, n := range nanos {
@@ -169,11 +169,11 @@ func TestThePageSaysOnWhatAndWithWhat(t *testing.T) {
 	}
 }
 
-// What was measured with -run may be little or nothing.
+// With -run, few workloads or none may have been measured.
 func TestThePageOfPartOfTheRows(t *testing.T) {
 	r := known()
 	r.growth = nil
-	r.rows = r.rows[1:] // without that which the target of the next is about
+	r.rows = r.rows[1:] // removes the row that the next row's target is about
 	if got := rowsOf(r.targets); strings.Contains(got, "sync.Mutex | 1.00 | 400") {
 		t.Errorf("got\n%s\nwant no figures of a row that is not there", got)
 	}
