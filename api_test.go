@@ -131,7 +131,7 @@ func exportedFuncs(pkg *types.Package) map[string]*types.Signature {
 
 // The matrix lists every option and every call that takes options, and the doc of each option type
 // names the options that the call accepts.
-func TestEveryOptionAndEveryCallThatTakesSomeIsInTheMatrix(t *testing.T) {
+func TestTheMatrixListsEveryOptionAndEveryCallThatTakesOptions(t *testing.T) {
 	pkg := check(t, "package p\n\nimport _ \""+importPath+"\"\n", func(_ int, problem string) { t.Error(problem) })
 	nameOf := regexp.MustCompile(`(\w+)\(.*%s`)
 	listed := make(map[string]string)

@@ -33,7 +33,7 @@ func TestCoroutineIsCalledInTheRunningTask(t *testing.T) {
 	})
 }
 
-func TestCoroutineThatDoesNotSuspendLetsNobodyElseRun(t *testing.T) {
+func TestACoroutineThatDoesNotSuspendIsNotInterrupted(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		spawn(ctx, func(context.Context) error { r.add("other"); return nil })
@@ -126,7 +126,7 @@ func TestCancellationGoesThroughPlainCallsToTheInnermostAwait(t *testing.T) {
 	r.expect(t, "innermost cancelled", "outermost cancelled")
 }
 
-func TestAwaitablesAndTasksServeWithoutTheirTypes(t *testing.T) {
+func TestAwaitablesAndTasksCanBeUsedWithoutTheirTypes(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		f := asyncio.NewFuture[string](asyncio.RunningLoop(ctx))
 		tasks := []asyncio.AnyTask{
@@ -172,7 +172,7 @@ func TestAnyLetsAwaitablesOfDifferentTypesBeGathered(t *testing.T) {
 	})
 }
 
-func TestAnyIsTheSameTaskAllTheSame(t *testing.T) {
+func TestAnyWrapsTheTaskItself(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		gathered := asyncio.GatherResults(ctx, asyncio.Any(task), asyncio.Any(failing(0, errBoom)), asyncio.Any(task))

@@ -112,7 +112,7 @@ func benchMutexContended(b *testing.B, k int) {
 	benchExpect(b, "times held", held, b.N)
 }
 
-// One operation: acquire and release one of four slots that are free.
+// One operation: acquire and release one of four places that are free.
 func BenchmarkSemaphore(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -156,7 +156,7 @@ func BenchmarkSemaphore(b *testing.B) {
 	})
 }
 
-// One operation: one of 16 workers acquires one of four slots, yields once while it holds it, and
+// One operation: one of 16 workers acquires one of four places, yields once while it holds it, and
 // releases it.
 func BenchmarkSemaphoreContended16(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {

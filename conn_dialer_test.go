@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestTheContextOfADialBoundsTheDialAlone(t *testing.T) {
+func TestTheContextOfADialBoundsOnlyTheDial(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -44,7 +44,7 @@ func TestTheContextOfADialBoundsTheDialAlone(t *testing.T) {
 	})
 }
 
-func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
+func TestAnyGoroutineMayUseAListenerAndADialer(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -102,7 +102,7 @@ func muteServer(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func TestADialThatWasCancelledIsNotTriedAgain(t *testing.T) {
+func TestACancelledDialIsNotRetried(t *testing.T) {
 	address := muteServer(t)
 	runReal(t, func(ctx context.Context) error {
 		dialer := asyncio.NewDialer(ctx, asyncio.WithTLS(&tls.Config{InsecureSkipVerify: true}))
@@ -126,7 +126,7 @@ func TestADialThatWasCancelledIsNotTriedAgain(t *testing.T) {
 	})
 }
 
-func TestADialElsewhereThatIsGivenUpLeavesNoTask(t *testing.T) {
+func TestAnAbandonedDialElsewhereLeavesNoTask(t *testing.T) {
 	address := muteServer(t)
 	runReal(t, func(ctx context.Context) error {
 		dialer := asyncio.NewDialer(ctx, asyncio.WithTLS(&tls.Config{InsecureSkipVerify: true}))

@@ -60,7 +60,7 @@ func opError(t *testing.T, err error, op string, target error) {
 // net takes pipes from a pool, and the test would count their descriptors as leaked.
 type justWriter struct{ io.Writer }
 
-func TestAConnIsForAnyGoroutine(t *testing.T) {
+func TestAnyGoroutineMayUseAConn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
@@ -93,7 +93,7 @@ func TestAConnIsForAnyGoroutine(t *testing.T) {
 	})
 }
 
-func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
+func TestCloseElsewhereEndsAWaitingReadAndAWaitingWrite(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, _ := socketPair(t, ctx)
 		write := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Write(make([]byte, 64<<20)) })
@@ -108,7 +108,7 @@ func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
 	})
 }
 
-func TestReadsThatComeTogetherTakeTurns(t *testing.T) {
+func TestConcurrentReadsTakeTurns(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		var r trace
@@ -185,7 +185,7 @@ func TestManyGoroutinesUseOneConn(t *testing.T) {
 	})
 }
 
-func TestALoopThatIsBlockedEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testing.T) {
+func TestABlockedLoopEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testing.T) {
 	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
@@ -233,7 +233,7 @@ func TestALoopThatIsBlockedEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testi
 	})
 }
 
-func TestAReadElsewhereThatTheLoopHasTakenUpLosesNothingIfTheLoopIsBlockedLater(t *testing.T) {
+func TestAReadElsewhereLosesNothingIfTheLoopBlocksAfterTakingItUp(t *testing.T) {
 	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
@@ -259,7 +259,7 @@ func TestAReadElsewhereThatTheLoopHasTakenUpLosesNothingIfTheLoopIsBlockedLater(
 	})
 }
 
-func TestALoopThatIsBusyForLessThanASecondAnswersLate(t *testing.T) {
+func TestALoopThatIsBusyForLessThanASecondStillAnswers(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		done := make(chan error, 1)
@@ -355,7 +355,7 @@ func TestCryptoTLSOverAConnWorksOnAnyGoroutine(t *testing.T) {
 	})
 }
 
-func TestAFunctionOfToThreadThatUsesAConnLetsVirtualTimeGoOn(t *testing.T) {
+func TestAFunctionOfToThreadThatUsesAConnLetsVirtualTimeAdvance(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		spawn(ctx, func(ctx context.Context) error {
@@ -395,7 +395,7 @@ func TestACancelledReadIsAnErrorOfPackageNetAndACancellation(t *testing.T) {
 	})
 }
 
-func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
+func TestALibraryThatHidesACancellationGetsItAgain(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -440,7 +440,7 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 
 // A task that cleans up after a cancellation uses connections other than those of the library that
 // met the cancellation.
-func TestACancelledTaskMayUseTheConnsOfOthers(t *testing.T) {
+func TestACancelledTaskMayUseOtherConns(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		first, _ := socketPair(t, ctx)
 		second, _ := socketPair(t, ctx) // of another Dialer
@@ -517,7 +517,7 @@ func TestAConnOfTwoPipesClosesBoth(t *testing.T) {
 	})
 }
 
-func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
+func TestAnyGoroutineMayUseAConnInDebugMode(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		spawn(ctx, func(context.Context) error {

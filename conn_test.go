@@ -149,7 +149,7 @@ func TestDeadlinesOfAConn(t *testing.T) {
 	})
 }
 
-func TestAConnThatIsClosedSaysSo(t *testing.T) {
+func TestAClosedConnReturnsErrClosed(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		read := asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error {
@@ -170,7 +170,7 @@ func TestAConnThatIsClosedSaysSo(t *testing.T) {
 	})
 }
 
-func TestTheContextOfAConnEndsWhatWaits(t *testing.T) {
+func TestTheContextOfAConnEndsItsWaitingCalls(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		a, _ := asyncio.StreamPair(ctx)
 		derived, cancel := context.WithCancelCause(ctx)
@@ -223,7 +223,7 @@ func TestAListenerAccepts(t *testing.T) {
 }
 
 // Connections that wait to be accepted are available at once, one after the other.
-func TestAcceptingManyConnectionsLeavesOthersTheirTurn(t *testing.T) {
+func TestAcceptingManyConnectionsLetsOtherTasksRun(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		const n = 100
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -47,7 +47,7 @@ func TestUnixClientsWaitForRoomInTheBacklog(t *testing.T) {
 	})
 }
 
-func TestASocketThatCannotBePolledIsAnErrorOfTheDial(t *testing.T) {
+func TestADialFailsIfItsSocketCannotBePolled(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := serve(t, ctx, echo)
 		file, err := os.Open(filepath.Join(t.TempDir(), "..")) // epoll refuses directories

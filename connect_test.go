@@ -26,7 +26,7 @@ func addrPorts(addrs ...string) []netip.AddrPort {
 	return ports
 }
 
-func TestTheFamiliesOfAddressesTakeTurns(t *testing.T) {
+func TestTheFamiliesOfAddressesAlternate(t *testing.T) {
 	got := asyncio.Interleave(addrPorts("::1", "::2", "::3", "10.0.0.1"))
 	require.Equal(t, addrPorts("::1", "10.0.0.1", "::2", "::3"), got)
 	got = asyncio.Interleave(addrPorts("10.0.0.1", "::1", "10.0.0.2", "::2", "::3"))
@@ -83,7 +83,7 @@ func TestTheFirstAddressToAnswerWinsTheRace(t *testing.T) {
 	}
 }
 
-func TestARaceThatNobodyWinsHasAllErrors(t *testing.T) {
+func TestARaceWithoutAWinnerReturnsAllErrors(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, err := asyncio.RaceToConnect(ctx, addrPorts("::1", "::2"), time.Second,
 			func(_ context.Context, addr netip.AddrPort) (string, error) {
@@ -98,7 +98,7 @@ func TestARaceThatNobodyWinsHasAllErrors(t *testing.T) {
 	})
 }
 
-func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
+func TestACancelledRaceEndsItsAttempts(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		running := 0
 		err := asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
@@ -118,7 +118,7 @@ func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatIsRefused(t *testing.T) {
+func TestARefusedConnectionIsAnError(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -153,7 +153,7 @@ func TestBadAddressesAreRefused(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
+func TestAnUnansweredConnectionCanTimeOut(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		// A listener whose backlog is full does not answer.
@@ -180,7 +180,7 @@ func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
 	})
 }
 
-func TestALocalAddressIsBoundTo(t *testing.T) {
+func TestAConnectionIsBoundToItsLocalAddress(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -199,7 +199,7 @@ func TestALocalAddressIsBoundTo(t *testing.T) {
 	})
 }
 
-func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
+func TestALocalAddressMustHaveTheSameFamily(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -270,7 +270,7 @@ func withSlowNames(t *testing.T) (asked chan struct{}) {
 
 // Functions that hold all slots of ToThread for long do not delay lookups of names, nor do lookups
 // that get no answer delay the functions.
-func TestNamesAreLookedUpBesideTheFunctionsOfToThread(t *testing.T) {
+func TestLookupsAndFunctionsOfToThreadDoNotDelayOneAnother(t *testing.T) {
 	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {

@@ -137,7 +137,7 @@ func silent(t *testing.T, ctx context.Context) (*asyncio.Server, netip.AddrPort)
 	return nil, addr
 }
 
-func TestTheHappyEyeballsDelayIsTheOneThatWasGiven(t *testing.T) {
+func TestTheHappyEyeballsDelayIsTheGivenDelay(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		dead, deadAddr := silent(t, ctx)
 		server := serve(t, ctx, echo)
@@ -160,7 +160,7 @@ func TestTheHappyEyeballsDelayIsTheOneThatWasGiven(t *testing.T) {
 	})
 }
 
-func TestKeepAliveIsSetIfItIsAskedFor(t *testing.T) {
+func TestKeepAliveIsSetIfRequested(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var accepted []int
 		server := serve(t, ctx, func(_ context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {

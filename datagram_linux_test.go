@@ -56,7 +56,7 @@ func stir(t *testing.T, e *asyncio.DatagramEndpoint) {
 	require.NoError(t, c.Close())
 }
 
-func TestDatagramsThatWereKeptAreSentSomeATurn(t *testing.T) {
+func TestKeptDatagramsAreSentAFewInEachTurn(t *testing.T) {
 	answer, sent := crowded(t)
 	runReal(t, func(ctx context.Context) error {
 		const n = 1000
@@ -83,7 +83,7 @@ func TestDatagramsThatWereKeptAreSentSomeATurn(t *testing.T) {
 	})
 }
 
-func TestTheErrorOfADatagramThatWasKeptComesFromRecvFrom(t *testing.T) {
+func TestRecvFromReturnsTheErrorOfAKeptDatagram(t *testing.T) {
 	answer, _ := crowded(t)
 	runReal(t, func(ctx context.Context) error {
 		e := endpoint(t, ctx, "127.0.0.1:0", "")

@@ -54,7 +54,7 @@ func handovers(ctx context.Context) map[string]handover {
 	}
 }
 
-func TestAWaiterThatIsWokenAndThenCancelledWakesTheNext(t *testing.T) {
+func TestAWaiterCancelledAfterItWasWokenWakesTheNext(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		for name, h := range handovers(ctx) {
 			first := spawn(ctx, h.take)
@@ -70,7 +70,7 @@ func TestAWaiterThatIsWokenAndThenCancelledWakesTheNext(t *testing.T) {
 	})
 }
 
-func TestAWaiterThatIsWokenUnderAContextThatIsDoneWakesTheNext(t *testing.T) {
+func TestAWaiterWokenUnderADoneContextWakesTheNext(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		for name, h := range handovers(ctx) {
 			limited, cancel := context.WithCancel(ctx)

@@ -94,7 +94,7 @@ func TestAnErrorOfThePollerEndsTheRun(t *testing.T) {
 }
 
 // The error ends only the run: all tasks stay where they were, and continue in the next run.
-func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
+func TestAnErrorOfThePollerFailsNoTask(t *testing.T) {
 	r := asyncio.NewRunner()
 	spoil, restore := withPoller(t, r.Loop())
 	var got trace
@@ -134,7 +134,7 @@ func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
 }
 
 // Even a loop that is never closed releases its poller's descriptors.
-func TestALoopThatIsDroppedLeavesNoDescriptor(t *testing.T) {
+func TestADroppedLoopLeavesNoDescriptor(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer r.Close()

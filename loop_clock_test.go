@@ -75,7 +75,7 @@ func TestADeadlockInTheCleanUpIsAnErrorToo(t *testing.T) {
 	require.ErrorIs(t, err, asyncio.ErrDeadlock)
 }
 
-func TestVirtualTimeWaitsForTheDeadlineOfAContextBeforeItIsADeadlock(t *testing.T) {
+func TestVirtualTimeWaitsForTheDeadlineOfAContextBeforeItReportsADeadlock(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		_ = asyncio.Sleep(ctx, time.Hour)
 		ctx, cancel := context.WithTimeout(ctx, time.Millisecond)
@@ -101,7 +101,7 @@ func TestTheRealClockIsNeverEarly(t *testing.T) {
 }
 
 // A past deadline is due however long ago it was: no difference of times overflows.
-func TestTimesNearTheExtremes(t *testing.T) {
+func TestTimesNearTheExtremesDoNotOverflow(t *testing.T) {
 	for name, opts := range map[string][]asyncio.Option{"virtual": {asyncio.WithVirtualTime()}, "real": nil} {
 		for _, past := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, -1, 0} {
 			t.Run(fmt.Sprint(name, int64(past)), func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestTimesNearTheExtremes(t *testing.T) {
 	}
 }
 
-func TestVirtualTimeGoesToItsEndAndNoFurther(t *testing.T) {
+func TestVirtualTimeStopsAtItsMaximum(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		assert.NoError(t, asyncio.Sleep(ctx, asyncio.Never-1))
@@ -160,7 +160,7 @@ func TestVirtualTimeGoesToItsEndAndNoFurther(t *testing.T) {
 
 // Between the loop's last look at its mailbox and its sleep an item may be posted: here by a
 // context whose deadline the loop asks for.
-func TestWhatIsPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
+func TestAnItemPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
 	for name, post := range map[string]func(l *asyncio.Loop, set func()){
 		"a callback": func(l *asyncio.Loop, set func()) { assert.NoError(t, l.CallSoonThreadsafe(set)) },
 		"a coroutine": func(l *asyncio.Loop, set func()) {
@@ -201,7 +201,7 @@ func TestWhatIsPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
 
 // When the loop's timer and a goroutine wake the loop at the same instant, whichever is first,
 // nothing is lost or late.
-func TestATimerAndAWakeUpAtTheSameInstant(t *testing.T) {
+func TestATimerAndAWakeUpAtTheSameInstantAreBothHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rounds, each = 500, 3
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {

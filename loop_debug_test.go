@@ -59,7 +59,7 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestDebugModeLogsWhatBlocksTheLoop(t *testing.T) {
+func TestDebugModeLogsCallbacksThatBlockTheLoop(t *testing.T) {
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))

@@ -26,7 +26,7 @@ func rearm(schedule func(fn func())) {
 	again()
 }
 
-func TestALivelockEndsTheRunAndNamesWhatRan(t *testing.T) {
+func TestALivelockEndsTheRunAndNamesTheTasksAndCallbacksThatRan(t *testing.T) {
 	forever := func(ctx context.Context) error { return asyncio.Sleep(ctx, asyncio.Never) }
 	for name, c := range map[string]struct {
 		main func(ctx context.Context) error
@@ -130,7 +130,7 @@ func TestALivelockEndsTheRunAndNamesWhatRan(t *testing.T) {
 	}
 }
 
-func TestTurnsCountByTheInstant(t *testing.T) {
+func TestTurnsAreCountedForEachInstant(t *testing.T) {
 	for _, most := range []int{3, 8, 9, 10, 100} {
 		for _, more := range []int{0, 1} {
 			_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -151,7 +151,7 @@ func TestTurnsCountByTheInstant(t *testing.T) {
 	}
 }
 
-func TestThousandsOfTasksThatGiveWayAreALivelockWithABoundedText(t *testing.T) {
+func TestTheTextOfALivelockOfThousandsOfTasksIsBounded(t *testing.T) {
 	ended := 0
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		for range 10_000 {
@@ -199,7 +199,7 @@ func TestALoopRunsAgainAfterALivelock(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-func TestTurnsDoNotCountWhileTimeHasToStandStill(t *testing.T) {
+func TestTurnsAreNotCountedWhileTimeHasToStandStill(t *testing.T) {
 	opts := []asyncio.Option{asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(20)}
 	t.Run("for a function on a thread", func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {

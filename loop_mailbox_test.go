@@ -14,7 +14,7 @@ import (
 
 // Goroutines post to the loop while it falls asleep, in each way of sleeping. None of them waits
 // for ever, and the items of each goroutine stay in order.
-func TestWhatIsPostedWhileTheLoopFallsAsleepWakesIt(t *testing.T) {
+func TestItemsPostedWhileTheLoopFallsAsleepWakeIt(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, ctx context.Context){
 		"without a timer": func(*testing.T, context.Context) {},
 		"with a timer": func(_ *testing.T, ctx context.Context) {

@@ -19,7 +19,7 @@ import (
 
 // A duplicate, such as a child process may have, keeps the socket of a closed descriptor open.
 // Events on that socket do not concern the loop.
-func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
+func TestAClosedDescriptorIsNoLongerPolled(t *testing.T) {
 	// Each case leaves a duplicate of a descriptor that was closed while it was polled, and makes
 	// the duplicate ready.
 	var left []int
@@ -189,7 +189,7 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 }
 
 // The number of a closed descriptor, whose socket a duplicate keeps open, is in use again.
-func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
+func TestEventsOfAnEarlierDescriptorWithTheSameNumberAreDropped(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -213,7 +213,7 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 }
 
 // If a caller closes a descriptor before RemoveReader, epoll keeps reporting it for ever.
-func TestALoopGetsRidOfDescriptorsThatWereClosedTooEarly(t *testing.T) {
+func TestALoopForgetsDescriptorsThatWereClosedTooEarly(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		r, w, peer := accepted(t, ctx)
@@ -282,7 +282,7 @@ func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 	})
 }
 
-func TestADescriptorThatCannotBePolledAnyMoreWakesItsTasks(t *testing.T) {
+func TestADescriptorThatCanNoLongerBePolledWakesItsTasks(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)

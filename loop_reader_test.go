@@ -79,7 +79,7 @@ func TestASecondReaderReplacesTheFirst(t *testing.T) {
 	})
 }
 
-func TestReaderAndWriterOfOneDescriptorAreApart(t *testing.T) {
+func TestTheReaderAndTheWriterOfADescriptorAreIndependent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -116,7 +116,7 @@ func TestADescriptorMayBeClosedUnderThePoller(t *testing.T) {
 	})
 }
 
-func TestADescriptorOfAStreamIsNotForOthers(t *testing.T) {
+func TestAddReaderRefusesTheDescriptorOfAStream(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestADescriptorOfAStreamIsNotForOthers(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBePolledIsAnError(t *testing.T) {
+func TestAddReaderRefusesNumbersThatAreNotDescriptors(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		require.Error(t, l.AddReader(-1, func() {}))
@@ -161,7 +161,7 @@ func TestAPanicInAReaderIsReported(t *testing.T) {
 	require.Equal(t, 1, reports)
 }
 
-func TestALoopThatClosesLeavesTheCallersDescriptorsOpen(t *testing.T) {
+func TestClosingALoopLeavesTheCallersDescriptorsOpen(t *testing.T) {
 	a, b := socketpair(t)
 	runReal(t, func(ctx context.Context) error {
 		return asyncio.RunningLoop(ctx).AddReader(a, func() {})
@@ -265,7 +265,7 @@ func TestSockCalls(t *testing.T) {
 }
 
 // Between two calls the caller may close the descriptor, and its number may be in use again.
-func TestSockCallsOnANumberThatComesAgain(t *testing.T) {
+func TestSockCallsWorkOnAReusedNumber(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		for range 3 {

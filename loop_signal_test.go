@@ -70,7 +70,7 @@ func TestAStormOfSignalsIsNotQueued(t *testing.T) {
 	})
 }
 
-func TestASignalHandlerThatWasRemovedIsNotCalled(t *testing.T) {
+func TestARemovedSignalHandlerIsNotCalled(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		var end asyncio.Event
@@ -122,7 +122,7 @@ func TestSignalsThatCannotBeHandledAreRefused(t *testing.T) {
 }
 
 // Every signal that AddSignalHandler accepts arrives.
-func TestEachSignalIsRefusedOrHeard(t *testing.T) {
+func TestEachSignalIsRefusedOrDelivered(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		for n := syscall.Signal(1); n <= 64; n++ {
@@ -177,7 +177,7 @@ func TestWithInterruptLeavesAnIgnoredSignalIgnored(t *testing.T) {
 	require.Equal(t, "main goes on: <nil>\na handler hears it: <nil>\nRun: <nil>\nthe next Run: <nil>\n", string(out))
 }
 
-func TestASignalHandlerGoesBeforeWithInterrupt(t *testing.T) {
+func TestASignalHandlerTakesPrecedenceOverWithInterrupt(t *testing.T) {
 	needInterrupt(t)
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)

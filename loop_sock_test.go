@@ -71,7 +71,7 @@ func emptyFD(t *testing.T, fd int) {
 	}
 }
 
-func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
+func TestSockCallsWithAFastPeerLetOtherTasksRun(t *testing.T) {
 	for name, call := range map[string]func(l *asyncio.Loop, ctx context.Context, fd int, addr net.Addr) error{
 		"SockRecv": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
 			_, err := l.SockRecv(ctx, fd, 1)
@@ -157,7 +157,7 @@ func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
-func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
+func TestSockCallsCancelledWhileTheyYieldLoseNothing(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -185,7 +185,7 @@ func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
 	})
 }
 
-func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
+func TestSockCallsRefuseNumbersThatAreNotTheCallersDescriptors(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "")
@@ -276,7 +276,7 @@ func TestSockCallsOnAPipe(t *testing.T) {
 	})
 }
 
-func TestADescriptorThatBlocksIsAnErrorInDebugMode(t *testing.T) {
+func TestABlockingDescriptorIsAnErrorInDebugMode(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -292,7 +292,7 @@ func TestADescriptorThatBlocksIsAnErrorInDebugMode(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
+func TestConnectingToAFullUnixServerIsRetried(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"}
@@ -337,7 +337,7 @@ func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
 }
 
 // The sender's socket has room, so the poller would report it as ready at once.
-func TestAUnixReceiverThatIsFullIsTriedAgain(t *testing.T) {
+func TestSendingToAFullUnixReceiverIsRetried(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixgram"}
@@ -373,7 +373,7 @@ func TestAUnixReceiverThatIsFullIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestSockCallsThatWaitWhenTheLoopCloses(t *testing.T) {
+func TestClosingALoopUnwindsTasksInSockCalls(t *testing.T) {
 	a, b := socketpair(t)
 	defer closeFD(t, a, b)
 	fillFD(t, a)

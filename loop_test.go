@@ -14,7 +14,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestCallSoonRunsInOrderAndWhatItSchedulesInTheNextTurn(t *testing.T) {
+func TestCallSoonRunsCallbacksInOrderAndThoseTheyScheduleInTheNextTurn(t *testing.T) {
 	var tr trace
 	loop := asyncio.NewLoop()
 	defer loop.Close()
@@ -28,7 +28,7 @@ func TestCallSoonRunsInOrderAndWhatItSchedulesInTheNextTurn(t *testing.T) {
 	assert.Equal(t, trace{"a", "b", "c", "d"}, tr)
 }
 
-func TestTimersFireByDeadlineAndThenInTheOrderInWhichTheyWereSet(t *testing.T) {
+func TestTimersFireByDeadlineAndThenInTheOrderOfSetting(t *testing.T) {
 	var tr trace
 	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
 	defer loop.Close()
@@ -53,7 +53,7 @@ func TestTimersFireByDeadlineAndThenInTheOrderInWhichTheyWereSet(t *testing.T) {
 	h.Cancel() // after its call
 }
 
-func TestAHandleThatIsReadyCanStillBeCancelled(t *testing.T) {
+func TestAReadyHandleCanStillBeCancelled(t *testing.T) {
 	var tr trace
 	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
 	defer loop.Close()
@@ -70,7 +70,7 @@ func TestAHandleThatIsReadyCanStillBeCancelled(t *testing.T) {
 	assert.Equal(t, trace{"last"}, tr)
 }
 
-func TestManyTimersHalfOfThemCancelled(t *testing.T) {
+func TestHalfOfManyTimersCanBeCancelled(t *testing.T) {
 	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
 	defer loop.Close()
 	const n = 20_000
@@ -340,7 +340,7 @@ var early *asyncio.Loop
 
 func init() { early = asyncio.NewLoop() }
 
-func TestALoopMadeInInitRunsElsewhere(t *testing.T) {
+func TestALoopMadeInInitRunsOnAnotherGoroutine(t *testing.T) {
 	_, err := asyncio.RunUntilComplete(t.Context(), early, sleeper(0))
 	require.NoError(t, err)
 	done := make(chan error)

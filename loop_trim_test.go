@@ -36,7 +36,7 @@ func inBubble(t *testing.T, main func(ctx context.Context) error) {
 // slack allows for goroutines that do not belong to the test, such as the runtime's.
 const slack = 50
 
-func TestTheCoroutinesOfABurstAreGivenBack(t *testing.T) {
+func TestTheCoroutinesOfABurstAreReleased(t *testing.T) {
 	const tasks, kept = 20_000, 1024
 	for name, wait := range map[string]func(ctx context.Context) error{
 		"by a loop that sleeps": func(ctx context.Context) error { return asyncio.Sleep(ctx, 20*time.Second) },
@@ -63,7 +63,7 @@ func TestTheCoroutinesOfABurstAreGivenBack(t *testing.T) {
 	}
 }
 
-func TestTheCoroutinesOfBurstsThatRecurAreKept(t *testing.T) {
+func TestTheCoroutinesOfRecurringBurstsAreKept(t *testing.T) {
 	const tasks = 2500
 	inBubble(t, func(ctx context.Context) error {
 		before := runtime.NumGoroutine()

@@ -38,7 +38,7 @@ func TestATerminalThatOthersShareBlocksForThemAsBefore(t *testing.T) {
 }
 
 // The controlling side of a terminal cannot be reopened: opening it would make another terminal.
-func TestWhatHadToBeMadeNonBlockingBlocksAgainAfterTheLastStream(t *testing.T) {
+func TestADescriptorMadeNonBlockingBlocksAgainAfterItsLastStream(t *testing.T) {
 	for _, closes := range []bool{true, false} {
 		master, tty := terminal(t)
 		share := shareOf(t, master)

@@ -117,7 +117,7 @@ func TestAFIFOWhoseWritersHaveGoneIsReadToItsEnd(t *testing.T) {
 	})
 }
 
-func TestAFileIsTheCallersAfterAFailure(t *testing.T) {
+func TestAFileStaysTheCallersAfterAFailure(t *testing.T) {
 	dir := t.TempDir()
 	usable := func(t *testing.T, f *os.File) {
 		t.Helper()
@@ -223,7 +223,7 @@ func TestASocketThatOthersShareBlocksForThemAsBefore(t *testing.T) {
 	})
 }
 
-func TestWhatComesOnASharedSocketAfterCloseIsForTheOthers(t *testing.T) {
+func TestBytesThatArriveOnASharedSocketAfterCloseAreLeftForTheOthers(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -244,7 +244,7 @@ func TestWhatComesOnASharedSocketAfterCloseIsForTheOthers(t *testing.T) {
 	})
 }
 
-func TestAPipeOfTheProgramsOwnIsTakenOver(t *testing.T) {
+func TestAPipeOfTheProgramItselfIsTakenOver(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)

@@ -59,7 +59,7 @@ func drain[T any](q interface{ GetNowait() (T, error) }) []T {
 	}
 }
 
-func TestQueuesGiveValuesInTheirOrder(t *testing.T) {
+func TestQueuesReturnValuesInTheirOrder(t *testing.T) {
 	type queue interface {
 		PutNowait(int) error
 		GetNowait() (int, error)
@@ -87,7 +87,7 @@ func TestQueuesGiveValuesInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestPriorityQueueGivesEqualValuesInTheOrderOfPythonsHeapq(t *testing.T) {
+func TestPriorityQueueReturnsEqualValuesInTheOrderOfPythonsHeapq(t *testing.T) {
 	type job struct {
 		priority int
 		name     string
@@ -145,7 +145,7 @@ func TestQueueWithRoomAndValuesDoesNotSuspend(t *testing.T) {
 	r.expect(t, "got 0", "got 1", "got 2", "next turn")
 }
 
-func TestQueueServesGettersInTheOrderInWhichTheyCame(t *testing.T) {
+func TestQueueServesGettersInTheOrderOfTheirCalls(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](0)
@@ -159,7 +159,7 @@ func TestQueueServesGettersInTheOrderInWhichTheyCame(t *testing.T) {
 	r.expect(t, "A got 0", "B got 1", "C got 2")
 }
 
-func TestQueueServesPuttersInTheOrderInWhichTheyCame(t *testing.T) {
+func TestQueueServesPuttersInTheOrderOfTheirCalls(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](1)
@@ -244,7 +244,7 @@ func TestQueueLosesNoRoomWhenTheWokenPutterIsCancelled(t *testing.T) {
 	}
 }
 
-func TestQueueWaiterWhoseContextIsDoneTakesAndPutsNothing(t *testing.T) {
+func TestQueueWaiterWithADoneContextGetsAndPutsNothing(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](1)
 		derived, cancel := context.WithCancel(ctx)
@@ -263,7 +263,7 @@ func TestQueueWaiterWhoseContextIsDoneTakesAndPutsNothing(t *testing.T) {
 	})
 }
 
-func TestQueueJoinWaitsUntilAllIsDone(t *testing.T) {
+func TestQueueJoinWaitsUntilAllItemsAreDone(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](0)
@@ -301,7 +301,7 @@ func TestQueueJoinWaitsUntilAllIsDone(t *testing.T) {
 	r.expect(t, "1s done 0", "2s done 1", "3s done 2", "3s joined")
 }
 
-func TestTaskDoneTooOftenPanics(t *testing.T) {
+func TestTaskDonePanicsIfItIsCalledTooOften(t *testing.T) {
 	q := asyncio.NewQueue[int](0)
 	assert.PanicsWithValue(t, "asyncio: TaskDone called too many times", q.TaskDone)
 	require.NoError(t, q.PutNowait(1))
@@ -311,7 +311,7 @@ func TestTaskDoneTooOftenPanics(t *testing.T) {
 	assert.NotPanics(t, q.TaskDone, "reuse after")
 }
 
-func TestQueueShutdownLetsWhatIsInItBeGot(t *testing.T) {
+func TestQueueShutdownLeavesTheItemsToGetters(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		q := asyncio.NewQueue[int](2)
 		require.NoError(t, q.PutNowait(1))
@@ -387,7 +387,7 @@ func TestAQueueOrBarrierThatWasNotMadeByItsFunctionPanics(t *testing.T) {
 	})
 }
 
-func TestQueueShutdownWakesAllWhoWait(t *testing.T) {
+func TestQueueShutdownWakesAllWaiters(t *testing.T) {
 	for _, immediate := range []bool{false, true} {
 		var r trace
 		run(t, func(ctx context.Context) error {
@@ -432,7 +432,7 @@ func TestQueueGetterWokenByShutdownAndCancelledIsCancelled(t *testing.T) {
 	r.expect(t, "A cancelled")
 }
 
-func TestQueueCarriesEveryValueOnceWhateverIsCancelled(t *testing.T) {
+func TestQueueDeliversEveryValueOnceDespiteCancellations(t *testing.T) {
 	const n = 200
 	for size := range 3 {
 		run(t, func(ctx context.Context) error {

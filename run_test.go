@@ -37,7 +37,7 @@ func (r *reports) texts() (texts []string) {
 	return texts
 }
 
-func TestRunReturnsWhatMainReturns(t *testing.T) {
+func TestRunReturnsTheResultOfMain(t *testing.T) {
 	v, err := asyncio.Run(t.Context(), func(ctx context.Context) (int, error) { return 42, asyncio.Sleep(ctx, 0) })
 	require.NoError(t, err)
 	assert.Equal(t, 42, v)
@@ -80,7 +80,7 @@ func leave(ctx context.Context, t *testing.T) {
 	}
 }
 
-func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
+func TestRunLeavesNoGoroutineBehindHoweverItEnds(t *testing.T) {
 	ways := map[string]struct {
 		opts []asyncio.Option
 		end  func(ctx context.Context, cancel func()) error
@@ -157,7 +157,7 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 	}
 }
 
-func TestRunCancelsWhatIsLeftInOrderOfCreationAndWaitsForIt(t *testing.T) {
+func TestRunCancelsTheRemainingTasksInOrderOfCreationAndWaitsForThem(t *testing.T) {
 	var tr trace
 	var seen reports
 	v, err := asyncio.Run(t.Context(), func(ctx context.Context) (int, error) {
@@ -182,7 +182,7 @@ func TestRunCancelsWhatIsLeftInOrderOfCreationAndWaitsForIt(t *testing.T) {
 	assert.Equal(t, []string{"b: unhandled exception during shutdown: boom"}, seen.texts())
 }
 
-func TestCancellingTheOuterContextWakesALoopThatSleeps(t *testing.T) {
+func TestCancellingTheOuterContextWakesASleepingLoop(t *testing.T) {
 	cause := errors.New("shutdown")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -194,7 +194,7 @@ func TestCancellingTheOuterContextWakesALoopThatSleeps(t *testing.T) {
 	require.ErrorIs(t, err, cause)
 }
 
-func TestAContextThatIsDoneKeepsMainFromBeginning(t *testing.T) {
+func TestMainDoesNotBeginUnderADoneContext(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	_, err := asyncio.Run(ctx, asyncio.Do(func(context.Context) error { t.Error("main began"); return nil }))
@@ -272,7 +272,7 @@ func TestUnderSynctestAContextsDeadlineEndsTheRun(t *testing.T) {
 }
 
 // The loop's coroutines inherit the thread of a locked goroutine.
-func TestRunUnderLockOSThread(t *testing.T) {
+func TestRunWorksUnderLockOSThread(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -381,7 +381,7 @@ func TestFailNowInATaskEndsTheTestAndNothingElse(t *testing.T) {
 	assert.NotContains(t, out, "not reached")
 }
 
-func TestATaskThatRecoversPanicsIsAbandonedAllTheSame(t *testing.T) {
+func TestATaskThatRecoversPanicsIsAbandonedToo(t *testing.T) {
 	var tr trace
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		guarded := func(name string, wait func() error) (err error) {
@@ -434,7 +434,7 @@ func TestInVirtualTimeARunEndsWhenATaskCancelsItsContext(t *testing.T) {
 	}
 }
 
-func TestAStopThatCameTooLateDoesNotEndTheNextRun(t *testing.T) {
+func TestALateStopDoesNotEndTheNextRun(t *testing.T) {
 	loop := asyncio.NewLoop()
 	defer loop.Close()
 	for range 100 {
@@ -475,7 +475,7 @@ func TestTheExceptionHandlerMayCloseTheLoop(t *testing.T) {
 	assert.Equal(t, 1, reported)
 }
 
-func TestDeferredFunctionsOfAbandonedTasksMayWaitInVain(t *testing.T) {
+func TestDeferredFunctionsOfAbandonedTasksDoNotWait(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		f, g := newFuture[int](ctx), newFuture[int](ctx)
 		var lock asyncio.Lock

@@ -20,7 +20,7 @@ import (
 
 type acceptFunc = func(fd int) (int, net.Addr, error)
 
-func TestAServerAcceptsSomeOfManyClientsATurn(t *testing.T) {
+func TestAServerAcceptsABoundedNumberOfClientsInATurn(t *testing.T) {
 	const clients = 200
 	accepted := 0
 	asyncio.ReplaceAccept(t, func(accept acceptFunc) acceptFunc {
@@ -62,7 +62,7 @@ func failingAccept(t *testing.T, n int, err error) (calls *int) {
 	return calls
 }
 
-func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
+func TestAConnectionThatFailsBeforeItIsAcceptedDoesNotStopTheServer(t *testing.T) {
 	for _, errno := range []syscall.Errno{
 		syscall.EPROTO, syscall.ECONNABORTED, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
 		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT,
@@ -81,7 +81,7 @@ func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
 }
 
 // Without debug mode these failures are not reported, since any client can cause them.
-func TestAServerReportsConnectionsThatFailInDebugMode(t *testing.T) {
+func TestInDebugModeAServerReportsFailedConnections(t *testing.T) {
 	failingAccept(t, 1, syscall.ECONNABORTED)
 	serverConfig, _ := certificates()
 	var seen reports
@@ -160,7 +160,7 @@ func twoAddresses(port int) (first, second net.Addr) {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2), Port: port}
 }
 
-func TestAPortThatIsTakenOnOneAddressIsNotChosen(t *testing.T) {
+func TestAPortThatIsInUseOnOneAddressIsNotChosen(t *testing.T) {
 	if !hasLoopback2() {
 		t.Skip("the machine has no 127.0.0.2")
 	}
@@ -186,7 +186,7 @@ func hasLoopback2() bool {
 	return ln.Close() == nil
 }
 
-func TestTheSearchForAPortHasAnEnd(t *testing.T) {
+func TestTheSearchForAPortIsBounded(t *testing.T) {
 	takenOn(t, 1<<30)
 	runReal(t, func(ctx context.Context) error {
 		first, second := twoAddresses(0)
@@ -196,7 +196,7 @@ func TestTheSearchForAPortHasAnEnd(t *testing.T) {
 	})
 }
 
-func TestAPortThatWasAskedForIsTriedOnce(t *testing.T) {
+func TestARequestedPortIsTriedOnce(t *testing.T) {
 	tried := 0
 	asyncio.ReplaceBind(t, func(bindFunc) bindFunc {
 		return func(int, net.Addr) error {
@@ -240,7 +240,7 @@ func TestAUnixServerThatFailsLeavesNoPath(t *testing.T) {
 	})
 }
 
-func TestABacklogIsNotNegative(t *testing.T) {
+func TestABacklogMustNotBeNegative(t *testing.T) {
 	require.PanicsWithValue(t, "asyncio: WithBacklog needs a number that is not negative", func() { asyncio.WithBacklog(-1) })
 	runReal(t, func(ctx context.Context) error {
 		for _, n := range []int{0, math.MaxInt} {

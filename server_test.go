@@ -91,7 +91,7 @@ func TestAServerListensOnAllAddressesWithOnePort(t *testing.T) {
 }
 
 // On a machine without IPv6, localhost may nevertheless be ::1.
-func TestAServerDoesWithoutAnAddressThatTheMachineHasNot(t *testing.T) {
+func TestAServerIgnoresAnAddressThatTheMachineDoesNotHave(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		foreign := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)} } // of no machine
 		here := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
@@ -136,7 +136,7 @@ func TestAServerThatDoesNotServeYetAnswersLater(t *testing.T) {
 	})
 }
 
-func TestAnErrorOrPanicOfAHandlerEndsItsConnectionAlone(t *testing.T) {
+func TestAnErrorOrPanicOfAHandlerEndsOnlyItsConnection(t *testing.T) {
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -207,7 +207,7 @@ func TestServeEndsWithCloseAndWithCancel(t *testing.T) {
 	})
 }
 
-func TestShutdownLetsHandlersEnd(t *testing.T) {
+func TestShutdownLetsHandlersFinish(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var begun, proceed asyncio.Event
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -259,7 +259,7 @@ func TestShutdownCancelsHandlersAfterTheGracePeriod(t *testing.T) {
 	})
 }
 
-func TestCloseClientsSendsWhatWasWrittenAndAbortClientsDoesNot(t *testing.T) {
+func TestCloseClientsSendsTheWrittenBytesAndAbortClientsDoesNot(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
 		r, w := connect(t, ctx, s)
@@ -287,7 +287,7 @@ func TestCloseClientsSendsWhatWasWrittenAndAbortClientsDoesNot(t *testing.T) {
 	})
 }
 
-func TestAServerHasNoMoreConnectionsThanItMay(t *testing.T) {
+func TestAServerKeepsToItsMaximumOfConnections(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		now, most := 0, 0
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -312,7 +312,7 @@ func TestAServerHasNoMoreConnectionsThanItMay(t *testing.T) {
 	})
 }
 
-func TestASlowLorisIsTimedOut(t *testing.T) {
+func TestASlowClientTimesOut(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			err := asyncio.Timeout(ctx, 50*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
@@ -345,7 +345,7 @@ func TestASlowLorisIsTimedOut(t *testing.T) {
 	})
 }
 
-func TestUnixServersTakeOverASocketAndRemoveTheirs(t *testing.T) {
+func TestUnixServersTakeOverASocketAndRemoveTheirOwn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		path := filepath.Join(t.TempDir(), "socket")
 		first, err := asyncio.StartUnixServer(ctx, echo, path)
@@ -391,7 +391,7 @@ func TestServersShareAPort(t *testing.T) {
 	})
 }
 
-func TestAServerOfAClosedLoopClosesNothingAgain(t *testing.T) {
+func TestClosingAServerAfterItsLoopClosesNothingAgain(t *testing.T) {
 	var s *asyncio.Server
 	runReal(t, func(ctx context.Context) error {
 		s = serve(t, ctx, echo)
@@ -406,7 +406,7 @@ func TestAServerOfAClosedLoopClosesNothingAgain(t *testing.T) {
 	closeFD(t, fds...)
 }
 
-func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
+func TestClosingALoopClosesItsServersAndConnections(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
 		for range 10 {
@@ -417,7 +417,7 @@ func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
 	})
 }
 
-func TestServeThatIsCancelledDoesNotWaitForHandlers(t *testing.T) {
+func TestACancelledServeDoesNotWaitForHandlers(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context) error{
 		"queue": func(ctx context.Context) error {
 			_, err := asyncio.NewQueue[int](0).Get(ctx)
@@ -476,7 +476,7 @@ func TestASecondCancellationEndsServe(t *testing.T) {
 	})
 }
 
-func TestServeUnderAContextThatIsDoneClosesItsClientsToo(t *testing.T) {
+func TestServeUnderADoneContextClosesItsClientsToo(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
 		r, w := connect(t, ctx, s)
@@ -566,7 +566,7 @@ func TestShutdownDropsTheConnectionOfAHandlerThatHasEnded(t *testing.T) {
 	})
 }
 
-func TestShutdownThatIsCancelledLeavesTheHandlersAlone(t *testing.T) {
+func TestACancelledShutdownLeavesTheHandlersRunning(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var proceed asyncio.Event
 		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {

@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestShieldGivesTheResultOrErrorOfWhatItShields(t *testing.T) {
+func TestShieldReturnsTheResultOrErrorOfTheShieldedTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		v, err := asyncio.Shield(ctx, answer(time.Second, 42)).Await(ctx)
 		require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestShieldItselfCanBeCancelled(t *testing.T) {
 	})
 }
 
-func TestShieldIsCancelledWithWhatItShields(t *testing.T) {
+func TestShieldIsCancelledWithTheShieldedTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		inner := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		shielded := asyncio.Shield(ctx, inner)
@@ -82,7 +82,7 @@ func TestShieldIsCancelledWithWhatItShields(t *testing.T) {
 	})
 }
 
-func TestShieldCancelledInTheTurnInWhichWhatItShieldsEndsIsCancelled(t *testing.T) {
+func TestShieldCancelledInTheTurnInWhichTheShieldedTaskEndsIsCancelled(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		shielded := asyncio.Shield(ctx, f)
@@ -95,7 +95,7 @@ func TestShieldCancelledInTheTurnInWhichWhatItShieldsEndsIsCancelled(t *testing.
 	})
 }
 
-func TestShieldWhoseInnerFailsAfterItWasCancelledReportsTheError(t *testing.T) {
+func TestACancelledShieldReportsALaterErrorOfTheShieldedTask(t *testing.T) {
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		shielded := asyncio.Shield(ctx, failing(time.Second, errBoom))
@@ -115,7 +115,7 @@ func TestShieldOfANilCoroutinePanics(t *testing.T) {
 	})
 }
 
-func TestAnErrorOfWhatWasShieldedIsSeenIfItComesInTheTurnOfTheCancellation(t *testing.T) {
+func TestAnErrorOfTheShieldedTaskInTheTurnOfTheCancellationIsRetrieved(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		inner := newFuture[int](ctx)
 		outer := asyncio.Shield(ctx, inner)

@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestBuffersOfStreamsThatAreClosedAreGivenBack(t *testing.T) {
+func TestTheBuffersOfClosedStreamsAreReleased(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		before := heap()
 		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
@@ -42,7 +42,7 @@ func TestBuffersOfStreamsThatAreClosedAreGivenBack(t *testing.T) {
 }
 
 // A handler may do something else for a long time before it reads on.
-func TestUnreadBytesHoldLittleMoreThanTheirSize(t *testing.T) {
+func TestUnreadBytesTakeLittleMoreMemoryThanTheirSize(t *testing.T) {
 	const n = 200
 	for _, size := range []int{100, 1100, 5000, 17_000, 40_000, 60_000} {
 		run(t, func(ctx context.Context) error {
@@ -75,7 +75,7 @@ func TestUnreadBytesHoldLittleMoreThanTheirSize(t *testing.T) {
 }
 
 // A task waits for the end of a line that does not come.
-func TestAHalfMessageHoldsLittleMoreThanItsSize(t *testing.T) {
+func TestAnIncompleteMessageTakesLittleMoreMemoryThanItsSize(t *testing.T) {
 	const n = 200
 	for _, size := range []int{1100, 17_000, 40_000, 60_000} {
 		run(t, func(ctx context.Context) error {
@@ -104,7 +104,7 @@ func TestAHalfMessageHoldsLittleMoreThanItsSize(t *testing.T) {
 }
 
 // The little that is left of a large receive does not keep the memory of all of it.
-func TestTheRestOfMuchHoldsLittle(t *testing.T) {
+func TestTheRestOfALargeReceiveTakesLittleMemory(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		before := heap()
@@ -142,7 +142,7 @@ func fillReader(ctx context.Context, t *testing.T, from *asyncio.StreamWriter, r
 	require.ErrorIs(t, err, asyncio.ErrCancelled)
 }
 
-func TestToCopyALargeBufferTakesSeveralTurns(t *testing.T) {
+func TestCopyingALargeBufferTakesSeveralTurns(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		want := make([]byte, 40<<20)

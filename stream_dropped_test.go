@@ -25,7 +25,7 @@ func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyn
 	require.NoError(t, err)
 }
 
-func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
+func TestADroppedStreamIsClosed(t *testing.T) {
 	serverConfig, clientConfig := certificates()
 	for name, opts := range map[string]struct {
 		server []asyncio.ServeOption
@@ -56,7 +56,7 @@ func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
 	}
 }
 
-func TestAPipeThatIsDroppedIsClosed(t *testing.T) {
+func TestADroppedPipeIsClosed(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestAPipeThatIsDroppedIsClosed(t *testing.T) {
 }
 
 // A waiting task holds the stream, and so does a writer that still has bytes to send.
-func TestAStreamThatIsUsedIsNotDropped(t *testing.T) {
+func TestAStreamInUseIsNotDropped(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			if _, err := r.ReadExactly(ctx, 8<<20); err != nil {
@@ -108,7 +108,7 @@ func TestAStreamThatIsUsedIsNotDropped(t *testing.T) {
 	})
 }
 
-func TestDebugModeReportsAStreamThatIsDropped(t *testing.T) {
+func TestDebugModeReportsADroppedStream(t *testing.T) {
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")

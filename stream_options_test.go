@@ -45,7 +45,7 @@ func TestOptionsThatMakeNoSensePanicAtOnce(t *testing.T) {
 }
 
 // If the configuration could not be loaded, the connection must not be made without encryption.
-func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
+func TestAStreamWithTLSIsNeverUnencrypted(t *testing.T) {
 	_, clientConfig := certificates()
 	renegotiating := clientConfig.Clone()
 	renegotiating.Renegotiation = tls.RenegotiateFreelyAsClient
@@ -94,7 +94,7 @@ func TestAConnectionWhoseTLSCannotBeginIsClosed(t *testing.T) {
 	})
 }
 
-func TestANetworkThatThereIsNotIsAnError(t *testing.T) {
+func TestAnUnknownNetworkIsAnError(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, network := range []string{"", "tpc", "udp", "unix", "tcp5"} {
 			_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", asyncio.WithNetwork(network))
@@ -130,7 +130,7 @@ func TestAHandshakeTimeoutWithoutAHandshakeIsAnError(t *testing.T) {
 }
 
 // A Dialer and Listen learn only from an argument that the socket is a unix socket.
-func TestAnOptionForTCPAloneIsAnErrorForAUnixSocket(t *testing.T) {
+func TestAnOptionOnlyForTCPIsAnErrorForAUnixSocket(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		dir, err := os.MkdirTemp("", "")

@@ -36,7 +36,7 @@ func sent(t *testing.T, ctx context.Context, opts []asyncio.LimitOption, pieces 
 
 func limit(n int) []asyncio.LimitOption { return []asyncio.LimitOption{asyncio.WithLimit(n)} }
 
-func TestReadGivesWhatThereIs(t *testing.T) {
+func TestReadReturnsTheAvailableBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, "hello", "world")
 		for _, want := range []struct {
@@ -58,7 +58,7 @@ func TestReadGivesWhatThereIs(t *testing.T) {
 	})
 }
 
-func TestReadIntoGivesWhatThereIs(t *testing.T) {
+func TestReadIntoReturnsTheAvailableBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, "hello", "world")
 		p := make([]byte, 3)
@@ -106,7 +106,7 @@ func TestReadUntilFindsTheSeparatorThatEndsFirst(t *testing.T) {
 	}
 }
 
-func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
+func TestReadUntilKeepsALineThatExceedsTheLimit(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var overrun *asyncio.LimitOverrunError
 		r := sent(t, ctx, limit(5), "0123456789\nrest\n")
@@ -138,7 +138,7 @@ func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
 	})
 }
 
-func TestReadUntilAtTheEndGivesWhatCame(t *testing.T) {
+func TestReadUntilReturnsTheRemainingBytesAtTheEnd(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var incomplete *asyncio.IncompleteReadError
 		r := sent(t, ctx, nil, "half")
@@ -152,7 +152,7 @@ func TestReadUntilAtTheEndGivesWhatCame(t *testing.T) {
 	})
 }
 
-func TestReadUntilWithoutASeparatorIsAMistake(t *testing.T) {
+func TestReadUntilWithoutASeparatorPanics(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil)
 		for _, separators := range [][]string{nil, {""}, {"a", ""}} {
@@ -164,7 +164,7 @@ func TestReadUntilWithoutASeparatorIsAMistake(t *testing.T) {
 	})
 }
 
-func TestLinesComeOneByOneAndALongOneIsDropped(t *testing.T) {
+func TestLinesAreReadOneByOneAndALongLineIsDropped(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, limit(8), "one\ntwo\nmuch too long\nthr", "ee\n\nlast")
 		var got []string
@@ -183,7 +183,7 @@ func TestLinesComeOneByOneAndALongOneIsDropped(t *testing.T) {
 	})
 }
 
-func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
+func TestReadExactlyReturnsTheRemainingBytesAtTheEnd(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var incomplete *asyncio.IncompleteReadError
 		r := sent(t, ctx, nil, "abc", "def")
@@ -204,7 +204,7 @@ func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
 	})
 }
 
-func TestAtEOFKnowsOfAnEndThatHasCome(t *testing.T) {
+func TestAtEOFReportsAnEndThatHasArrived(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		require.False(t, server.Reader.AtEOF())
@@ -251,7 +251,7 @@ func TestASecondReaderIsRefused(t *testing.T) {
 }
 
 // A reader that yields because its peer sends too fast is still reading.
-func TestASecondReaderIsRefusedWhileTheFirstGivesWay(t *testing.T) {
+func TestASecondReaderIsRefusedWhileTheFirstYields(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 1<<20))
@@ -322,7 +322,7 @@ func TestAResetComesAfterTheData(t *testing.T) {
 	})
 }
 
-func TestAReadThatWaitsLearnsOfAReset(t *testing.T) {
+func TestAResetEndsAWaitingRead(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.Read(ctx, -1) })
@@ -334,7 +334,7 @@ func TestAReadThatWaitsLearnsOfAReset(t *testing.T) {
 	})
 }
 
-func TestCloseEndsAReadThatWaits(t *testing.T) {
+func TestCloseEndsAWaitingRead(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, server := asyncio.StreamPair(ctx)
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.ReadLine(ctx) })
@@ -346,7 +346,7 @@ func TestCloseEndsAReadThatWaits(t *testing.T) {
 	})
 }
 
-func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+func TestReadingFromAnEndlessPeerLetsOtherTasksRun(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -377,7 +377,7 @@ func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 }
 
 // A turn reads a bounded number of a peer's bytes, whichever method reads them.
-func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
+func TestReadingManyBytesLetsOtherTasksRun(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
 			return asyncio.StreamPair(ctx)
@@ -425,7 +425,7 @@ func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadBelongsToTheCaller(t *testing.T) {
+func TestTheBytesReadBelongToTheCaller(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, strings.Repeat("a", 1000)+"\n"+strings.Repeat("b", 1000)+"\n")
 		first, err := r.ReadLine(ctx)
@@ -441,7 +441,7 @@ func TestWhatIsReadBelongsToTheCaller(t *testing.T) {
 	})
 }
 
-func TestAStreamThatWaitsHoldsNoBuffer(t *testing.T) {
+func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 	const n = 1000
 	run(t, func(ctx context.Context) error {
 		clients := make([]asyncio.Stream, n)
@@ -469,7 +469,7 @@ func TestAStreamThatWaitsHoldsNoBuffer(t *testing.T) {
 	})
 }
 
-func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
+func TestAStreamThatIsNoLongerReadHoldsLittleMemory(t *testing.T) {
 	const n = 200
 	run(t, func(ctx context.Context) error {
 		var never asyncio.Event

@@ -42,7 +42,7 @@ func withFD(t *testing.T, conn syscall.Conn, f func(fd int)) {
 
 // The system reports a reset only once. Whether a write or a read gets it, the reader must not take
 // the reset for the end of the stream.
-func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
+func TestAResetReportedToAWriteIsNotAnEndForTheReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -69,7 +69,7 @@ func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
 
 // After a peer has closed its side a write to it fails, but the bytes that it sent have a proper
 // end.
-func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
+func TestAnEndThatArrivedBeforeAWriteFailedIsAnEnd(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("all"))
@@ -89,7 +89,7 @@ func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
 }
 
 // The system resets a connection whose socket is closed with unread bytes.
-func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
+func TestClosingAConnectionWithUnreadBytesIsNotAReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for name, network := range map[string]func(asyncio.ConnectionHandler) (*asyncio.Server, error){
 			"tcp": func(h asyncio.ConnectionHandler) (*asyncio.Server, error) {
@@ -133,7 +133,7 @@ func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
 }
 
 // In these cases a read that returns less than there is room for has left something unread.
-func TestAReadMayStopShort(t *testing.T) {
+func TestAShortReadMayLeaveBytesUnread(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		abcd := func(r *asyncio.StreamReader) {
 			t.Helper()
@@ -183,7 +183,7 @@ func TestAReadMayStopShort(t *testing.T) {
 	})
 }
 
-func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
+func TestClosingALoopKillsAWaitingReader(t *testing.T) {
 	before := openDescriptors(t)
 	var peer net.Conn
 	l := asyncio.NewLoop(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {})) // the task is reported
@@ -225,7 +225,7 @@ func swallow(t *testing.T, serverConfig *tls.Config) (addr string) {
 	return ln.Addr().String()
 }
 
-func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
+func TestALargeWriteLetsOtherTasksRun(t *testing.T) {
 	serverConfig, clientConfig := certificates()
 	const size = 32 << 20
 	for name, test := range map[string]struct {
@@ -261,7 +261,7 @@ func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
 }
 
 // A peer that keeps up must not keep a task that only writes from suspending in Drain.
-func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+func TestATaskThatWritesWithoutEndLetsOtherTasksRun(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, size := range []int{1, 64 * kib} {
 			_, w, err := asyncio.OpenConnection(ctx, swallow(t, nil))
@@ -296,7 +296,7 @@ func eventually(t *testing.T, ctx context.Context, cond func() bool, what string
 }
 
 // The peer gets the bytes that the system had taken, and then the end.
-func TestAbortDeliversWhatWasSent(t *testing.T) {
+func TestAbortDeliversTheBytesThatWereSent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, w, peer := accepted(t, ctx)
 		_, err := w.Write(make([]byte, 32<<20)) // nobody reads this yet
@@ -316,7 +316,7 @@ func TestAbortDeliversWhatWasSent(t *testing.T) {
 }
 
 // Unread bytes do not turn the end into a reset.
-func TestAbortWithSomethingUnreadIsNoReset(t *testing.T) {
+func TestAbortWithUnreadBytesIsNotAReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("unread"))
@@ -335,7 +335,7 @@ func TestAbortWithSomethingUnreadIsNoReset(t *testing.T) {
 	})
 }
 
-func TestResetResets(t *testing.T) {
+func TestResetResetsTheConnection(t *testing.T) {
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		_, w, peer := accepted(t, ctx)
@@ -361,7 +361,7 @@ func TestResetResets(t *testing.T) {
 	})
 }
 
-func TestAnIdleConnectionLearnsOfAReset(t *testing.T) {
+func TestAnIdleConnectionDetectsAReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -383,7 +383,7 @@ func TestAnIdleConnectionLearnsOfAReset(t *testing.T) {
 }
 
 // Unread bytes come first, even if the connection is still open on this side.
-func TestAResetThatNobodySawComesAfterTheData(t *testing.T) {
+func TestAResetComesAfterTheDataEvenIfItArrivedEarlier(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -420,7 +420,7 @@ func TestAHalfClosedConnectionStaysOpen(t *testing.T) {
 	})
 }
 
-func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
+func TestAnIdleWriterDetectsThatItsPipeHasNoReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, kept := range []int{0, 1 << 20} {
 			r, f, err := os.Pipe()
@@ -441,7 +441,7 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
 }
 
 // A socket may serve as a pipe, with the same behaviour.
-func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
+func TestAnIdleWriterDetectsThatItsSocketHasNoReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -457,7 +457,7 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
 }
 
 // The loop has not yet been notified of it.
-func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
+func TestBytesThatArriveInTheTurnOfCloseCanBeRead(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := w.WriteString("answer")
@@ -476,7 +476,7 @@ func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
 	})
 }
 
-func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
+func TestAHandlerCanReadReceivedBytesAfterCloseClients(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var begun, closed asyncio.Event
 		read := asyncio.NewFuture[string](asyncio.RunningLoop(ctx))

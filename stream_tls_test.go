@@ -185,14 +185,14 @@ func TestATLSHandshakeWithASilentPeerTimesOut(t *testing.T) {
 	})
 }
 
-func TestTLSWithoutAConfigIsAMistake(t *testing.T) {
+func TestTLSWithoutAConfigPanics(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		client, _ := asyncio.StreamPair(ctx)
 		require.PanicsWithValue(t, "asyncio: nil TLS config", func() { _ = client.Writer.StartTLS(ctx, nil) })
 	})
 }
 
-func TestAConnectionTellsOfItselfDuringTheTLSHandshake(t *testing.T) {
+func TestAConnectionAnswersGetExtraInfoDuringTheTLSHandshake(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, clientConfig := certificates()
 		client, _ := asyncio.StreamPair(ctx)
@@ -208,7 +208,7 @@ func TestAConnectionTellsOfItselfDuringTheTLSHandshake(t *testing.T) {
 	})
 }
 
-func TestATLSWriterLearnsOfAReset(t *testing.T) {
+func TestATLSWriterDetectsAReset(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		_, err := client.Writer.Write(make([]byte, 1<<20))
@@ -250,7 +250,7 @@ func TestACancelledTLSHandshakeClosesTheConnection(t *testing.T) {
 	})
 }
 
-func TestStartTLSTakesWhatHasComeForCiphertext(t *testing.T) {
+func TestStartTLSTreatsReceivedBytesAsCiphertext(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		serverConfig, clientConfig := certificates()
 		client, server := asyncio.StreamPair(ctx)
@@ -291,7 +291,7 @@ func TestStartTLSRefusesAnInjectedPlainText(t *testing.T) {
 	})
 }
 
-func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
+func TestTLSWorksWithGosClientAndWithGosServer(t *testing.T) {
 	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
@@ -342,7 +342,7 @@ func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
 	})
 }
 
-func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
+func TestAClientThatVanishesInTheHandshakeEndsOnlyItsConnection(t *testing.T) {
 	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
@@ -367,7 +367,7 @@ func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
 
 // Bytes that the peer does not read are kept in plain text and encrypted when there is room. So a
 // Write never encrypts much, and the kept bytes do not grow.
-func TestATLSWriterEncryptsOnlyWhatIsAboutToBeSent(t *testing.T) {
+func TestATLSWriterEncryptsOnlyBytesThatAreAboutToBeSent(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		const n = 20_000
@@ -384,7 +384,7 @@ func TestATLSWriterEncryptsOnlyWhatIsAboutToBeSent(t *testing.T) {
 	})
 }
 
-func TestAPeerThatSendsTLSWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+func TestReadingFromAnEndlessTLSPeerLetsOtherTasksRun(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		spawn(ctx, func(ctx context.Context) error {
@@ -445,7 +445,7 @@ func TestTLSGoesOverTLS(t *testing.T) {
 }
 
 // An end without a close alert may be the work of an attacker who cut the connection.
-func TestATLSReaderTakesACutForNoEnd(t *testing.T) {
+func TestATLSReaderDoesNotTakeACutForTheEnd(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		_, err := client.Writer.Write(make([]byte, 100*kib)) // a record is cut in two

@@ -84,7 +84,7 @@ func TestACancelledDrainLosesNothing(t *testing.T) {
 	})
 }
 
-func TestCloseSendsWhatIsKeptFirst(t *testing.T) {
+func TestCloseFirstSendsTheKeptBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 256*kib))
@@ -106,7 +106,7 @@ func TestCloseSendsWhatIsKeptFirst(t *testing.T) {
 	})
 }
 
-func TestWriteEOFComesAfterWhatIsKept(t *testing.T) {
+func TestWriteEOFComesAfterTheKeptBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		require.True(t, client.Writer.CanWriteEOF())
@@ -129,7 +129,7 @@ func TestWriteEOFComesAfterWhatIsKept(t *testing.T) {
 	})
 }
 
-func TestAbortDropsWhatIsKept(t *testing.T) {
+func TestAbortDropsTheKeptBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 256*kib))
@@ -176,7 +176,7 @@ func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
 	})
 }
 
-func TestADrainThatWaitsLearnsOfAReset(t *testing.T) {
+func TestAResetEndsAWaitingDrain(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 256*kib))
@@ -216,7 +216,7 @@ func TestCloseWhileTasksReadAndWrite(t *testing.T) {
 	})
 }
 
-func TestDrainOfAClosedWriterGivesWay(t *testing.T) {
+func TestDrainOfAClosedWriterYields(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var r trace
 		client, _ := asyncio.StreamPair(ctx)
@@ -253,7 +253,7 @@ func TestTheEndsOfAPairHaveAddresses(t *testing.T) {
 	})
 }
 
-func TestASocketTellsOfItself(t *testing.T) {
+func TestASocketAnswersGetExtraInfo(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -331,7 +331,7 @@ func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
 }
 
 // Even without a read or write, a stream detects that its connection is broken.
-func TestAnIdleStreamLearnsOfAReset(t *testing.T) {
+func TestAnIdleStreamDetectsAReset(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
 			return asyncio.StreamPair(ctx)
@@ -379,7 +379,7 @@ func TestAPeerThatEndsItsSideDoesNotBreakTheConnection(t *testing.T) {
 }
 
 // In asyncio these bytes are in the StreamReader by then.
-func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
+func TestBytesReceivedBeforeCloseCanBeReadAfterIt(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
 			return asyncio.StreamPair(ctx)
@@ -416,7 +416,7 @@ func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
 }
 
 // The bytes wake the task, and before it runs another task closes the stream.
-func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
+func TestAWokenReadGetsItsBytesEvenIfTheStreamIsClosed(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		for name, read := range map[string]func(context.Context, *asyncio.StreamReader) ([]byte, error){
 			"Read": func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) { return r.Read(ctx, 100) },
@@ -444,7 +444,7 @@ func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
 }
 
 // The peer of a closing stream does not send more bytes that nobody will read.
-func TestCloseTakesNoMoreThanWhatHasCome(t *testing.T) {
+func TestCloseReceivesOnlyTheBytesThatHaveArrived(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := server.Writer.Write(make([]byte, 1<<20))
@@ -476,7 +476,7 @@ func TestDrainEndsAtALowMarkOfZero(t *testing.T) {
 
 // A writer whose peer is always a little behind holds only the unsent bytes, not all that were ever
 // written.
-func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
+func TestAWriterThatIsNeverEmptyHoldsOnlyUnsentBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		for _, size := range []int{10, 10_000, 1_000_000} {
 			client, server := asyncio.StreamPair(ctx)
@@ -501,7 +501,7 @@ func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
 }
 
 // The bytes are sent in order, however they were written.
-func TestWhatIsKeptIsSentInOrder(t *testing.T) {
+func TestKeptBytesAreSentInOrder(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		var want []byte
@@ -551,7 +551,7 @@ func TestAStringIsKeptWithoutACopy(t *testing.T) {
 }
 
 // After the loop has sent a string, it does not receive into the string's memory.
-func TestAStringThatWasKeptStaysAsItIs(t *testing.T) {
+func TestAKeptStringDoesNotChange(t *testing.T) {
 	text := strings.Repeat("a", 64*kib)
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)

@@ -38,7 +38,7 @@ func TestCommunicateCarriesAMegabyteThroughCat(t *testing.T) {
 	})
 }
 
-func TestStdoutAndStderrAreApartOrTogether(t *testing.T) {
+func TestStdoutAndStderrAreSeparateOrCombined(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		script := "echo out; echo err >&2; exit 3"
 		p, err := asyncio.CreateSubprocessShell(ctx, script, asyncio.WithStdout(asyncio.Pipe), asyncio.WithStderr(asyncio.Pipe))
@@ -59,7 +59,7 @@ func TestStdoutAndStderrAreApartOrTogether(t *testing.T) {
 	})
 }
 
-func TestAProcessRunsWhereAndAsItIsTold(t *testing.T) {
+func TestAProcessRunsWithItsDirectoryEnvironmentAndFiles(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		dir := t.TempDir()
 		file, err := os.Create(filepath.Join(dir, "out"))
@@ -221,7 +221,7 @@ func TestCommunicateFailsAtOnceIfAnotherTaskReads(t *testing.T) {
 // The grandchild prints its number, so that the test can end it.
 const grandchild = "sleep 1000 & echo $!"
 
-func TestAGrandchildThatKeepsThePipeHoldsNobodyUpLongerThanToldTo(t *testing.T) {
+func TestWithWaitDelayLimitsTheWaitForAGrandchildThatKeepsThePipe(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, grandchild, asyncio.WithStdout(asyncio.Pipe), asyncio.WithWaitDelay(time.Millisecond))
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestAGrandchildThatKeepsThePipeHoldsNobodyUpLongerThanToldTo(t *testing.T) 
 	})
 }
 
-func TestCommunicateWaitsForWhatAGrandchildWrites(t *testing.T) {
+func TestCommunicateWaitsForTheOutputOfAGrandchild(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, "(sleep 1.5; echo late) & echo early", asyncio.WithStdout(asyncio.Pipe))
 		require.NoError(t, err)
@@ -246,7 +246,7 @@ func TestCommunicateWaitsForWhatAGrandchildWrites(t *testing.T) {
 	})
 }
 
-func TestCommunicateThatIsCancelledWhileAGrandchildKeepsThePipeEnds(t *testing.T) {
+func TestACancelledCommunicateEndsWhileAGrandchildKeepsThePipe(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, grandchild, asyncio.WithStdout(asyncio.Pipe))
 		require.NoError(t, err)
@@ -336,7 +336,7 @@ func TestARunThatEndsKillsAndReapsItsProcesses(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-func TestARunEndsThoughAProcessMayNotBeKilled(t *testing.T) {
+func TestARunEndsEvenIfAProcessCannotBeKilled(t *testing.T) {
 	for name, c := range map[string]struct {
 		kill func(*os.Process) error
 		want string
@@ -387,7 +387,7 @@ func TestAProcessThatARunKilledHasAReturnCode(t *testing.T) {
 }
 
 // The system reaps the children of a program that ignores SIGCHLD.
-func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
+func TestAProcessThatIsReapedElsewhereReturns255(t *testing.T) {
 	signal.Ignore(syscall.SIGCHLD)
 	defer func() { // signal.Reset leaves it ignored
 		c := make(chan os.Signal, 1)
@@ -423,7 +423,7 @@ func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
 	require.Contains(t, reports[0], "somebody else has waited for a process")
 }
 
-func TestToStdoutIsForStderrAlone(t *testing.T) {
+func TestToStdoutIsOnlyForStderr(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, opt := range []asyncio.ProcessOption{asyncio.WithStdin(asyncio.ToStdout), asyncio.WithStdout(asyncio.ToStdout)} {
 			_, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStderr(asyncio.Pipe), opt)

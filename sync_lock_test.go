@@ -51,7 +51,7 @@ func TestLockIsGivenInTheOrderOfTheRequests(t *testing.T) {
 	r.expect(t, "A ok", "B ok", "C ok", "D ok")
 }
 
-func TestLockUncontendedDoesNotSuspend(t *testing.T) {
+func TestAcquiringAFreeLockDoesNotSuspend(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		asyncio.RunningLoop(ctx).CallSoon(func() { r.add("next turn") })
@@ -84,7 +84,7 @@ func TestLockGoesToTheWaiterAndNotToAnOvertaker(t *testing.T) {
 	r.expect(t, "waiter ok", "overtaker ok")
 }
 
-func TestLockHolderThatAcquiresAgainGoesBehindTheWaiter(t *testing.T) {
+func TestALockHolderThatAcquiresAgainQueuesBehindTheWaiter(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -105,7 +105,7 @@ func TestLockHolderThatAcquiresAgainGoesBehindTheWaiter(t *testing.T) {
 	r.expect(t, "waiter", "holder again")
 }
 
-func TestLockWaiterThatIsCancelledLeavesTheOthersInOrder(t *testing.T) {
+func TestACancelledLockWaiterLeavesTheOthersInOrder(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -119,7 +119,7 @@ func TestLockWaiterThatIsCancelledLeavesTheOthersInOrder(t *testing.T) {
 	r.expect(t, "A ok", "B cancelled", "C ok", "D ok")
 }
 
-func TestLockPassesTheWakeupOnWhenTheWokenWaiterIsCancelled(t *testing.T) {
+func TestLockPassesTheWakeUpOnWhenTheWokenWaiterIsCancelled(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -201,7 +201,7 @@ func TestLockNeverHasTwoHoldersWhenWaitersAreCancelled(t *testing.T) {
 	}
 }
 
-func TestLockWaiterWhoseContextIsDonePassesTheLockOn(t *testing.T) {
+func TestLockWaiterWithADoneContextPassesTheLockOn(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -308,7 +308,7 @@ func TestTenThousandTasksGetALockInOrder(t *testing.T) {
 	})
 }
 
-func TestLockOutsideOfAnyTaskPanicsIfItWouldWait(t *testing.T) {
+func TestLockOutsideAnyTaskPanicsIfItWouldWait(t *testing.T) {
 	var lock asyncio.Lock
 	require.NoError(t, lock.Acquire(t.Context()), "nothing to wait for")
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() { _ = lock.Acquire(t.Context()) })

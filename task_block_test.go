@@ -429,7 +429,7 @@ func TestTasksOwnContextDerivedFromEndsAWaitEverywhere(t *testing.T) {
 	})
 }
 
-func TestContextThatIsDoneEndsAWaitAtOnceEverywhere(t *testing.T) {
+func TestADoneContextEndsAWaitAtOnceEverywhere(t *testing.T) {
 	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
 		derived, cancel := context.WithCancelCause(ctx)
 		cancel(errBoom)
@@ -499,7 +499,7 @@ func TestTaskCancelledWhileItsContextIsDoneKeepsTheCancellation(t *testing.T) {
 	})
 }
 
-func TestTenThousandWaitersAreCancelledInTheOrderInWhichTheyAreAsked(t *testing.T) {
+func TestTenThousandWaitersAreCancelledInTheOrderOfTheCalls(t *testing.T) {
 	const n = 10_000
 	for _, s := range suspensions {
 		switch s.name { // the tasks share one queue
@@ -535,7 +535,7 @@ func TestTenThousandWaitersAreCancelledInTheOrderInWhichTheyAreAsked(t *testing.
 	}
 }
 
-func TestCancelOfATaskWhoseContextHasJustEndedItsWaitGoesBeforeTheContextsError(t *testing.T) {
+func TestCancelTakesPrecedenceOverTheErrorOfAContextThatHasJustEndedTheWait(t *testing.T) {
 	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
 		derived, cancel := context.WithDeadline(ctx, time.Unix(0, 0))
 		defer cancel()

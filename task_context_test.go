@@ -185,7 +185,7 @@ func TestATasksContext(t *testing.T) {
 
 // Under a done context, these calls still wait until what they started has ended, and do not spin
 // meanwhile.
-func TestADoneContextDoesNotCutShortWhatIsOwed(t *testing.T) {
+func TestADoneContextDoesNotShortenWaitsForCleanUp(t *testing.T) {
 	turnsUntil := func(ctx context.Context, done *bool) *int {
 		turns := new(int)
 		loop := asyncio.RunningLoop(ctx)
@@ -244,7 +244,7 @@ func TestADoneContextDoesNotCutShortWhatIsOwed(t *testing.T) {
 	})
 }
 
-func TestContextsOfOtherKindsOfErrors(t *testing.T) {
+func TestADeadlineCauseIsKeptInTheError(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		ctx, cancel := context.WithDeadlineCause(ctx, time.Now().Add(-time.Second), errors.New("too late"))
 		defer cancel()
@@ -254,7 +254,7 @@ func TestContextsOfOtherKindsOfErrors(t *testing.T) {
 	})
 }
 
-func TestTasksUnderOneContextEndInTheOrderInWhichTheyBeganToWait(t *testing.T) {
+func TestTasksUnderOneContextEndInTheOrderOfTheirWaits(t *testing.T) {
 	for range 20 {
 		var tr, want trace
 		inTurn(t, func(ctx context.Context) {
@@ -272,7 +272,7 @@ func TestTasksUnderOneContextEndInTheOrderInWhichTheyBeganToWait(t *testing.T) {
 	}
 }
 
-func TestAPendingCancelIsNotLostUnderAContextThatIsDone(t *testing.T) {
+func TestAPendingCancelIsNotLostUnderADoneContext(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		derived, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
 		defer cancel()
@@ -285,7 +285,7 @@ func TestAPendingCancelIsNotLostUnderAContextThatIsDone(t *testing.T) {
 	})
 }
 
-func TestADeadlineThatHasHitDoesNotHideADeadlock(t *testing.T) {
+func TestAPastDeadlineDoesNotHideADeadlock(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		stubborn := spawn(ctx, func(ctx context.Context) error {
 			_ = asyncio.Sleep(ctx, asyncio.Never)
@@ -331,7 +331,7 @@ func (c *hostileContext) Value(key any) any           { c.value(); return c.Cont
 
 // A panic in a method of a context that a task waits under belongs to that task, on whatever stack
 // the loop calls the method.
-func TestAPanicInAContextHitsTheTaskThatWaitsUnderItAlone(t *testing.T) {
+func TestAPanicInAContextFailsOnlyTheTaskThatWaitsUnderIt(t *testing.T) {
 	for name, spoil := range map[string]func(c *hostileContext){
 		"Err":      func(c *hostileContext) { c.err = func() error { panic(errBoom) } },
 		"Deadline": func(c *hostileContext) { c.deadline = func() (time.Time, bool) { panic(errBoom) } },

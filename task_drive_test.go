@@ -74,7 +74,7 @@ func TestTasksThatWaitForEachOtherDriveInABoundedChain(t *testing.T) {
 	})
 }
 
-func TestOrderDoesNotDependOnWhoDrives(t *testing.T) {
+func TestTheOrderDoesNotDependOnTheDriver(t *testing.T) {
 	trace := func(opts ...asyncio.Option) string {
 		var got strings.Builder
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -126,7 +126,7 @@ func TestOrderDoesNotDependOnWhoDrives(t *testing.T) {
 
 // A Goexit that ends the run unwinds the drivers. Each is unwound in the state in which it drives:
 // it is the current task, and cannot wait any more.
-func TestGoexitUnwindsThoseWhoDrive(t *testing.T) {
+func TestGoexitUnwindsTheDrivers(t *testing.T) {
 	var got []string
 	done := make(chan struct{})
 	go func() {
@@ -165,7 +165,7 @@ func TestGoexitUnwindsThoseWhoDrive(t *testing.T) {
 	assert.Len(t, got, 9, "%q", got)
 }
 
-func TestStopEndsTheTurnOfThoseWhoDrive(t *testing.T) {
+func TestStopEndsTheTurnOfTheDrivers(t *testing.T) {
 	l := asyncio.NewLoop(asyncio.WithVirtualTime())
 	defer l.Close()
 	ctx := l.Context(t.Context())
@@ -196,7 +196,7 @@ func TestStopEndsTheTurnOfThoseWhoDrive(t *testing.T) {
 }
 
 // A driver that a Goexit has unwound has ended, so Close does not wait for it.
-func TestARunnerCanBeClosedAfterAGoexitInWhatADriverResumed(t *testing.T) {
+func TestARunnerCanBeClosedAfterAGoexitInATaskThatADriverResumed(t *testing.T) {
 	for _, deferred := range []func(){func() {}, func() { panic("while it unwinds") }} {
 		var err error
 		done := make(chan struct{})

@@ -86,7 +86,7 @@ func TestAnEagerMemberThatFailsAtOnceShutsTheGroupDownInTheNextTurn(t *testing.T
 	r.expect(t, "body goes on", "older cancelled", "eager cancelled", "body cancelled")
 }
 
-func TestAnEagerMemberThatEndsAtOnceIsOneLikeAnyOther(t *testing.T) {
+func TestAnEagerMemberThatEndsAtOnceIsLikeAnyOther(t *testing.T) {
 	for name, c := range map[string]struct {
 		member func(ctx context.Context) error
 		fails  bool
@@ -219,7 +219,7 @@ var joinings = []string{
 	"a callback in the body", "a callback in the joining", "a member",
 }
 
-func TestACancelledGroupThatNobodyElseCancelsReturnsNil(t *testing.T) {
+func TestAGroupCancelledOnlyByItselfReturnsNil(t *testing.T) {
 	for _, by := range joinings {
 		t.Run(by, func(t *testing.T) {
 			var j joining
@@ -307,7 +307,7 @@ func (c *expiring) Err() error {
 	return nil
 }
 
-func TestAContextThatIsDoneOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
+func TestADoneContextOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
 	for _, by := range joinings {
 		t.Run(by+", cancelled", func(t *testing.T) {
 			var j joining
@@ -337,7 +337,7 @@ func TestAContextThatIsDoneOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
 	}
 }
 
-func TestAContextThatIsDoneIsNoErrorOfACancelledGroupThatAwaitsNothing(t *testing.T) {
+func TestADoneContextIsNoErrorOfACancelledGroupThatAwaitsNothing(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		derived, cancel := context.WithCancel(ctx)
 		cancel()
@@ -402,7 +402,7 @@ func TestTheCancellationOfARunOutlivesTheJoiningOfACancelledGroup(t *testing.T) 
 	j.r.expect(t, "clean-up ok", "group cancelled")
 }
 
-func TestACancellationFromOutsideThatTheBodyHasSweptUpIsNotDeliveredAgain(t *testing.T) {
+func TestACancellationFromOutsideThatTheBodyHasReceivedIsNotDeliveredAgain(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := spawn(ctx, func(ctx context.Context) error {
 			err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {

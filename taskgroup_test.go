@@ -59,7 +59,7 @@ func TestTaskGroupOfNothingDoesNotSuspend(t *testing.T) {
 	r.expect(t, "group ends", "next turn")
 }
 
-func TestGroupTaskGivesATypedTask(t *testing.T) {
+func TestGroupTaskReturnsATypedTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		var a, b *asyncio.Task[int]
 		require.NoError(t, asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
@@ -152,7 +152,7 @@ func TestTaskGroupTasksThatHadNoStepYetDoNotBeginWhenTheBodyFails(t *testing.T) 
 	})
 }
 
-func TestTaskGroupReturnsAllErrorsInTheOrderInWhichTheyHappened(t *testing.T) {
+func TestTaskGroupReturnsAllErrorsInTheOrderOfTheirOccurrence(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		first, cleanup, body := errors.New("first"), errors.New("cleanup"), errors.New("body")
 		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
@@ -280,7 +280,7 @@ func TestTaskGroupWaitsForTasksThatCleanUpEvenIfItIsCancelledAgain(t *testing.T)
 	r.expect(t, "cleaned ok", "group cancelled")
 }
 
-func TestTaskGroupUnderAContextThatIsDoneWaitsForItsTasks(t *testing.T) {
+func TestTaskGroupUnderADoneContextWaitsForItsTasks(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		derived, cancel := context.WithCancelCause(ctx)
@@ -518,7 +518,7 @@ func failingBody(d time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error { return errOf[int](ctx, failing(d, errBoom)) }
 }
 
-func TestTaskGroupOutsideOfAnyTaskPanics(t *testing.T) {
+func TestTaskGroupOutsideAnyTaskPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() {
 		_ = asyncio.WithTaskGroup(t.Context(), func(context.Context, *group) error { return nil })
 	})
@@ -536,7 +536,7 @@ func TestTaskGroupCancelAfterItsEndDoesNothing(t *testing.T) {
 	})
 }
 
-func TestTaskGroupLeavesWhatItsBodyWaitsForAlone(t *testing.T) {
+func TestTheEndOfTheLastMemberDoesNotEndAWaitOfTheBody(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		require.NoError(t, asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
 			tg.Go(func(context.Context) error { return nil }) // the last member
@@ -547,7 +547,7 @@ func TestTaskGroupLeavesWhatItsBodyWaitsForAlone(t *testing.T) {
 	})
 }
 
-func TestTaskGroupKeepsAnErrorThatIsJoinedToACancellation(t *testing.T) {
+func TestTaskGroupKeepsAnErrorJoinedToACancellation(t *testing.T) {
 	cleanUp := func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) }
 	for name, f := range map[string]func(ctx context.Context, tg *group) error{
 		"in its body": func(ctx context.Context, _ *group) error { return cleanUp(ctx) },

@@ -304,7 +304,7 @@ func TestInVirtualTimeAFunctionThatIsCancelledWhileItWaitsStopsTheClock(t *testi
 	tr.expect(t, "0s function", "1m0s main")
 }
 
-func TestInVirtualTimeAWaitThatACancellationDoesNotReachLetsTheClockRun(t *testing.T) {
+func TestInVirtualTimeAWaitWithoutCancellationLetsTheClockAdvance(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		loop := asyncio.RunningLoop(ctx)
 		thread := spawn(ctx, func(ctx context.Context) error {
@@ -353,7 +353,7 @@ func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
 	}
 }
 
-func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
+func TestTheContextOfAFunctionHasTheCauseOfTheAwaitsEnd(t *testing.T) {
 	for name, end := range map[string]struct {
 		await func(ctx context.Context, fn func(ctx context.Context) error) error
 		is    error

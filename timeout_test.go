@@ -47,7 +47,7 @@ func TestTimeoutReturnsErrTimeoutWhenTheTimeIsOver(t *testing.T) {
 	}
 }
 
-func TestTimeoutThatIsNotNeededDoesNothing(t *testing.T) {
+func TestAnUnneededTimeoutDoesNothing(t *testing.T) {
 	for _, d := range []time.Duration{2 * time.Second, asyncio.Never} {
 		inTurn(t, func(ctx context.Context) {
 			var in *scope
@@ -195,7 +195,7 @@ func TestTimeoutFromNeverCanBeSet(t *testing.T) {
 	})
 }
 
-func TestTimeoutThatIsOverCannotBeRescheduled(t *testing.T) {
+func TestAnExpiredTimeoutCannotBeRescheduled(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		err := asyncio.Timeout(ctx, time.Second, func(ctx context.Context, s *scope) error {
 			err := asyncio.Sleep(ctx, time.Hour)
@@ -207,7 +207,7 @@ func TestTimeoutThatIsOverCannotBeRescheduled(t *testing.T) {
 	})
 }
 
-func TestTimeoutAtIsInTheLoopsTime(t *testing.T) {
+func TestTimeoutAtUsesTheLoopsTime(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		require.NoError(t, asyncio.Sleep(ctx, time.Minute))
 		err := asyncio.TimeoutAt(ctx, 2*time.Minute, sleepBody(time.Hour))
@@ -250,13 +250,13 @@ func TestTimeoutInATaskThatWasCancelledAlreadyStillTimesOut(t *testing.T) {
 	})
 }
 
-func TestTimeoutOutsideOfAnyTaskPanics(t *testing.T) {
+func TestTimeoutOutsideAnyTaskPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() {
 		_ = asyncio.Timeout(t.Context(), time.Second, sleepBody(0))
 	})
 }
 
-func TestWaitForReturnsWhatIsDoneInTime(t *testing.T) {
+func TestWaitForReturnsAResultThatComesInTime(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		for name, aw := range map[string]asyncio.Awaitable[int]{
 			"coroutine": answer(time.Second, 1),
@@ -274,7 +274,7 @@ func TestWaitForReturnsWhatIsDoneInTime(t *testing.T) {
 	})
 }
 
-func TestWaitForCancelsWhatTakesTooLong(t *testing.T) {
+func TestWaitForCancelsATaskThatTakesTooLong(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		v, err := asyncio.WaitFor(ctx, task, time.Second)
@@ -291,7 +291,7 @@ func TestWaitForCancelsWhatTakesTooLong(t *testing.T) {
 	})
 }
 
-func TestWaitForWaitsUntilWhatItCancelledHasEnded(t *testing.T) {
+func TestWaitForWaitsUntilTheTaskThatItCancelledHasEnded(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, 0} {
 		inTurn(t, func(ctx context.Context) {
 			cleaned := false
@@ -311,7 +311,7 @@ func TestWaitForWaitsUntilWhatItCancelledHasEnded(t *testing.T) {
 	}
 }
 
-func TestWaitForGivesTheResultOfWhatRefusesToBeCancelled(t *testing.T) {
+func TestWaitForReturnsTheResultOfATaskThatRefusesToBeCancelled(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, 0} {
 		inTurn(t, func(ctx context.Context) {
 			stubborn := func(err error) *asyncio.Task[int] {
@@ -333,7 +333,7 @@ func TestWaitForGivesTheResultOfWhatRefusesToBeCancelled(t *testing.T) {
 	}
 }
 
-func TestWaitForWithoutTime(t *testing.T) {
+func TestWaitForWithZeroTimeoutReturnsOnlyResultsThatAreReady(t *testing.T) {
 	for _, d := range []time.Duration{0, -time.Second} {
 		inTurn(t, func(ctx context.Context) {
 			began := false
@@ -357,7 +357,7 @@ func TestWaitForWithoutTime(t *testing.T) {
 	}
 }
 
-func TestWaitForThatIsCancelledCancelsWhatItAwaits(t *testing.T) {
+func TestACancelledWaitForCancelsTheTaskThatItAwaits(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		waiter := spawn(ctx, func(ctx context.Context) error {
@@ -373,7 +373,7 @@ func TestWaitForThatIsCancelledCancelsWhatItAwaits(t *testing.T) {
 	})
 }
 
-func TestWaitForOfWhatIsCancelledByOthersIsCancelled(t *testing.T) {
+func TestWaitForIsCancelledIfItsTaskIsCancelledByOthers(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		asyncio.RunningLoop(ctx).CallLater(time.Second, func() { f.Cancel() })
@@ -425,7 +425,7 @@ func TestTenThousandTimeoutsAtOnce(t *testing.T) {
 	})
 }
 
-func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
+func TestATimeoutRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 	for name, c := range map[string]struct {
 		when time.Duration
 		want error
@@ -458,7 +458,7 @@ func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 	}
 }
 
-func TestTimeoutThatIsMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
+func TestATimeoutMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		var in *scope
 		turns := 0
@@ -482,7 +482,7 @@ func TestTimeoutThatIsMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
 	})
 }
 
-func TestTimeoutThatIsMovedBackKeepsTheOrderInWhichItWasAskedFor(t *testing.T) {
+func TestATimeoutMovedAwayAndBackExpiresInTheOrderOfTheCalls(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		var in *scope

@@ -83,7 +83,7 @@ func indexes(all, some intTasks) (is []int) {
 	return is
 }
 
-func TestWaitForACancelledTaskIsNoException(t *testing.T) {
+func TestACancelledTaskIsNoExceptionForWait(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		tasks[0].Cancel()
@@ -104,7 +104,7 @@ func TestWaitForNothingReturnsErrNothingToWait(t *testing.T) {
 	})
 }
 
-func TestWaitGivesEachOnce(t *testing.T) {
+func TestWaitReturnsEachTaskOnce(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		done, pending, err := asyncio.Wait(ctx, intTasks{tasks[1], tasks[0], tasks[1], tasks[0]})
@@ -126,7 +126,7 @@ func TestWaitTakesFuturesAndTasksOfAllTypes(t *testing.T) {
 	})
 }
 
-func TestWaitThatIsCancelledCancelsNothing(t *testing.T) {
+func TestACancelledWaitCancelsNothing(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		waiter := spawn(ctx, func(ctx context.Context) error {
@@ -163,7 +163,7 @@ func TestWaitWokenAndCancelledInTheSameTurnIsCancelled(t *testing.T) {
 	r.expect(t, "wait cancelled")
 }
 
-func TestWaitForTenThousand(t *testing.T) {
+func TestWaitReturnsTenThousandTasks(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, make([]int, 10_000)...)
 		done, pending, err := asyncio.Wait(ctx, tasks)
@@ -173,7 +173,7 @@ func TestWaitForTenThousand(t *testing.T) {
 	})
 }
 
-func TestWaitThatWasCancelledDoesNotWakeItsTaskLater(t *testing.T) {
+func TestACancelledWaitDoesNotWakeItsTaskLater(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context, f *asyncio.Future[int]) error{
 		"Wait": func(ctx context.Context, f *asyncio.Future[int]) error {
 			_, _, err := asyncio.Wait(ctx, []*asyncio.Future[int]{f}, asyncio.WithTimeout(time.Second))

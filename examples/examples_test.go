@@ -201,7 +201,7 @@ func TestWordcount(t *testing.T) {
 	}
 }
 
-func TestBankSameSeedSameDay(t *testing.T) {
+func TestBankRepeatsADayWithTheSameSeed(t *testing.T) {
 	t.Parallel()
 	first, stderr, code := start(t, "bank", "-seed", "7").wait()
 	if code != 0 || stderr != "" {

@@ -133,7 +133,7 @@ func TestEchoServerAndClient(t *testing.T) {
 	}
 }
 
-func TestEchoClientTellsWhatRefuses(t *testing.T) {
+func TestEchoClientNamesTheAddressThatRefuses(t *testing.T) {
 	t.Parallel()
 	_, stderr, code := start(t, "echo", "connect", freeAddr(t)).wait()
 	if code != 1 || !strings.Contains(stderr, "connection refused") {

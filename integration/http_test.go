@@ -48,7 +48,7 @@ func randomFile(t *testing.T, path string, size int) []byte {
 	return p
 }
 
-func TestNginxAnswersOverAConnThatIsKept(t *testing.T) {
+func TestNginxAnswersRepeatedlyOverOneConn(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o755))
 	small, big := randomFile(t, filepath.Join(dir, "small"), 1000), randomFile(t, filepath.Join(dir, "big"), 10<<20)

@@ -142,7 +142,7 @@ func TestAGoServerResetsInTheMiddleOfAReadAndOfAWrite(t *testing.T) {
 	})
 }
 
-func TestAGoClientThatReadsSlowlyBoundsWhatIsKept(t *testing.T) {
+func TestFewBytesAreKeptForASlowGoClient(t *testing.T) {
 	const size = 32 << 20
 	run(t, func(ctx context.Context) error {
 		most := 0

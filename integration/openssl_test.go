@@ -69,7 +69,7 @@ func TestOpenSSLServesAClient(t *testing.T) {
 }
 
 // The server asks for things that crypto/tls handles within a read: another handshake, new keys.
-func TestOpenSSLAsksAClientForMore(t *testing.T) {
+func TestOpenSSLAsksAClientForAnotherHandshakeAndNewKeys(t *testing.T) {
 	openssl, certs := need(t, "openssl"), newCertificates(t)
 	for name, test := range map[string]struct {
 		version, command string

@@ -73,7 +73,7 @@ func TestRedisAnswersTenThousandPipelinedCommandsInOrder(t *testing.T) {
 	})
 }
 
-func TestRedisKeepsAMegabyte(t *testing.T) {
+func TestRedisStoresAMegabyte(t *testing.T) {
 	addr := startRedis(t)
 	run(t, func(ctx context.Context) error {
 		r, w, err := asyncio.OpenConnection(ctx, addr)

@@ -129,7 +129,7 @@ func TestEachPeerHasEachWorkload(t *testing.T) {
 	}
 }
 
-func TestAPeerThatIsNotThereSaysWhy(t *testing.T) {
+func TestAnAbsentPeerGivesTheReason(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
 	script := func(name, text string) string {
@@ -229,7 +229,7 @@ func printing(name, file, figures string) contender {
 	return contender{name: name, argv: func(time.Duration) []string { return []string{"sh", "-c", script} }}
 }
 
-func TestEachRoundBeginsWithAnother(t *testing.T) {
+func TestEachRoundBeginsWithAnotherContender(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "order")
 	r := newRow(workload{}, []contender{printing("a", file, "1 ns/op"), printing("b", file, "2 ns/op"), printing("c", file, "3 ns/op")})
 	for round := range 3 {
@@ -248,7 +248,7 @@ func TestEachRoundBeginsWithAnother(t *testing.T) {
 	}
 }
 
-func TestToMeasureNothingIsAnError(t *testing.T) {
+func TestMeasuringNothingIsAnError(t *testing.T) {
 	r := &results{rounds: 1, peers: &peers{}}
 	if err := r.measureAll(t.Context(), regexp.MustCompile("^lock$")); err == nil || !strings.Contains(err.Error(), `matches "^lock$"`) {
 		t.Errorf("got %v, want that nothing matches", err)

@@ -77,7 +77,7 @@ func checkText(t *testing.T, got, want string) {
 	}
 }
 
-func TestRatiosAreOfTheSameRound(t *testing.T) {
+func TestRatiosCompareWithinARound(t *testing.T) {
 	r := known().rows[0]
 	for i, want := range map[int]string{1: "[0.5 0.5 0.25]", 2: "[0.1 0.1 0.1]"} {
 		if got := fmt.Sprint(r.ratios(r.figures(i))); got != want {
@@ -152,7 +152,7 @@ func TestShort(t *testing.T) {
 `, lab.Processor(), runtime.NumCPU(), lab.System(), runtime.Version()))
 }
 
-func TestThePageSaysOnWhatAndWithWhat(t *testing.T) {
+func TestThePageNamesTheMachineAndTheVersions(t *testing.T) {
 	page := known().page(t.Context())
 	for _, want := range []string{
 		"Medians of 3 rounds of at least 300ms each.", lab.Processor(), lab.System(),
@@ -170,7 +170,7 @@ func TestThePageSaysOnWhatAndWithWhat(t *testing.T) {
 }
 
 // With -run, few workloads or none may have been measured.
-func TestThePageOfPartOfTheRows(t *testing.T) {
+func TestThePageMayHaveOnlySomeOfTheRows(t *testing.T) {
 	r := known()
 	r.growth = nil
 	r.rows = r.rows[1:] // removes the row that the next row's target is about

@@ -128,7 +128,7 @@ func TestEachServerIsMeasured(t *testing.T) {
 	}
 }
 
-func TestTheCPUTimeIsThatOfTheServer(t *testing.T) {
+func TestTheCPUTimeIsTheServersCPUTime(t *testing.T) {
 	b := testBench(t)
 	port := serve(t, func(p []byte) []byte { return p })
 	before := cpuTime(t)
@@ -184,7 +184,7 @@ func echoSample(cpu int64) sample {
 	return sample{Requests: 1000, Wall: 10_000_000, CPU: 1000 * cpu, P50: 5000, P99: 9000}
 }
 
-func TestEachRoundMeasuresEachPeerThatIsThere(t *testing.T) {
+func TestEachRoundMeasuresEachPeerThatIsPresent(t *testing.T) {
 	b := testBench(t)
 	peers, err := findPeers(t.Context(), t.TempDir(), nil)
 	if err != nil {
@@ -200,7 +200,7 @@ func TestEachRoundMeasuresEachPeerThatIsThere(t *testing.T) {
 	}
 }
 
-func TestAPythonThatIsAbsentIsNamed(t *testing.T) {
+func TestAnAbsentPythonIsNamed(t *testing.T) {
 	python := func(version, uvloop string) lab.Python {
 		return lab.Python{Path: "python", Version: version, Uvloop: uvloop}
 	}

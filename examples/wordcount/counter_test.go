@@ -66,7 +66,7 @@ func countSequentially(t *testing.T, fsys fs.FS) map[string]int {
 	return total
 }
 
-func TestCountTreeIsASequentialCount(t *testing.T) {
+func TestCountTreeEqualsASequentialCount(t *testing.T) {
 	fsys := os.DirFS(randomTree(t))
 	want := countSequentially(t, fsys)
 	for _, jobs := range []int{1, 4, 64} {

@@ -27,7 +27,7 @@ func spareAfter(n, seconds int) int {
 	return p.Spare()
 }
 
-func TestAPoolKeepsFewBuffersOfManyAndFewerWhenTheyAreNotNeeded(t *testing.T) {
+func TestAPoolKeepsFewOfManyBuffersAndFewerWhileNoneIsNeeded(t *testing.T) {
 	require.Equal(t, 64, spareAfter(1000, 0))
 	require.Equal(t, 64, spareAfter(1000, 1)) // they may be needed again
 	require.Equal(t, 16, spareAfter(1000, 3))

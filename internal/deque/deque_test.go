@@ -55,7 +55,7 @@ func TestGrowthKeepsTheOrderWhereverTheFrontIs(t *testing.T) {
 	}
 }
 
-func TestQueueThatIsUsedSteadilyDoesNotGrow(t *testing.T) {
+func TestAQueueInSteadyUseDoesNotGrow(t *testing.T) {
 	var d Deque[int]
 	for i := range 100 * minCap {
 		d.PushBack(i)
@@ -66,7 +66,7 @@ func TestQueueThatIsUsedSteadilyDoesNotGrow(t *testing.T) {
 	assert.Len(t, d.ring, minCap)
 }
 
-func TestClearGivesTheMemoryBack(t *testing.T) {
+func TestClearReleasesTheMemory(t *testing.T) {
 	var d Deque[int]
 	for i := range 1000 {
 		d.PushBack(i)
@@ -265,7 +265,7 @@ func BenchmarkGrow(b *testing.B) {
 }
 
 // A ring that is too large is halved, wherever its front is, and the order stays.
-func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
+func TestShrinkReleasesHalfOfTheMemoryOfABurst(t *testing.T) {
 	for _, front := range []int{0, 1, 1000, 4000, 4095} {
 		var d Deque[int]
 		for range 4096 {

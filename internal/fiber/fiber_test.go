@@ -89,7 +89,7 @@ func goexits(f func()) bool {
 	return !returned
 }
 
-func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
+func TestResumeAndSuspendPassControlBackAndForth(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
@@ -146,7 +146,7 @@ func TestCoroutineCanResumeAnother(t *testing.T) {
 	})
 }
 
-func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
+func TestAFinishedCoroutineRunsTheNextWork(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		first := start(&p, func(*fiber.Fiber[state]) {})
@@ -303,7 +303,7 @@ func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 	})
 }
 
-func TestKillOfWhatNeverBegan(t *testing.T) {
+func TestWorkThatIsKilledBeforeItBeginsNeverRuns(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		for range 100 {
@@ -315,7 +315,7 @@ func TestKillOfWhatNeverBegan(t *testing.T) {
 	})
 }
 
-func TestKillOfManySuspended(t *testing.T) {
+func TestManySuspendedCoroutinesCanBeKilled(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		unwound := 0
@@ -384,7 +384,7 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 }
 
 // Goexit in a nested coroutine also ends the coroutine that resumed it.
-func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
+func TestGoexitEndsTheCoroutinesBelowToo(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
@@ -443,7 +443,7 @@ func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 }
 
 // A run may be locked to its thread, as one of a graphics library is.
-func TestLockedThread(t *testing.T) {
+func TestCoroutinesWorkOnALockedThread(t *testing.T) {
 	checkGoroutines(t, func() {
 		var wg sync.WaitGroup
 		wg.Go(func() {

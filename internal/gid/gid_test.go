@@ -34,7 +34,7 @@ func deep(n int) uintptr {
 	return got
 }
 
-func TestGoroutinesThatLiveAtATimeDiffer(t *testing.T) {
+func TestGoroutinesThatLiveAtTheSameTimeHaveDifferentNumbers(t *testing.T) {
 	const n = 1000
 	numbers := make(chan uintptr, n)
 	var all sync.WaitGroup

@@ -29,7 +29,7 @@ func until(t *testing.T, call func() error) error {
 	return nil
 }
 
-func TestStreamSocketsThereAndBack(t *testing.T) {
+func TestStreamSocketsCarryBytesThereAndBack(t *testing.T) {
 	for name, addr := range map[string]net.Addr{
 		"tcp4": &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)},
 		"tcp6": &net.TCPAddr{IP: net.IPv6loopback},
@@ -95,7 +95,7 @@ func TestStreamSocketsThereAndBack(t *testing.T) {
 	}
 }
 
-func TestConnectThatIsRefused(t *testing.T) {
+func TestARefusedConnectIsAnError(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := ln.Addr()
@@ -107,7 +107,7 @@ func TestConnectThatIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
-func TestAddressesThatCannotBe(t *testing.T) {
+func TestImpossibleAddressesAreErrors(t *testing.T) {
 	for _, addr := range []net.Addr{&net.IPAddr{}, nil} {
 		_, err := netfd.Socket(addr)
 		require.Error(t, err)
@@ -120,7 +120,7 @@ func TestAddressesThatCannotBe(t *testing.T) {
 	require.Error(t, netfd.Bind(fd, &net.IPAddr{}))
 }
 
-func TestDatagramsThereAndBack(t *testing.T) {
+func TestDatagramsGoThereAndBack(t *testing.T) {
 	loopback := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	var fds [2]int
 	for i := range fds {
@@ -165,7 +165,7 @@ func TestASignalDoesNotEndConnecting(t *testing.T) {
 }
 
 // A socket without an error need not be connected.
-func TestASocketThatIsNotConnectedIsNotTakenForOne(t *testing.T) {
+func TestAnUnconnectedSocketIsNotTakenForAConnectedOne(t *testing.T) {
 	_, addr := listening(t)
 	fd, err := netfd.Socket(addr)
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestASocketThatIsNotConnectedIsNotTakenForOne(t *testing.T) {
 	require.NoError(t, netfd.Connected(fd))
 }
 
-func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
+func TestAFullBacklogOfAUnixServerIsErrAgain(t *testing.T) {
 	addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unix"}
 	listener, err := netfd.Socket(addr)
 	require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
 	t.Fatal("a backlog without an end")
 }
 
-func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
+func TestAcceptSkipsAbortedConnections(t *testing.T) {
 	listener, addr := listening(t)
 	client, err := netfd.Socket(addr)
 	require.NoError(t, err)
@@ -222,7 +222,7 @@ func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
 	require.Equal(t, syscall.EPROTO, err)
 }
 
-func TestOnlyWhatIsOpenIsADescriptor(t *testing.T) {
+func TestANumberThatIsNotOpenIsNotADescriptor(t *testing.T) {
 	fd, _ := listening(t)
 	ok, err := netfd.IsNonblock(fd)
 	require.NoError(t, err)

@@ -68,7 +68,7 @@ func waitForEvents(t *testing.T, p poll.AnyPoller) []poll.Event {
 	}
 }
 
-func TestAddTellsOnceOfEachChange(t *testing.T) {
+func TestAddReportsEachChangeOnce(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, p.Add(a, 7, false))
@@ -93,7 +93,7 @@ func TestAddTellsOnceOfEachChange(t *testing.T) {
 	})
 }
 
-func TestWatchTellsAsLongAsItLasts(t *testing.T) {
+func TestWatchReportsReadinessAsLongAsItLasts(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, p.Watch(a, 1, poll.Read, false))
@@ -119,7 +119,7 @@ func TestWatchTellsAsLongAsItLasts(t *testing.T) {
 	})
 }
 
-func TestANumberThatComesAgainIsAnotherDescriptor(t *testing.T) {
+func TestAReusedNumberIsAnotherDescriptor(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, p.Watch(a, 1, poll.Read, false))
@@ -217,7 +217,7 @@ func pipe(t *testing.T) (r, w int) {
 	return fds[0], fds[1]
 }
 
-func TestAwaitTellsOnce(t *testing.T) {
+func TestAwaitReportsOnce(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		write(t, b)
@@ -253,7 +253,7 @@ func TestAwaitTellsOnce(t *testing.T) {
 	})
 }
 
-func TestNothingIsToldOfADescriptorThatWasClosed(t *testing.T) {
+func TestAClosedDescriptorIsNotReported(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		for _, register := range []func(fd int) error{
 			func(fd int) error { return p.Add(fd, 1, false) },
@@ -275,7 +275,7 @@ func TestNothingIsToldOfADescriptorThatWasClosed(t *testing.T) {
 	})
 }
 
-func TestAPipeWhoseOtherEndIsGone(t *testing.T) {
+func TestAPipeWhoseOtherEndIsGoneIsReportedAsReady(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)
 		write(t, w)
@@ -325,7 +325,7 @@ func TestAPipeWhoseOtherEndIsGone(t *testing.T) {
 	})
 }
 
-func TestAWriterLearnsThatTheReaderOfItsPipeGoes(t *testing.T) {
+func TestAWriterIsNotifiedWhenTheReaderOfItsPipeCloses(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)
 		for {
@@ -344,7 +344,7 @@ func TestAWriterLearnsThatTheReaderOfItsPipeGoes(t *testing.T) {
 }
 
 // The end of the bytes that the peer sends does not make room for bytes sent to it.
-func TestAnEndOfReadingIsNotRoomToWriteForWatchersOfReading(t *testing.T) {
+func TestWatchersOfReadingDoNotTakeItsEndForRoomToWrite(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, unix.Shutdown(b, unix.SHUT_WR))
@@ -354,7 +354,7 @@ func TestAnEndOfReadingIsNotRoomToWriteForWatchersOfReading(t *testing.T) {
 	})
 }
 
-func TestANumberThatCannotBeADescriptorCostsNothing(t *testing.T) {
+func TestANumberThatCannotBeADescriptorTakesNoMemory(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -372,7 +372,7 @@ func TestANumberThatCannotBeADescriptorCostsNothing(t *testing.T) {
 }
 
 // If the system does not report an end, the wait must end at once nevertheless.
-func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
+func TestAWaitEndsAtOnceIfTheOtherEndIsGone(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)
 		require.NoError(t, unix.Close(r))
@@ -383,7 +383,7 @@ func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
 	})
 }
 
-func TestAWaitMayBeForCenturies(t *testing.T) {
+func TestAWaitMayLastForCenturies(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		go p.Wake()
 		events, err := p.Wait(math.MaxInt64)

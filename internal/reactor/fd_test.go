@@ -31,7 +31,7 @@ func open(t *testing.T, r *reactor.Reactor, u *user) (peer int) {
 	return b
 }
 
-func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForNews(t *testing.T) {
+func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForAnEvent(t *testing.T) {
 	r := newReactor(t)
 	var u user
 	peer := open(t, r, &u)
@@ -60,7 +60,7 @@ func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForNews(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 }
 
-func TestAShortReadIsAllUnlessThePeerHasHungUp(t *testing.T) {
+func TestAShortReadLeavesNothingUnlessThePeerHasHungUp(t *testing.T) {
 	r := newReactor(t)
 	var u user
 	u.fd.ShortReadIsAll = true
@@ -82,7 +82,7 @@ func TestAShortReadIsAllUnlessThePeerHasHungUp(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 }
 
-func TestAnFDWritesUntilThereIsNoRoomAndThenWaitsForNews(t *testing.T) {
+func TestAnFDWritesUntilThereIsNoRoomAndThenWaitsForAnEvent(t *testing.T) {
 	r := newReactor(t)
 	var u user
 	peer := open(t, r, &u)

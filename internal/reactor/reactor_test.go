@@ -119,7 +119,7 @@ func TestAnAwaitedDescriptorIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestAnAwaitThatWasGivenUpIsNotCountedOn(t *testing.T) {
+func TestAnAbandonedAwaitIsNotCounted(t *testing.T) {
 	r := newReactor(t)
 	a, b := pair(t)
 	var h handler
@@ -132,7 +132,7 @@ func TestAnAwaitThatWasGivenUpIsNotCountedOn(t *testing.T) {
 	require.Zero(t, r.Active())
 }
 
-func TestAnOwnerTakesTheNumberFromWhoeverWatchesIt(t *testing.T) {
+func TestAnOwnerReplacesTheWatcherOfANumber(t *testing.T) {
 	r := newReactor(t)
 	a, b := pair(t)
 	var watcher, owner handler
@@ -189,7 +189,7 @@ func TestARemovedDescriptorIsNotReportedThoughADuplicateIsOpen(t *testing.T) {
 }
 
 // Both are ready. The first to be notified closes the other, whose number is then used again.
-func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
+func TestEventsOfAnEarlierDescriptorWithTheSameNumberAreDropped(t *testing.T) {
 	r := newReactor(t)
 	a, peerOfA := pair(t)
 	b, peerOfB := pair(t)
@@ -218,7 +218,7 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 
 // If a descriptor is closed too early while a duplicate of it is open, epoll keeps reporting it for
 // ever.
-func TestEventsForNobodyEnd(t *testing.T) {
+func TestEventsOfForgottenDescriptorsCease(t *testing.T) {
 	r := newReactor(t)
 	var early, closed, owner, watcher, waiter handler
 	a, peerOfA := pair(t)
@@ -267,7 +267,7 @@ func TestEventsForNobodyEnd(t *testing.T) {
 	require.Zero(t, look(t, r, &waiter), "one event, as before")
 }
 
-func TestCloseTakesTheDescriptorsFromTheirHandlers(t *testing.T) {
+func TestCloseNotifiesHandlersThatTheirDescriptorsAreLost(t *testing.T) {
 	r := newReactor(t)
 	a, b := pair(t)
 	var owner, watcher handler

@@ -39,7 +39,7 @@ func TestZeroQueueIsEmpty(t *testing.T) {
 	assert.Zero(t, q.Len())
 }
 
-func TestTimersComeOutByDeadline(t *testing.T) {
+func TestTimersArePoppedByDeadline(t *testing.T) {
 	var q Queue[int]
 	ts := timers(100)
 	for i, j := range rand.New(rand.NewPCG(1, 0)).Perm(len(ts)) {
@@ -56,7 +56,7 @@ func TestTimersComeOutByDeadline(t *testing.T) {
 	assert.Zero(t, q.Len())
 }
 
-func TestEqualDeadlinesComeOutInTheOrderOfSetting(t *testing.T) {
+func TestTimersWithEqualDeadlinesArePoppedInTheOrderOfSetting(t *testing.T) {
 	var q Queue[int]
 	ts := timers(1000)
 	var want []int
@@ -94,7 +94,7 @@ func TestDeadlinesMayBeNegative(t *testing.T) {
 	assert.Equal(t, []int{1, 2}, popAll(&q, 0))
 }
 
-func TestStoppedTimerDoesNotComeOut(t *testing.T) {
+func TestAStoppedTimerIsNotPopped(t *testing.T) {
 	var q Queue[int]
 	ts := timers(3)
 	for i := range ts {
@@ -135,7 +135,7 @@ func TestTakeIsTrueOnceAndOnlyWhenDue(t *testing.T) {
 }
 
 // A timer was popped, stopped and set again before its owner took it. It is not due for the owner.
-func TestTimerSetAgainIsNotTheOneThatWasDue(t *testing.T) {
+func TestATimerThatIsSetAgainIsNoLongerDue(t *testing.T) {
 	var q Queue[int]
 	var tm Timer[int]
 	q.Set(&tm, 1)
@@ -146,7 +146,7 @@ func TestTimerSetAgainIsNotTheOneThatWasDue(t *testing.T) {
 	assert.Same(t, &tm, q.Pop(5))
 }
 
-func TestClearPutsAllToRest(t *testing.T) {
+func TestClearStopsAllTimers(t *testing.T) {
 	var q Queue[int]
 	ts := timers(10)
 	for i := range ts {
@@ -571,7 +571,7 @@ func TestReachingASizeAllocatesAFewTimesThatSize(t *testing.T) {
 	assert.LessOrEqual(t, allocated, 4*n, "entries")
 }
 
-func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
+func TestShrinkReleasesHalfOfTheMemoryOfABurst(t *testing.T) {
 	var q Queue[int]
 	ts := timers(10_000)
 	for i := range ts {

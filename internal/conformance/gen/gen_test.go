@@ -31,7 +31,7 @@ func TestScenarioIsAFunctionOfItsSeed(t *testing.T) {
 	}
 }
 
-func TestScenariosAreOfTheLanguage(t *testing.T) {
+func TestScenariosAreInTheLanguage(t *testing.T) {
 	for _, profile := range gen.Profiles() {
 		for seed := range uint64(30) {
 			text := marshal(t, profile, seed)
