@@ -278,12 +278,6 @@ func TestRealTimeHasNoLivelock(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWithMaxTurnsPerInstantNeedsAPositiveNumber(t *testing.T) {
-	for _, n := range []int{0, -1} {
-		assert.PanicsWithValue(t, "asyncio: WithMaxTurnsPerInstant needs a positive number", func() { asyncio.WithMaxTurnsPerInstant(n) })
-	}
-}
-
 func blockedOne(block chan struct{}) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) { <-block; return 1, nil }
 }

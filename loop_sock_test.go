@@ -398,3 +398,136 @@ func TestClosingALoopUnwindsTasksInSockCalls(t *testing.T) {
 	require.NoError(t, l.Close())
 	r.expect(t, "unwound", "unwound")
 }
+
+func TestSockCalls(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.NoError(t, l.SockSendAll(ctx, b, []byte("hello")))
+		got, err := recv.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+
+		// The system takes only a part of this at once.
+		const size = 8 << 20
+		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return l.SockSendAll(ctx, b, make([]byte, size)) }))
+		p, total := make([]byte, 64<<10), 0
+		for total < size {
+			n, err := l.SockRecvInto(ctx, a, p)
+			require.NoError(t, err)
+			total += n
+		}
+		_, err = send.Await(ctx)
+		require.NoError(t, err)
+
+		// A cancelled receive loses nothing.
+		recv = asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		recv.Cancel()
+		_, err = recv.Await(ctx)
+		require.ErrorIs(t, err, asyncio.ErrCancelled)
+		writeFD(t, b, "kept")
+		got, err = l.SockRecv(ctx, a, 100)
+		require.NoError(t, err)
+		require.Equal(t, "kept", string(got))
+
+		closeFD(t, b)
+		got, err = l.SockRecv(ctx, a, 100)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		require.ErrorIs(t, l.SockSendAll(ctx, a, []byte{1}), syscall.EPIPE)
+		closeFD(t, a)
+		_, err = l.SockRecv(ctx, a, 1)
+		require.ErrorIs(t, err, syscall.EBADF)
+		return nil
+	})
+}
+
+// Between two calls the caller may close the descriptor, and its number may be in use again.
+func TestSockCallsWorkOnAReusedNumber(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		for range 3 {
+			a, b := socketpair(t)
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+			require.NoError(t, asyncio.Sleep(ctx, 0))
+			writeFD(t, b, "x")
+			_, err := recv.Await(ctx)
+			require.NoError(t, err)
+			closeFD(t, a, b)
+		}
+		return nil
+	})
+}
+
+func TestSockConnectAndAccept(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		file, err := listener.(*net.TCPListener).File()
+		require.NoError(t, err)
+		require.NoError(t, listener.Close())
+		defer file.Close()
+		fd := int(file.Fd())
+		require.NoError(t, syscall.SetNonblock(fd, true))
+
+		accept := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+			conn, peer, err := l.SockAccept(ctx, fd)
+			require.NotNil(t, peer)
+			return conn, err
+		})
+		client, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.SetNonblock(client, true))
+		require.NoError(t, l.SockConnect(ctx, client, listener.Addr()))
+		server, err := accept.Await(ctx)
+		require.NoError(t, err)
+		require.NoError(t, l.SockSendAll(ctx, client, []byte("hello")))
+		got, err := l.SockRecv(ctx, server, 10)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+		closeFD(t, client, server)
+
+		require.NoError(t, file.Close())
+		client, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.SetNonblock(client, true))
+		require.ErrorIs(t, l.SockConnect(ctx, client, listener.Addr()), syscall.ECONNREFUSED)
+		closeFD(t, client)
+		return nil
+	})
+}
+
+func TestSockDatagrams(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		var fds [2]int
+		var addrs [2]net.Addr
+		for i := range fds {
+			conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+			require.NoError(t, err)
+			file, err := conn.(*net.UDPConn).File()
+			require.NoError(t, err)
+			defer file.Close()
+			addrs[i], fds[i] = conn.LocalAddr(), int(file.Fd())
+			require.NoError(t, conn.Close())
+			require.NoError(t, syscall.SetNonblock(fds[i], true))
+		}
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) {
+			p, from, err := l.SockRecvFrom(ctx, fds[1], 100)
+			require.Equal(t, addrs[0].String(), from.String())
+			return p, err
+		})
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		n, err := l.SockSendTo(ctx, fds[0], []byte("hello"), addrs[1])
+		require.NoError(t, err)
+		require.Equal(t, 5, n)
+		got, err := recv.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+		return nil
+	})
+}

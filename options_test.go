@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -62,5 +63,11 @@ func started(fn func(ctx context.Context)) {
 	}))
 	if panicked != nil {
 		panic(panicked)
+	}
+}
+
+func TestWithMaxTurnsPerInstantNeedsAPositiveNumber(t *testing.T) {
+	for _, n := range []int{0, -1} {
+		assert.PanicsWithValue(t, "asyncio: WithMaxTurnsPerInstant needs a positive number", func() { asyncio.WithMaxTurnsPerInstant(n) })
 	}
 }

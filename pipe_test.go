@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -353,4 +354,67 @@ func TestStandardStreamsStayOpen(t *testing.T) {
 	})
 	require.True(t, blocks(t, stdin))
 	require.True(t, blocks(t, stdout))
+}
+
+func TestPipesAreStreams(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		in, out, err := os.Pipe()
+		require.NoError(t, err)
+		r, err := asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		require.True(t, w.CanWriteEOF())
+		require.Positive(t, w.GetExtraInfo("pipe"))
+		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			for range 100 {
+				if _, err := w.Write(make([]byte, 10_000)); err != nil {
+					return err
+				}
+				if err := w.Drain(ctx); err != nil {
+					return err
+				}
+			}
+			return w.Close()
+		}))
+		got, err := r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 1_000_000)
+		_, err = send.Await(ctx)
+		require.NoError(t, err)
+
+		in, out, err = os.Pipe()
+		require.NoError(t, err)
+		r, err = asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err = asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		_, err = w.Write(make([]byte, 1_000_000)) // more than fits into the pipe
+		require.NoError(t, err)
+		require.NoError(t, w.WriteEOF())
+		require.NoError(t, w.WriteEOF())
+		_, err = w.WriteString("x")
+		require.ErrorContains(t, err, "write after WriteEOF")
+		got, err = r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 1_000_000)
+		require.NoError(t, w.WaitClosed(ctx))
+
+		in, out, err = os.Pipe()
+		require.NoError(t, err)
+		r, err = asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err = asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		_, err = w.Write([]byte{1})
+		require.ErrorIs(t, err, syscall.EPIPE)
+		require.NoError(t, w.Close())
+
+		file, err := os.Open("go.mod")
+		require.NoError(t, err)
+		_, err = asyncio.ConnectReadPipe(ctx, file)
+		require.ErrorContains(t, err, "is not a pipe")
+		return file.Close()
+	})
 }

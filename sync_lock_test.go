@@ -66,43 +66,35 @@ func TestAcquiringAFreeLockDoesNotSuspend(t *testing.T) {
 	r.expect(t, "acquired", "next turn")
 }
 
-func TestLockGoesToTheWaiterAndNotToAnOvertaker(t *testing.T) {
-	var r trace
-	run(t, func(ctx context.Context) error {
-		var lock asyncio.Lock
-		require.NoError(t, lock.Acquire(ctx))
-		waiter := spawnTraced(ctx, &r, "waiter", lock.Acquire)
-		giveWay(ctx, 1)
-		lock.Release()
-		assert.False(t, lock.Locked(), "free until the waiter has resumed")
-		overtaker := spawnTraced(ctx, &r, "overtaker", lock.Acquire)
-		assert.NoError(t, errOf[asyncio.None](ctx, waiter))
-		lock.Release()
-		assert.NoError(t, errOf[asyncio.None](ctx, overtaker))
-		return nil
-	})
-	r.expect(t, "waiter ok", "overtaker ok")
-}
-
-func TestALockHolderThatAcquiresAgainQueuesBehindTheWaiter(t *testing.T) {
-	var r trace
-	run(t, func(ctx context.Context) error {
-		var lock asyncio.Lock
-		require.NoError(t, lock.Acquire(ctx))
-		waiter := spawn(ctx, func(ctx context.Context) error {
-			return lock.With(ctx, func(context.Context) error {
-				r.add("waiter")
-				return nil
+func TestAReleasedLockGoesToItsWaiterAndNotToAnOvertaker(t *testing.T) {
+	for name, overtake := range map[string]func(ctx context.Context, acquire func(ctx context.Context) error) error{
+		"another task": func(ctx context.Context, acquire func(ctx context.Context) error) error {
+			return errOf[asyncio.None](ctx, spawn(ctx, acquire))
+		},
+		"the holder itself": func(ctx context.Context, acquire func(ctx context.Context) error) error { return acquire(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r trace
+			run(t, func(ctx context.Context) error {
+				var lock asyncio.Lock
+				require.NoError(t, lock.Acquire(ctx))
+				acquire := func(name string) func(ctx context.Context) error {
+					return func(ctx context.Context) error {
+						err := lock.Acquire(ctx)
+						r.end(name, err)
+						lock.Release()
+						return err
+					}
+				}
+				spawn(ctx, acquire("waiter"))
+				giveWay(ctx, 1)
+				lock.Release()
+				assert.False(t, lock.Locked(), "free until the waiter has resumed")
+				return overtake(ctx, acquire("overtaker"))
 			})
+			r.expect(t, "waiter ok", "overtaker ok")
 		})
-		giveWay(ctx, 1)
-		lock.Release()
-		require.NoError(t, lock.Acquire(ctx))
-		r.add("holder again")
-		join(ctx, waiter)
-		return nil
-	})
-	r.expect(t, "waiter", "holder again")
+	}
 }
 
 func TestACancelledLockWaiterLeavesTheOthersInOrder(t *testing.T) {
