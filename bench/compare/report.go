@@ -16,21 +16,21 @@ import (
 // page returns the text of RESULTS.md.
 func (r *results) page(ctx context.Context) string {
 	var s strings.Builder
-	s.WriteString("# Results\n\n`make bench` writes this page. What an operation is says the benchmark of the same name in\n" +
-		"`bench_*_test.go`; how it is measured says [README.md](README.md).\n\n")
+	s.WriteString("# Results\n\n`make bench` writes this page. The benchmark of the same name in `bench_*_test.go`\n" +
+		"defines an operation; [README.md](README.md) describes how it is measured.\n\n")
 	r.circumstances(ctx, &s)
-	s.WriteString("\n## Beside what else there is\n\nThe cost of an operation, and in brackets how many times that cost this library's is: below 1, this\n" +
-		"library costs less. *Go* is the way in which plain Go does it.\n\n")
+	s.WriteString("\n## Compared with the alternatives\n\nThe cost of an operation and, in brackets, this library's cost as a multiple of it: below 1, this\n" +
+		"library costs less. *Go* is the usual way in plain Go.\n\n")
 	r.summary(&s)
 	s.WriteString("\n## Targets\n\n")
 	r.targets(&s)
-	s.WriteString("\n## Growth\n\nThe cost of an operation at 10 times and at 100 times the size, and in brackets how many times the\n" +
-		"cost at the first size that is. A cost that grew with the size itself would be 10 and 100 times as high.\n" +
-		"What grows less has less of its memory in the processor's caches; where plain Go does much the same, it\n" +
-		"stands below.\n\n")
+	s.WriteString("\n## Growth\n\nThe cost of an operation at 10 and 100 times the size and, in brackets, as a multiple of the cost at\n" +
+		"the first size. A cost proportional to the size would be 10 and 100 times as high. A smaller growth\n" +
+		"comes from the processor's caches, which hold less of the memory. Where plain Go does nearly the same\n" +
+		"work, it is listed below.\n\n")
 	r.growthTable(&s)
-	s.WriteString("\n## All figures\n\nMedians of all rounds, with the least and the most of them. Ratios are this library's cost to the\n" +
-		"other's in the same round. Allocations are those of an operation, in Go.\n\n")
+	s.WriteString("\n## All figures\n\nMedians of all rounds, with the lowest and the highest. Ratios are this library's cost as a multiple\n" +
+		"of the other's in the same round. Allocations are the allocations of an operation, in Go.\n\n")
 	r.details(&s)
 	return s.String()
 }

@@ -158,7 +158,7 @@ func TestThePageNamesTheMachineAndTheVersions(t *testing.T) {
 		"Medians of 3 rounds of at least 300ms each.", lab.Processor(), lab.System(),
 		"| Go | " + strings.TrimPrefix(runtime.Version(), "go") + " |\n", "| sourcegraph/conc | v",
 		"| tokio | absent: there is no cargo here |\n", "| uvloop | 0.17.0 on CPython 3.11.2 |\n", "| asyncio | CPython 3.13.0 |\n",
-		"\n## Beside what else there is\n", "\n## Targets\n", "\n## Growth\n", "\n## All figures\n",
+		"\n## Compared with the alternatives\n", "\n## Targets\n", "\n## Growth\n", "\n## All figures\n",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("got\n%s\nwant %q in it", page, want)

@@ -21,7 +21,7 @@ func report(ctx context.Context, b *bench, o options, peers []peer, results [][]
 		o.connections, o.size, o.rounds, o.requests, o.warmup)
 	fmt.Fprintf(&s, "%s, %d CPUs, %s, %s, %s.\n", lab.Processor(), runtime.NumCPU(), lab.System(), runtime.Version(), compilerVersion(ctx))
 	if b.serverCPU < 0 {
-		s.WriteString("The load had to share the server's CPU: there is but one.\n")
+		s.WriteString("The load had to share the server's CPU, since there is only one.\n")
 	}
 	return s.String()
 }
