@@ -156,7 +156,7 @@ func TestTheMatrixListsEveryOptionAndEveryCallThatTakesOptions(t *testing.T) {
 		assert.Contains(t, listed, name)
 		delete(listed, name)
 	}
-	assert.Empty(t, listed, "calls that there are not")
+	assert.Empty(t, listed, "calls that do not exist")
 	assert.ElementsMatch(t, slices.Collect(maps.Keys(arguments)), options)
 }
 

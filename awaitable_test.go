@@ -148,7 +148,7 @@ func TestAwaitablesAndTasksCanBeUsedWithoutTheirTypes(t *testing.T) {
 		assert.Len(t, done, 3)
 		assert.True(t, waitables[0].Cancelled())
 		assert.True(t, waitables[1].Cancelled())
-		assert.False(t, waitables[2].Cancelled(), "its cancellation was taken back")
+		assert.False(t, waitables[2].Cancelled(), "its cancellation was withdrawn")
 		assert.ErrorIs(t, waitables[0].Exception(), errBoom)
 		assert.False(t, waitables[0].Cancel())
 	})

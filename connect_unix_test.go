@@ -154,7 +154,7 @@ func TestTheHappyEyeballsDelayIsTheGivenDelay(t *testing.T) {
 		})
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
 		settled(ctx)
-		require.LessOrEqual(t, openDescriptors(t), before, "of the attempt that was cancelled")
+		require.LessOrEqual(t, openDescriptors(t), before, "of the cancelled attempt")
 		dead.Close()
 		return server.Shutdown(ctx, time.Minute)
 	})

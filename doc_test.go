@@ -110,7 +110,7 @@ func linksAfter(t *testing.T, pkg *doc.Package, paragraph string) map[string]boo
 				assert.False(t, names[name], "%s is listed twice", name)
 				names[name] = true
 			case comment.Plain:
-				assert.NotContains(t, string(text), "[", "a link that leads nowhere")
+				assert.NotContains(t, string(text), "[", "a link without a target")
 			}
 		}
 	}

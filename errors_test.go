@@ -80,7 +80,7 @@ func TestATaskEndsAsCancelledIfItsErrorIsNothingButCancellations(t *testing.T) {
 		"joined to a timeout":     {join(asyncio.ErrCancelled, asyncio.ErrTimeout), false},
 		"joined to context's":     {join(asyncio.ErrCancelled, context.Canceled), false},
 		"closed and cancelled":    {fmt.Errorf("%w: %w", net.ErrClosed, asyncio.ErrCancelled), false},
-		"a tree of nothing":       {emptyJoin{}, false},
+		"an empty tree":           {emptyJoin{}, false},
 		"another error":           {other, false},
 		"context.Canceled alone":  {context.Canceled, false},
 		"ErrTimeout":              {asyncio.ErrTimeout, false},

@@ -32,7 +32,7 @@ func TestALivelockEndsTheRunAndNamesTheTasksAndCallbacksThatRan(t *testing.T) {
 		main func(ctx context.Context) error
 		ran  string
 	}{
-		"a task that gives way": {func(ctx context.Context) error {
+		"a task that yields": {func(ctx context.Context) error {
 			for {
 				if err := asyncio.Sleep(ctx, 0); err != nil {
 					return err
@@ -100,7 +100,7 @@ func TestALivelockEndsTheRunAndNamesTheTasksAndCallbacksThatRan(t *testing.T) {
 			_ = next(ctx)
 			return forever(ctx)
 		}, "task next"},
-		"timeouts that are over": {func(ctx context.Context) error {
+		"expired timeouts": {func(ctx context.Context) error {
 			for {
 				_ = asyncio.Timeout(ctx, 0, func(ctx context.Context, _ *asyncio.TimeoutScope) error { return forever(ctx) })
 			}
@@ -307,9 +307,9 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		})
 		require.Len(t, got, 1)
 		assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+$`, got[0])
-		assert.Equal(t, time.Hour, ended, "it waits on")
+		assert.Equal(t, time.Hour, ended, "it keeps waiting")
 	})
-	t.Run("while a task gives way", func(t *testing.T) {
+	t.Run("while a task yields", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			block := make(chan struct{})
 			task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) { return asyncio.ToThread(ctx, blockedOne(block)) })
@@ -324,7 +324,7 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		require.Len(t, got, 1)
 		assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+$`, got[0])
 	})
-	t.Run("with those that block, too", func(t *testing.T) {
+	t.Run("with functions that block, too", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			block := make(chan struct{})
@@ -351,7 +351,7 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		assert.Contains(t, got[0], ".blockedOne.")
 		assert.Equal(t, 2, strings.Count(got[0], "asyncio_test."), got[0])
 	})
-	t.Run("whatever else reaches the loop", func(t *testing.T) {
+	t.Run("though other calls reach the loop", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			block := make(chan struct{})

@@ -104,7 +104,7 @@ func TestAnItemPostedJustBeforeTheLoopSleepsWakesIt(t *testing.T) {
 					require.NoError(t, err)
 				}
 			case <-time.After(30 * time.Second):
-				require.Fail(t, "the loop sleeps on")
+				require.Fail(t, "the loop keeps sleeping")
 			}
 		})
 	}

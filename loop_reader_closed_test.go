@@ -47,7 +47,7 @@ func TestAClosedDescriptorIsNoLongerPolled(t *testing.T) {
 			recv.Cancel()
 			_, err := recv.Await(ctx)
 			require.ErrorIs(t, err, asyncio.ErrCancelled)
-			require.Zero(t, asyncio.Polled(l), "nobody waits for it")
+			require.Zero(t, asyncio.Polled(l), "no task waits for it")
 			leave(t, a)
 			writeFD(t, b, "x")
 			closeFD(t, a, b)

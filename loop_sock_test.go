@@ -130,7 +130,7 @@ func TestSockCallsWithAFastPeerLetOtherTasksRun(t *testing.T) {
 		})
 	})
 
-	t.Run("much in one call", func(t *testing.T) {
+	t.Run("many bytes in one call", func(t *testing.T) {
 		runReal(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			a, b := socketpair(t)

@@ -120,7 +120,7 @@ func TestClose(t *testing.T) {
 		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { asyncio.CreateTask(loop.Context(t.Context()), sleeper(0)) })
 		loop.Stop()
 	})
-	t.Run("abandons the tasks that are left, and reports them", func(t *testing.T) {
+	t.Run("abandons the remaining tasks, and reports them", func(t *testing.T) {
 		var tr trace
 		var seen reports
 		loop := asyncio.NewLoop(seen.handler())

@@ -125,7 +125,7 @@ func TestQueueNowaitNeverWaits(t *testing.T) {
 	require.NoError(t, q.PutNowait(2))
 	assert.True(t, q.Full())
 	assert.ErrorIs(t, q.PutNowait(3), asyncio.ErrQueueFull)
-	assert.Equal(t, []int{1, 2}, drain[int](q), "what did not fit is not in it")
+	assert.Equal(t, []int{1, 2}, drain[int](q), "the value that did not fit is not in the queue")
 }
 
 func TestQueueWithRoomAndValuesDoesNotSuspend(t *testing.T) {
@@ -201,7 +201,7 @@ func TestQueueLosesNoValueWhenTheWokenGetterIsCancelled(t *testing.T) {
 			assert.ElementsMatch(t, []string{"A cancelled", "B got 1"}, r)
 		})
 	}
-	t.Run("with nobody else waiting", func(t *testing.T) {
+	t.Run("without another waiter", func(t *testing.T) {
 		var r trace
 		run(t, func(ctx context.Context) error {
 			q := asyncio.NewQueue[int](0)
@@ -353,12 +353,12 @@ func TestQueueShutdownImmediateEmptiesIt(t *testing.T) {
 				join(ctx, joiner)
 				_, err := q.GetNowait()
 				assert.ErrorIs(t, err, asyncio.ErrQueueShutDown)
-				assert.Panics(t, q.TaskDone, "what was in it counts as done")
+				assert.Panics(t, q.TaskDone, "the dropped items count as done")
 				q.Shutdown(true)
 			})
 		})
 	}
-	t.Run("but not of what was got", func(t *testing.T) {
+	t.Run("but not of items that were got", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
 			q := asyncio.NewQueue[int](0)
 			require.NoError(t, q.PutNowait(1))
@@ -369,7 +369,7 @@ func TestQueueShutdownImmediateEmptiesIt(t *testing.T) {
 			settled(ctx)
 			q.Shutdown(true)
 			settled(ctx)
-			assert.False(t, joiner.Done(), "one value is at work")
+			assert.False(t, joiner.Done(), "one value is not done")
 			q.TaskDone()
 			join(ctx, joiner)
 		})

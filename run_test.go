@@ -490,7 +490,7 @@ func TestDeferredFunctionsOfAbandonedTasksDoNotWait(t *testing.T) {
 			defer func() {
 				_ = f.SetResult(1)
 				lock.Release()
-				assert.NoError(t, lock.Acquire(ctx), "nobody waits for it")
+				assert.NoError(t, lock.Acquire(ctx), "no task waits for it")
 			}()
 			return asyncio.Sleep(ctx, asyncio.Never)
 		})

@@ -23,7 +23,7 @@ func TestShieldReturnsTheResultOrErrorOfTheShieldedTask(t *testing.T) {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		require.NoError(t, f.SetResult(7))
 		shielded := asyncio.Shield(ctx, f)
-		assert.True(t, shielded.Done(), "what is done is shielded at once")
+		assert.True(t, shielded.Done(), "a shield of a finished task is done at once")
 		v, err = shielded.Result()
 		assert.NoError(t, err)
 		assert.Equal(t, 7, v)
@@ -75,7 +75,7 @@ func TestShieldIsCancelledWithTheShieldedTask(t *testing.T) {
 		assert.True(t, shielded.Cancelled())
 
 		shielded = asyncio.Shield(ctx, inner)
-		assert.True(t, shielded.Cancelled(), "what is cancelled already")
+		assert.True(t, shielded.Cancelled(), "a task that was cancelled already")
 		err := errOf[int](ctx, shielded)
 		assert.ErrorIs(t, err, asyncio.ErrCancelled)
 		assert.ErrorIs(t, err, errBoom, "the cause")

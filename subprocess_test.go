@@ -343,7 +343,7 @@ func TestARunEndsEvenIfAProcessCannotBeKilled(t *testing.T) {
 	}{
 		"it is another user's":   {func(*os.Process) error { return syscall.EPERM }, "operation not permitted"},
 		"the system holds it":    {func(*os.Process) error { return nil }, "not ended yet"},
-		"it ends on its own way": {(*os.Process).Kill, ""},
+		"it ends in its own way": {(*os.Process).Kill, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.want != "" {

@@ -175,7 +175,7 @@ func TestATasksContext(t *testing.T) {
 		assert.Equal(t, 1, ctx.Value(valueKey{}))
 		assert.Equal(t, outer.Done(), ctx.Done())
 		asyncio.CurrentTask(ctx).Cancel()
-		assert.NoError(t, ctx.Err(), "a task's cancellation can be taken back")
+		assert.NoError(t, ctx.Err(), "a task's cancellation can be withdrawn")
 		asyncio.CurrentTask(ctx).Uncancel()
 		assert.Equal(t, "asyncio.task Task-1", ctx.(interface{ String() string }).String())
 		return nil

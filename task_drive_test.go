@@ -121,7 +121,7 @@ func TestTheOrderDoesNotDependOnTheDriver(t *testing.T) {
 		require.NoError(t, err)
 		return got.String()
 	}
-	assert.Equal(t, trace(asyncio.WithDebug()), trace(), "with debug mode, in which nobody drives, and without")
+	assert.Equal(t, trace(asyncio.WithDebug()), trace(), "with debug mode, in which no task drives, and without")
 }
 
 // A Goexit that ends the run unwinds the drivers. Each is unwound in the state in which it drives:

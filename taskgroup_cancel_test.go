@@ -197,7 +197,7 @@ func (j *joining) run(by string) error {
 		case "its body, which is cancelled":
 			tg.Cancel()
 			return asyncio.Sleep(free, time.Hour)
-		case "its body, which takes no notice":
+		case "its body, which ignores it":
 			tg.Cancel()
 			_ = asyncio.Sleep(free, time.Hour)
 		case "a callback in the body":
@@ -215,7 +215,7 @@ func (j *joining) run(by string) error {
 }
 
 var joinings = []string{
-	"its body, at the end", "its body, which is cancelled", "its body, which takes no notice",
+	"its body, at the end", "its body, which is cancelled", "its body, which ignores it",
 	"a callback in the body", "a callback in the joining", "a member",
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func TestToThread(t *testing.T) {
-	t.Run("gives the function's result while the loop goes on", func(t *testing.T) {
+	t.Run("returns the function's result while the loop goes on", func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			started, release := make(chan struct{}), make(chan struct{})
 			task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
@@ -38,7 +38,7 @@ func TestToThread(t *testing.T) {
 		}))
 		require.NoError(t, err)
 	})
-	t.Run("gives a panic as an error", func(t *testing.T) {
+	t.Run("returns a panic as an error", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
 			_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { panic(errBoom) })
 			var panicked *asyncio.PanicError
@@ -75,7 +75,7 @@ func TestToThread(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, ended.Load(), "Run waits for the function")
 	})
-	t.Run("runs so many functions at a time, and none that was cancelled in the queue", func(t *testing.T) {
+	t.Run("runs the given number of functions at a time, and none that was cancelled in the queue", func(t *testing.T) {
 		var running, most, total atomic.Int32
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			var tasks []*asyncio.Task[int]
@@ -114,7 +114,7 @@ func TestToThread(t *testing.T) {
 		}), asyncio.WithMaxThreads(3))
 		require.NoError(t, err)
 	})
-	t.Run("gives the cancellation, not what the function makes of it", func(t *testing.T) {
+	t.Run("returns the cancellation, not the error that the function makes of it", func(t *testing.T) {
 		for range 100 {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {

@@ -17,7 +17,7 @@ func TestRunCoroutineThreadsafe(t *testing.T) {
 	stopped := make(chan error)
 	go func() { stopped <- loop.RunForever(context.Background()) }()
 
-	t.Run("gives results and errors to any goroutine", func(t *testing.T) {
+	t.Run("returns results and errors to any goroutine", func(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 50 {
 			wg.Go(func() {

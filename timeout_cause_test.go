@@ -71,7 +71,7 @@ func TestATimeoutKeepsTheErrorOfItsBodyAsItsCause(t *testing.T) {
 					assert.Equal(t, c.op, errors.As(err, &op))
 					uncancelled(t, ctx)
 
-					assert.NotErrorIs(t, err, asyncio.ErrCancelled, "the means of the timeout, not what has come of it")
+					assert.NotErrorIs(t, err, asyncio.ErrCancelled, "the means of the timeout, not its result")
 					assert.NotErrorIs(t, err, context.Canceled)
 					var cancelled *asyncio.CancelledError
 					assert.False(t, errors.As(err, &cancelled))

@@ -85,7 +85,7 @@ func TestTimeoutReturnsTheBodysOwnError(t *testing.T) {
 			_ = asyncio.Sleep(ctx, time.Hour)
 			return nil
 		})
-		assert.NoError(t, err, "a body that takes no notice")
+		assert.NoError(t, err, "a body that ignores the cancellation")
 		uncancelled(t, ctx)
 	})
 }
@@ -344,7 +344,7 @@ func TestWaitForWithZeroTimeoutReturnsOnlyResultsThatAreReady(t *testing.T) {
 			f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 			require.NoError(t, f.SetResult(1))
 			v, err := asyncio.WaitFor(ctx, f, d)
-			assert.NoError(t, err, "what is done already")
+			assert.NoError(t, err, "an awaitable that is done already")
 			assert.Equal(t, 1, v)
 
 			task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
@@ -452,7 +452,7 @@ func TestATimeoutRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 				assert.Equal(t, c.want != nil, in.Expired())
 				assert.Equal(t, c.at, asyncio.RunningLoop(ctx).Time())
 				uncancelled(t, ctx)
-				require.NoError(t, asyncio.Sleep(ctx, time.Hour), "nothing of it is left")
+				require.NoError(t, asyncio.Sleep(ctx, time.Hour), "no timer is left")
 			})
 		})
 	}
@@ -475,7 +475,7 @@ func TestATimeoutMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
 			return asyncio.Sleep(ctx, time.Hour)
 		})
 		assert.Equal(t, asyncio.ErrTimeout, err)
-		assert.Equal(t, 3, turns, "what was ready was revoked")
+		assert.Equal(t, 3, turns, "the ready timeout was revoked")
 		assert.True(t, in.Expired())
 		assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
 		uncancelled(t, ctx)

@@ -42,7 +42,7 @@ func TestWaitReturnsWhenItsConditionHolds(t *testing.T) {
 		"first exception":                      {[]int{1, -2, 3}, opts(asyncio.ReturnWhen(asyncio.FirstException)), 2 * time.Second, []int{0, 1}, []int{2}},
 		"first exception, none":                {[]int{1, 2, 3}, opts(asyncio.ReturnWhen(asyncio.FirstException)), 3 * time.Second, []int{0, 1, 2}, nil},
 		"a timeout is no error":                {[]int{1, 2, 5}, opts(asyncio.WithTimeout(3 * time.Second)), 3 * time.Second, []int{0, 1}, []int{2}},
-		"a timeout that is not needed":         {[]int{1, 2}, opts(asyncio.WithTimeout(time.Hour)), 2 * time.Second, []int{0, 1}, nil},
+		"an unneeded timeout":                  {[]int{1, 2}, opts(asyncio.WithTimeout(time.Hour)), 2 * time.Second, []int{0, 1}, nil},
 		"a timeout of zero":                    {[]int{1, 2}, opts(asyncio.WithTimeout(0)), 0, nil, []int{0, 1}},
 		"a negative timeout":                   {[]int{1, 2}, opts(asyncio.WithTimeout(-time.Second)), 0, nil, []int{0, 1}},
 		"no timeout":                           {[]int{1, 2}, opts(asyncio.WithTimeout(asyncio.Never)), 2 * time.Second, []int{0, 1}, nil},

@@ -232,7 +232,7 @@ func TestAnAbsentPythonIsNamed(t *testing.T) {
 func TestReportNamesTheMachine(t *testing.T) {
 	b := &bench{loadCPU: -1, serverCPU: -1}
 	got := report(context.Background(), b, options{load: testLoad, rounds: 1}, []peer{{name: "C"}}, [][]sample{{echoSample(3000)}})
-	for _, want := range []string{lab.System(), lab.Processor(), "8 connections, 64 bytes", "there is but one"} {
+	for _, want := range []string{lab.System(), lab.Processor(), "8 connections, 64 bytes", "there is only one"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q in it", got, want)
 		}

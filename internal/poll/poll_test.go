@@ -227,7 +227,7 @@ func TestAwaitReportsOnce(t *testing.T) {
 			require.Equal(t, poll.Read, got)
 			require.EqualValues(t, i, gen)
 			got, _ = ready(t, p, a)
-			require.Zero(t, got, "it was told already")
+			require.Zero(t, got, "it was reported already")
 		}
 		// Await both directions. The result is reported once, too.
 		require.NoError(t, p.Await(a, 4, poll.Read|poll.Write, true))

@@ -48,7 +48,7 @@ func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForAnEvent(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, string(p[:n]))
 	}
-	require.True(t, u.fd.Readable, "a short read need not be all")
+	require.True(t, u.fd.Readable, "a short read may leave bytes unread")
 	_, err = u.fd.Read(p)
 	require.Equal(t, netfd.ErrAgain, err)
 	require.False(t, u.fd.Readable)
@@ -142,7 +142,7 @@ func TestAnFDIsClosedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, num, again)
 	u.fd.Close()
-	require.NoError(t, unix.Close(again), "it is another's by now")
+	require.NoError(t, unix.Close(again), "the number belongs to another file by now")
 }
 
 func TestAReactorClosesTheFDsThatAreOpen(t *testing.T) {

@@ -159,7 +159,7 @@ func TestADescriptorThatCannotBePolledHasNoOwner(t *testing.T) {
 	var watcher, owner handler
 	r.Enter(a, &watcher)
 	require.ErrorIs(t, r.Watch(a, poll.Read), unix.EBADF)
-	require.Zero(t, watcher.lost, "the error says it")
+	require.Zero(t, watcher.lost, "the error reports it")
 	require.Zero(t, r.Active())
 	require.ErrorIs(t, r.Own(a, &owner), unix.EBADF)
 	require.Nil(t, r.Handler(a))

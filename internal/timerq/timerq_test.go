@@ -110,7 +110,7 @@ func TestAStoppedTimerIsNotPopped(t *testing.T) {
 	assert.Equal(t, []int{1}, popAll(&q, 10))
 	_, ok = q.Next()
 	assert.False(t, ok)
-	assert.Empty(t, q.heap, "stale entries go when they come to the top")
+	assert.Empty(t, q.heap, "stale entries are removed when they reach the top")
 }
 
 func TestTakeIsTrueOnceAndOnlyWhenDue(t *testing.T) {
@@ -156,7 +156,7 @@ func TestClearStopsAllTimers(t *testing.T) {
 	due := q.Pop(0)
 	q.Clear()
 	assert.Zero(t, q.Len())
-	assert.True(t, due.Take(), "what is out of the queue is not its affair")
+	assert.True(t, due.Take(), "Clear leaves timers that are out of the queue alone")
 	for i := range ts {
 		assert.False(t, ts[i].Take())
 		q.Stop(&ts[i])
