@@ -68,10 +68,10 @@ func TestAcquiringAFreeLockDoesNotSuspend(t *testing.T) {
 
 func TestAReleasedLockGoesToItsWaiterAndNotToAnOvertaker(t *testing.T) {
 	for name, overtake := range map[string]func(ctx context.Context, acquire func(ctx context.Context) error) error{
-		"another task": func(ctx context.Context, acquire func(ctx context.Context) error) error {
-			return errOf[asyncio.None](ctx, spawn(ctx, acquire))
+		"an eager task": func(ctx context.Context, acquire func(ctx context.Context) error) error {
+			return errOf[asyncio.None](ctx, asyncio.CreateTask(ctx, asyncio.Do(acquire), asyncio.WithEagerStart()))
 		},
-		"the holder itself": func(ctx context.Context, acquire func(ctx context.Context) error) error { return acquire(ctx) },
+		"the holder": func(ctx context.Context, acquire func(ctx context.Context) error) error { return acquire(ctx) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r trace
