@@ -18,8 +18,8 @@ func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...ConnectOption)
 	return &s.writer, nil
 }
 
-// The following functions replace a system call until the test ends. They pass the original
-// function to replace and install the function that it returns.
+// The following functions replace a system call until the test ends. Each passes the original
+// function to with, and installs the function that with returns.
 
 func ReplaceAccept(t testing.TB, with func(accept func(int) (int, net.Addr, error)) func(int) (int, net.Addr, error)) {
 	replace(t, &system.accept, with)

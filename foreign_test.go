@@ -131,8 +131,8 @@ func TestConcurrentReadsTakeTurns(t *testing.T) {
 		giveWay(ctx, 1)
 		_, err := server.Write([]byte("x"))
 		require.NoError(t, err)
-		giveWay(ctx, 1) // a has read, and b's turn comes,
-		b.Cancel()      // which b passes on
+		giveWay(ctx, 1) // a has read; b's turn is next
+		b.Cancel()      // b passes its turn on
 		join(ctx, a, b)
 		_, err = server.Write([]byte("y"))
 		require.NoError(t, err)
