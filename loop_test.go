@@ -14,7 +14,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestCallSoonRunsCallbacksInOrderAndThoseTheyScheduleInTheNextTurn(t *testing.T) {
+func TestCallSoonRunsCallbacksInOrderAndNewOnesInTheNextTurn(t *testing.T) {
 	var tr trace
 	loop := asyncio.NewLoop()
 	defer loop.Close()

@@ -31,7 +31,7 @@ func terminal(t *testing.T) (master, tty *os.File) {
 	return master, open(fmt.Sprintf("/dev/pts/%d", n))
 }
 
-func TestATerminalThatOthersShareBlocksForThemAsBefore(t *testing.T) {
+func TestATerminalSharedWithOthersStillBlocksForThem(t *testing.T) {
 	master, tty := terminal(t)
 	talk(t, tty, tty, master, master, "\x04", func() { require.True(t, blocks(t, tty)) })
 	require.True(t, blocks(t, tty))

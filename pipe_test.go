@@ -51,7 +51,7 @@ func blocks(t *testing.T, f *os.File) bool {
 	return flags&unix.O_NONBLOCK == 0
 }
 
-func TestAPipeThatOthersShareBlocksForThemAsBefore(t *testing.T) {
+func TestAPipeSharedWithOthersStillBlocksForThem(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w := sharedPipe(t)
 		in, out := shareOf(t, r), shareOf(t, w)
@@ -190,7 +190,7 @@ func TestADeviceThatCannotBePolledStaysTheCallers(t *testing.T) {
 	})
 }
 
-func TestASocketThatOthersShareBlocksForThemAsBefore(t *testing.T) {
+func TestASocketSharedWithOthersStillBlocksForThem(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		require.NoError(t, err)

@@ -383,7 +383,7 @@ func TestAnIdleConnectionDetectsAReset(t *testing.T) {
 }
 
 // Unread bytes come first, even if the connection is still open on this side.
-func TestAResetComesAfterTheDataEvenIfItArrivedEarlier(t *testing.T) {
+func TestAResetThatArrivedUnnoticedComesAfterTheData(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))

@@ -196,7 +196,7 @@ func (c unlabelled) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-func TestATaskWhosePanickingContextIsAskedForLabelsFailsAlone(t *testing.T) {
+func TestAContextThatPanicsWhenAskedForLabelsFailsOnlyItsTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		labelled(ctx, "any") // from now on the loop asks for labels
 		spent := false

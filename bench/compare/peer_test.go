@@ -156,7 +156,7 @@ func TestAnAbsentPeerGivesTheReason(t *testing.T) {
 	check(cpython, pythonPeer(ctx, cpython, "workloads.py", python), "does not tell which workloads it has")
 }
 
-func TestPython313IsTakenBeforeAllOthers(t *testing.T) {
+func TestPython313IsPreferred(t *testing.T) {
 	pythons := func(versions ...string) (found []lab.Python) {
 		for _, v := range versions {
 			version, uvloop, _ := strings.Cut(v, "+")
