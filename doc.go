@@ -39,10 +39,10 @@
 //
 // # Suspension points
 //
-// The documentation of a call says whether it suspends. Most of these calls suspend only
+// The documentation of a call says whether it suspends. Most calls that suspend do so only
 // if they have to wait: awaiting something already done does not suspend, nor does
-// acquiring a free lock. A call that takes input may suspend for one turn even if the
-// input is there, so that a busy peer does not keep the loop to itself. For example, a
+// acquiring a free lock. Calls for input and output may also suspend for one turn without
+// having to wait, so that a busy peer does not keep the loop to itself. For example, a
 // stream receives at most four times in a turn, and copies a buffer of more than 8 MiB
 // in portions of 8 MiB, one a turn.
 //
