@@ -20,12 +20,14 @@ import (
 const defaultLimit = 64 << 10
 
 // A StreamReader reads the bytes that the peer has sent. Its read methods suspend until enough
-// bytes have arrived; if enough are there already, they do not suspend. Only one task at a time
-// may read: while it waits, another task gets ErrReaderBusy, even if there are bytes for it. A
-// read that is cancelled or times out loses nothing: the bytes that have arrived stay for the
-// next read. The end of the stream is io.EOF, also after the stream's own writer was closed. An
-// error that breaks the connection is returned only after the bytes received before it have been
-// read. Only tasks of its loop may use it. It is asyncio's StreamReader.
+// bytes have arrived. If enough are there already, they suspend in two cases only, so that a fast
+// peer does not keep the loop to itself: a fifth receive in one turn waits for the next turn, and a
+// buffer of more than 8 MiB is copied in portions of 8 MiB, one a turn. Only one task at a time may
+// read: while it waits, another task gets ErrReaderBusy, even if there are bytes for it. A read
+// that is cancelled or times out loses nothing: the bytes that have arrived stay for the next read.
+// The end of the stream is io.EOF, also after the stream's own writer was closed. An error that
+// breaks the connection is returned only after the bytes received before it have been read. Only
+// tasks of its loop may use it. It is asyncio's StreamReader.
 type StreamReader struct {
 	stream  *stream
 	limit   int
