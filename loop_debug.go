@@ -1,6 +1,7 @@
 package asyncio
 
-// This file is debug mode: which goroutine calls, and who blocks the loop.
+// This file is debug mode. It checks which goroutine calls, and logs the entries that block the
+// loop.
 
 import (
 	"log/slog"
@@ -9,15 +10,15 @@ import (
 	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
-// check panics in debug mode if the calling goroutine is not the one that the
-// loop runs at the moment.
+// check panics in debug mode if the loop is running and the caller is not its running task or
+// callback.
 func (l *Loop) check() {
 	if l.debug {
 		l.checkGoroutine()
 	}
 }
 
-// checkGoroutine is kept out of check, which is inlined everywhere.
+// checkGoroutine is kept out of check, so that check is inlined.
 //
 //go:noinline
 func (l *Loop) checkGoroutine() {
@@ -30,34 +31,34 @@ const wrongGoroutine = "asyncio: call from a goroutine that is not the event loo
 	"or ToThread for a library that starts goroutines"
 
 // here reports whether the caller is the running task, or a callback of the running loop. Any
-// goroutine may ask. One that is not the loop's reads here what the loop writes at the same time,
-// whence the norace; but words are not torn, and whatever it reads, old or new, is not its own
-// number: a coroutine forgets its number before its goroutine ends, as leave does, and only
-// then is it another's.
+// goroutine may ask. A goroutine other than the loop's reads fields that the loop writes at the
+// same time, hence the norace. That is harmless: words are not torn, and no value that it can read,
+// old or new, is its own number. A fiber clears its number before its goroutine ends, and endRun
+// clears the number of the run; only after that can another goroutine get it.
 //
 //go:norace
 func (l *Loop) here() bool {
 	g := gid.G()
 	if t := l.current; t != nil {
-		c := t.fiber
-		return c != nil && c.Is(g)
+		f := t.fiber
+		return f != nil && f.Is(g)
 	}
 	return l.goroutine == g
 }
 
-// defaultSlow is asyncio's.
+// defaultSlow is asyncio's default.
 const defaultSlow = 100 * time.Millisecond
 
-// runTimed runs r in debug mode and logs it if it is slow. It does not report it: as in asyncio
-// that is for the log and not for the exception handler, since nothing has failed.
+// runTimed runs r in debug mode, and logs r if it is slow. As in asyncio, that goes to the log and
+// not to the exception handler, since nothing has failed.
 func (l *Loop) runTimed(r runnable) {
 	start := time.Now()
 	r.run(l)
 	if d := time.Since(start); d >= l.slow {
-		what := "callback"
+		name := "callback"
 		if t, ok := r.(*task); ok {
-			what = t.describe()
+			name = t.describe()
 		}
-		slog.Warn("asyncio: the event loop was blocked", "by", what, "for", d)
+		slog.Warn("asyncio: the event loop was blocked", "by", name, "for", d)
 	}
 }

@@ -6,14 +6,15 @@ import (
 	"runtime/debug"
 )
 
-// An ExceptionContext is what an exception handler is told.
+// An ExceptionContext describes an event to the exception handler.
 type ExceptionContext struct {
 	Message string // such as "task exception was never retrieved"
 	Err     error  // nil if there is none
-	Task    string // the name of the task that it is about, if it is about one
+	Task    string // the name of the task concerned, or "" if there is none
 }
 
-// report tells the exception handler. If that panics, the log gets both.
+// report calls the exception handler with c, or logs c if there is none. If the handler panics,
+// report logs both c and the panic.
 func (l *Loop) report(c ExceptionContext) {
 	if l.handler == nil {
 		c.log()
@@ -41,7 +42,7 @@ func (c ExceptionContext) log() {
 	slog.Error("asyncio: "+c.Message, attrs...)
 }
 
-// call calls a user's callback. A panic in it does not end the loop.
+// call calls a user's callback. A panic in it is reported, and does not end the loop.
 func (l *Loop) call(fn func()) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -51,15 +52,15 @@ func (l *Loop) call(fn func()) {
 	fn()
 }
 
-// unseen is the error of a future that nobody has looked at. It must not refer to
-// the future: it is reported when that becomes garbage, and at the latest when
-// the loop closes.
+// An unseen is the error of a future that nobody has looked at. It must not refer to the future:
+// the error is reported when the future becomes garbage, or at the latest when the loop closes.
 type unseen struct {
-	node // in the loop's list, until somebody looks
+	node // in the loop's list, until somebody looks or the error is reported
 	err  error
-	task string // its name, if it is a task's
+	task string // the name of the task, or "" if the future is not a task's
 }
 
+// track has err reported unless somebody looks at it.
 func (l *Loop) track(f *future, err error) *unseen {
 	u := &unseen{err: err}
 	u.node.run = u
@@ -67,7 +68,7 @@ func (l *Loop) track(f *future, err error) *unseen {
 		u.task = t.Name()
 	}
 	l.unseen.push(&u.node)
-	// The runtime's goroutine must not wake a loop under testing/synctest.
+	// The cleanup runs on a goroutine of the runtime, which must not wake a loop under testing/synctest.
 	runtime.AddCleanup(f, func(u *unseen) { l.postQuietly(u) }, u)
 	return u
 }
@@ -77,11 +78,11 @@ func (u *unseen) run(l *Loop) {
 		return
 	}
 	u.unlink()
-	what := "future"
+	kind := "future"
 	if u.task != "" {
-		what = "task"
+		kind = "task"
 	}
-	l.report(ExceptionContext{Message: what + " exception was never retrieved", Err: u.err, Task: u.task})
+	l.report(ExceptionContext{Message: kind + " exception was never retrieved", Err: u.err, Task: u.task})
 }
 
 func (l *Loop) reportUnseen() {

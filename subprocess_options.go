@@ -1,6 +1,6 @@
 package asyncio
 
-// This file is the options of processes.
+// This file holds the options of processes.
 
 import (
 	"os"
@@ -22,7 +22,7 @@ type SubprocessOption interface {
 	forSubprocess()
 }
 
-// A processSetting is every one of these options, as a setting is of streams.
+// A processSetting implements all of these options, as a setting does those of streams.
 type processSetting func(*processOptions)
 
 func (s processSetting) apply(o *processOptions) { s(o) }
@@ -38,8 +38,8 @@ type processOptions struct {
 	waitDelay             time.Duration
 }
 
-// A Redirect tells what a standard stream of a process is connected to. The zero Redirect is
-// what the program itself has.
+// A Redirect determines what a standard stream of a process is connected to. The zero Redirect
+// is the corresponding stream of this program.
 type Redirect struct {
 	kind redirectKind
 	file *os.File
@@ -58,12 +58,12 @@ const (
 // These are asyncio.subprocess's PIPE, DEVNULL and STDOUT.
 var (
 	Pipe     = Redirect{kind: toPipe}   // a stream of the Process
-	DevNull  = Redirect{kind: toNull}   // nothing
-	ToStdout = Redirect{kind: toStdout} // for WithStderr: where stdout goes
+	DevNull  = Redirect{kind: toNull}   // the null device
+	ToStdout = Redirect{kind: toStdout} // for WithStderr: the destination of stdout
 )
 
-// File connects a standard stream of a process to f, which remains the caller's. It panics if
-// f is nil.
+// File connects a standard stream of a process to f, which remains the caller's. It panics if f
+// is nil.
 func File(f *os.File) Redirect {
 	if f == nil {
 		panic("asyncio: nil file")
@@ -71,23 +71,24 @@ func File(f *os.File) Redirect {
 	return Redirect{toFile, f}
 }
 
-// WithStdin says what the standard input of a process is. It is asyncio's stdin.
+// WithStdin sets the standard input of a process. It is asyncio's stdin.
 func WithStdin(r Redirect) SubprocessOption {
 	return processSetting(func(o *processOptions) { o.stdin = r })
 }
 
-// WithStdout says what the standard output of a process is. It is asyncio's stdout.
+// WithStdout sets the standard output of a process. It is asyncio's stdout.
 func WithStdout(r Redirect) SubprocessOption {
 	return processSetting(func(o *processOptions) { o.stdout = r })
 }
 
-// WithStderr says what the standard error of a process is. It is asyncio's stderr.
+// WithStderr sets the standard error of a process. It is asyncio's stderr.
 func WithStderr(r Redirect) SubprocessOption {
 	return processSetting(func(o *processOptions) { o.stderr = r })
 }
 
-// WithCommand has set change the command before it is started: its directory, its
-// environment and so on. The standard streams are set by the other options.
+// WithCommand calls set before the command is started. set may change its directory, its
+// environment and so on; the other options determine its standard streams. WithCommand panics
+// if set is nil.
 func WithCommand(set func(cmd *exec.Cmd)) SubprocessOption {
 	if set == nil {
 		panic("asyncio: WithCommand needs a function")
@@ -95,7 +96,7 @@ func WithCommand(set func(cmd *exec.Cmd)) SubprocessOption {
 	return processSetting(func(o *processOptions) { o.command = set })
 }
 
-// WithPipeLimit sets the limit of the streams of Stdout and Stderr, as WithLimit does. It
+// WithPipeLimit sets the limit of Stdout and Stderr, as WithLimit does for other streams. It
 // panics if n is not positive.
 func WithPipeLimit(n int) ProcessOption {
 	if n <= 0 {
@@ -104,10 +105,11 @@ func WithPipeLimit(n int) ProcessOption {
 	return processSetting(func(o *processOptions) { o.limit = n })
 }
 
-// WithWaitDelay has Communicate give up the pipes that other processes hold open and have
-// written nothing to for d since the process ended: a daemon, say, which keeps its parent's
-// output for good. Without it, or with Never, Communicate waits for their ends. It panics if d
-// is negative. It is the WaitDelay of an exec.Cmd.
+// WithWaitDelay makes Communicate stop waiting for the pipes of a process that has ended once
+// nothing has been written to them for d. Another process may hold them open: a daemon, for
+// instance, keeps its parent's output for good. Without the option, or with Never, Communicate
+// waits for the ends of the pipes. It panics if d is negative. It is the WaitDelay of an
+// exec.Cmd.
 func WithWaitDelay(d time.Duration) ProcessOption {
 	if d < 0 {
 		panic("asyncio: WithWaitDelay needs a duration that is not negative")
@@ -121,7 +123,7 @@ func newProcessOptions(opts []ProcessOption) *processOptions {
 	return o
 }
 
-// newSubprocessOptions has pipes where no option says otherwise.
+// newSubprocessOptions redirects each standard stream to a pipe unless an option sets it.
 func newSubprocessOptions(opts []SubprocessOption) *processOptions {
 	o := &processOptions{stdin: Pipe, stdout: Pipe, stderr: Pipe}
 	applyAll(opts, o)

@@ -5,25 +5,25 @@ import (
 	"sync"
 )
 
-// A ConcurrentFuture is the result of a coroutine that a goroutine other than the loop's
-// has started. Any goroutine may use it. It is asyncio's concurrent.futures.Future.
+// A ConcurrentFuture is the result of a coroutine that another goroutine has started with
+// RunCoroutineThreadsafe. Any goroutine may use it. It is asyncio's concurrent.futures.Future.
 type ConcurrentFuture[T any] struct {
 	loop *Loop
 	done chan struct{}
 
 	mu    sync.Mutex
 	ended bool
-	task  *Task[T] // nil until the loop has come round to creating it
+	task  *Task[T] // nil until the loop has created it
 	value T
 	err   error
 }
 
-// failer is a *ConcurrentFuture of any type.
+// A failer is a *ConcurrentFuture of any type.
 type failer interface{ fail(err error) bool }
 
-// RunCoroutineThreadsafe has loop run coro as a task. Any goroutine may call it;
-// it does not block. If the loop is closed before coro is done, the result is
-// ErrLoopClosed. It is asyncio.run_coroutine_threadsafe.
+// RunCoroutineThreadsafe makes loop run coro as a task. Any goroutine may call it; it does not
+// block. If the loop is closed before coro is done, the result is ErrLoopClosed. It panics if
+// coro is nil. It is asyncio.run_coroutine_threadsafe.
 func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T] {
 	if coro == nil {
 		panic("asyncio: nil coroutine")
@@ -47,8 +47,8 @@ func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	f.task.AddDoneCallback(func(t *Task[T]) { f.end(t.Result()) })
 }
 
-// end sets the result, unless there is one, and releases the goroutines that wait. From this
-// instant the functions of ToThread among them count as running.
+// end sets the result unless there is one already, and releases the goroutines that wait for
+// it. From then on the functions of ToThread among them count as running.
 func (f *ConcurrentFuture[T]) end(v T, err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,15 +67,15 @@ func (f *ConcurrentFuture[T]) fail(err error) bool {
 }
 
 // Done returns a channel that is closed when there is a result. Virtual time stands still while
-// a function of ToThread receives from it, which it does not during Result.
+// a function of ToThread receives from the channel, but not while it is in Result.
 func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
 
-// Result blocks the calling goroutine until the coroutine is done and returns its
-// result or error, or until ctx is done and returns its cause. It must not be called
-// on the loop's own goroutine, which it would block for ever: it panics if ctx is that
-// of one of the loop's tasks. A function of ToThread should pass its own context, without
-// which the loop does not know in virtual time that the function waits. It should not lend
-// that context to another goroutine, which the loop would take for the function.
+// Result blocks the calling goroutine until the coroutine is done and returns its result or
+// error, or until ctx is done and returns the cause of ctx. It must not be called on the loop's
+// goroutine, which it would block forever: it panics if ctx belongs to a task of the loop. A
+// function of ToThread should pass its own context; without it the loop does not know, in
+// virtual time, that the function waits. The function should not lend that context to another
+// goroutine, since the loop would take that goroutine for the function.
 func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	if loopOf(ctx) == f.loop {
 		panic("asyncio: ConcurrentFuture.Result would block the event loop")
@@ -94,8 +94,8 @@ func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	return zero, contextCause(ctx)
 }
 
-// Cancel ends f as cancelled and has its task cancelled. It reports false if
-// there is a result already.
+// Cancel ends f as cancelled and cancels its task. It reports false if there is a result
+// already. It does not block.
 func (f *ConcurrentFuture[T]) Cancel() bool {
 	if !f.fail(ErrCancelled) {
 		return false

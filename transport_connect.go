@@ -146,7 +146,7 @@ func (c *connection) beginProtocol(factory func() Protocol) {
 		if err := t.Exception(); err != nil && !isCancelled(err) { // a panic in a function of the TLS config
 			l.report(ExceptionContext{Message: "unhandled error in a connection's handshake", Err: err, Task: t.Name()})
 		}
-		if c.transport == nil || c.server.hurry {
+		if c.transport == nil || c.server.aborting {
 			c.onReturned()
 		} else {
 			c.leave()

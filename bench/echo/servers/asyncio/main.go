@@ -1,6 +1,6 @@
-// Asyncio is an echo server on this library's streams, or on a protocol. It listens on a free port
-// of the loopback interface and prints its number. Its argument says how the handler reads: with
-// Read, which makes a copy for the caller, or with ReadInto; or that it is a Protocol.
+// Asyncio is an echo server on this library's streams or on a protocol. It listens on a free port of
+// the loopback interface and prints the port. Its argument selects how the server reads: with Read,
+// which makes a copy for the caller, with ReadInto, or in DataReceived of a Protocol.
 package main
 
 import (
