@@ -139,7 +139,7 @@ func TestAnEndpointCloses(t *testing.T) {
 	}
 }
 
-func TestADatagramProtocolIsToldWhenTooMuchIsKept(t *testing.T) {
+func TestADatagramProtocolIsNotifiedWhenTooMuchIsKept(t *testing.T) {
 	answer, _ := crowded(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
@@ -151,7 +151,7 @@ func TestADatagramProtocolIsToldWhenTooMuchIsKept(t *testing.T) {
 		server.t.Close()
 		client.t.Abort()
 		*answer = nil
-		c, err := net.DialUDP("udp", nil, server.t.LocalAddr().(*net.UDPAddr)) // has the poller look again
+		c, err := net.DialUDP("udp", nil, server.t.LocalAddr().(*net.UDPAddr)) // makes the poller report the server again
 		require.NoError(t, err)
 		defer c.Close()
 		until(ctx, func() bool {

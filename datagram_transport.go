@@ -7,12 +7,13 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// A DatagramProtocol is the callbacks of a datagram endpoint: ConnectionMade once, DatagramReceived
-// and ErrorReceived any number of times, and ConnectionLost once. They are called as callbacks of
-// the loop, outside of any task, so they must not suspend. A panic in one is reported to the
-// exception handler, and the endpoint goes on, as in asyncio. One that has the methods of a
-// FlowControlProtocol gets those calls as well, at 64 KiB and 16 KiB of datagrams that wait to be
-// sent. It is asyncio's DatagramProtocol.
+// A DatagramProtocol is a set of callbacks for a datagram endpoint. Its transport calls
+// ConnectionMade once, DatagramReceived and ErrorReceived any number of times, and
+// ConnectionLost once. They run as callbacks of the loop, outside of any task, so they must not
+// suspend. A panic in a callback is reported to the exception handler, and the endpoint goes
+// on, as in asyncio. If a protocol also has the methods of a FlowControlProtocol, the transport
+// calls those as well: PauseWriting above 64 KiB of kept datagrams, and ResumeWriting at 16
+// KiB. It is asyncio's DatagramProtocol.
 type DatagramProtocol interface {
 	// ConnectionMade is called when the endpoint is ready.
 	ConnectionMade(t *DatagramTransport)
@@ -21,16 +22,16 @@ type DatagramProtocol interface {
 	// returns: a protocol that keeps them makes a copy.
 	DatagramReceived(data []byte, addr net.Addr)
 
-	// ErrorReceived is called with an error of a datagram that was sent or is to be received, such
-	// as that nobody listens there. The endpoint goes on.
+	// ErrorReceived is called with the error of a datagram that was sent, or of a receive: for
+	// instance, that nobody listens at the address. The endpoint goes on.
 	ErrorReceived(err error)
 
 	// ConnectionLost is called when the endpoint is closed. err is nil.
 	ConnectionLost(err error)
 }
 
-// A BaseDatagramProtocol has the methods of a DatagramProtocol, none of which does anything, for
-// protocols to embed. It is what asyncio's class DatagramProtocol has.
+// A BaseDatagramProtocol implements DatagramProtocol with methods that do nothing. Protocols embed
+// it. It corresponds to the methods of asyncio's class DatagramProtocol.
 type BaseDatagramProtocol struct{}
 
 // ConnectionMade does nothing.
@@ -46,23 +47,24 @@ func (BaseDatagramProtocol) ErrorReceived(error) {}
 func (BaseDatagramProtocol) ConnectionLost(error) {}
 
 // A DatagramTransport is a datagram endpoint that calls a DatagramProtocol. None of its methods
-// suspends. Only callbacks and tasks of its loop may use it. The loop holds it until it is closed.
-// It is asyncio's DatagramTransport.
+// suspends. Only tasks and callbacks of its loop may use it. The loop holds a reference to it until
+// it is closed. It is asyncio's DatagramTransport.
 type DatagramTransport struct {
 	endpoint *DatagramEndpoint
 	protocol DatagramProtocol
-	flow     FlowControlProtocol // the protocol, if it is one
-	opening  waitq               // of the task that waits until the protocol knows of the endpoint
+	flow     FlowControlProtocol // the protocol, if it is a FlowControlProtocol, or nil
+	opening  waitq               // the task that waits until ConnectionMade has returned
 
-	scheduled bool // it is in the ready queue
+	scheduled bool // in the ready queue
 	made      bool // ConnectionMade was called
-	full      bool // the protocol was told to pause writing
+	full      bool // PauseWriting was called, and ResumeWriting not yet
 	lost      bool // ConnectionLost was called
 }
 
-// CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does, and has the protocol
-// that factory makes served by a transport. It suspends while it looks a name up, and until the
-// protocol's ConnectionMade was called. It is asyncio's create_datagram_endpoint.
+// CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
+// protocol with factory and a transport that calls it. It suspends while it looks a name up,
+// and until the protocol's ConnectionMade has returned. It panics if factory is nil. It is
+// asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
@@ -71,7 +73,7 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 		return nil, p, err
 	}
 	done := false
-	defer func() { // factory may panic
+	defer func() { // deferred, since factory may panic
 		if !done {
 			e.Abort()
 		}
@@ -90,10 +92,11 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 	return t, p, nil
 }
 
-// SendTo sends a datagram to addr, or with nil to the remote address of the endpoint. What the
-// system has no room for is kept. An error of the system goes to ErrorReceived, as in asyncio;
-// SendTo returns one if the transport is closing (net.ErrClosed) or the address is wrong. It is
-// asyncio's sendto.
+// SendTo sends a datagram to addr or, if addr is nil, to the remote address of the endpoint. If
+// the system has no room for it, SendTo keeps a copy, which the loop sends later. An error of
+// the system goes to ErrorReceived, as in asyncio. SendTo returns net.ErrClosed if the
+// transport is closing, and an error if the address does not fit the endpoint. It is asyncio's
+// sendto.
 func (t *DatagramTransport) SendTo(p []byte, addr net.Addr) error {
 	err := t.endpoint.SendTo(p, addr)
 	if _, ok := err.(*net.OpError); ok {
@@ -110,8 +113,8 @@ func (t *DatagramTransport) SendTo(p []byte, addr net.Addr) error {
 // Protocol returns the protocol. It is asyncio's get_protocol.
 func (t *DatagramTransport) Protocol() DatagramProtocol { return t.protocol }
 
-// SetProtocol has the transport call another protocol from now on. It panics if p is nil. It is
-// asyncio's set_protocol.
+// SetProtocol makes the transport call p from now on. It does not call p's ConnectionMade. It
+// panics if p is nil. It is asyncio's set_protocol.
 func (t *DatagramTransport) SetProtocol(p DatagramProtocol) {
 	t.endpoint.loop.check()
 	if p == nil {
@@ -121,22 +124,22 @@ func (t *DatagramTransport) SetProtocol(p DatagramProtocol) {
 	t.flow, _ = p.(FlowControlProtocol)
 }
 
-// Close closes the endpoint once what is kept has been sent. Nothing is received from now on.
-// ConnectionLost is called when it is closed, and never within Close. It always returns nil. It is
-// asyncio's close.
+// Close closes the endpoint once the kept datagrams are sent. The transport receives nothing
+// from now on. It calls ConnectionLost when the endpoint is closed, never before Close returns.
+// Close always returns nil. It is asyncio's close.
 func (t *DatagramTransport) Close() error { return t.endpoint.Close() }
 
-// Abort closes the endpoint at once. It is asyncio's abort.
+// Abort closes the endpoint at once and drops the kept datagrams. It is asyncio's abort.
 func (t *DatagramTransport) Abort() {
 	t.endpoint.loop.check()
-	t.full = false // it does not resume
+	t.full = false // ResumeWriting is not called any more
 	t.endpoint.Abort()
 }
 
 // IsClosing reports whether the transport is closing or closed. It is asyncio's is_closing.
 func (t *DatagramTransport) IsClosing() bool { return t.endpoint.closing }
 
-// WriteBufferSize returns how many bytes of datagrams are kept. It is asyncio's
+// WriteBufferSize returns the number of bytes in the kept datagrams. It is asyncio's
 // get_write_buffer_size.
 func (t *DatagramTransport) WriteBufferSize() int { return t.endpoint.size }
 
@@ -146,10 +149,11 @@ func (t *DatagramTransport) LocalAddr() net.Addr { return t.endpoint.local }
 // RemoteAddr returns the address that the endpoint is connected to, or nil.
 func (t *DatagramTransport) RemoteAddr() net.Addr { return t.endpoint.remote }
 
-// GetExtraInfo gives what a DatagramEndpoint's does. It is asyncio's get_extra_info.
+// GetExtraInfo returns the same values as GetExtraInfo of a DatagramEndpoint. It is asyncio's
+// get_extra_info.
 func (t *DatagramTransport) GetExtraInfo(name string) any { return t.endpoint.GetExtraInfo(name) }
 
-// schedule has the loop run the transport in the next turn.
+// schedule makes the loop run the transport in the next turn.
 func (t *DatagramTransport) schedule() {
 	if !t.scheduled {
 		t.scheduled = true
@@ -157,7 +161,7 @@ func (t *DatagramTransport) schedule() {
 	}
 }
 
-// run makes the calls that are due.
+// run makes the calls of the protocol that are due.
 func (t *DatagramTransport) run(l *Loop) {
 	t.scheduled = false
 	e := t.endpoint
@@ -171,7 +175,8 @@ func (t *DatagramTransport) run(l *Loop) {
 		t.opening.wakeAll()
 		return
 	}
-	closed := e.fd.Num < 0 // before this turn: ConnectionLost is not called in that of Close
+	// If a callback of this turn closes the endpoint, ConnectionLost is called in the next.
+	closed := e.fd.Num < 0
 	if err := e.sendErr; err != nil {
 		e.sendErr = nil
 		t.callErrorReceived(err)
@@ -187,7 +192,7 @@ func (t *DatagramTransport) run(l *Loop) {
 	}
 }
 
-// receive gives the protocol the datagrams that have come, as many as one turn may have.
+// receive passes received datagrams to the protocol, as many as mayReceive allows in one turn.
 func (t *DatagramTransport) receive() {
 	e := t.endpoint
 	buf := e.loop.buffers.Get()

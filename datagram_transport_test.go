@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A datagrams protocol records its calls.
+// datagrams is a protocol that records its calls.
 type datagrams struct {
 	trace
 	t      *asyncio.DatagramTransport
@@ -50,7 +50,7 @@ func (d *datagrams) ConnectionLost(err error) {
 func (d *datagrams) PauseWriting()  { d.add("pause") }
 func (d *datagrams) ResumeWriting() { d.add("resume") }
 
-// datagramPair makes a server that anybody may send to, and a client of it.
+// datagramPair makes an unconnected server, and a client that is connected to it.
 func datagramPair(t *testing.T, ctx context.Context) (server, client *datagrams) {
 	t.Helper()
 	st, server, err := asyncio.CreateDatagramTransport(ctx, newDatagrams, "127.0.0.1:0", "")
@@ -143,7 +143,7 @@ func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
 	require.Equal(t, []string{"panic in DatagramReceived of a protocol: 0", "panic in DatagramReceived of a protocol: 1"}, reports)
 }
 
-// In one turn a transport receives as much as an endpoint does, so that others get theirs.
+// In one turn a transport receives no more than an endpoint does, so that others get their turn.
 func TestAFloodOfDatagramsLeavesTheLoopToOthers(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {

@@ -84,8 +84,9 @@
 //   - [Queue.PutNowait], [Queue.GetNowait], [Queue.TaskDone] and [Queue.Shutdown]
 //   - [StreamWriter.Write], [StreamWriter.Close] and [DatagramEndpoint.SendTo], which keep
 //     the bytes that cannot be sent at once
-//   - [Transport.Write] and [Transport.Close] and [DatagramTransport.SendTo], which keep them, too
-//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and [StreamPair]
+//   - [Transport.Write], [Transport.Close] and [DatagramTransport.SendTo], which keep them as well
+//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and
+//     [StreamPair]
 //
 // # Goroutines
 //
@@ -159,8 +160,8 @@
 // memory. A stream receives only when a task reads from it: unread bytes fill the
 // system's buffers, and then the peer has to wait.
 //
-// A [Protocol] is the other form: callbacks, which its [Transport] calls without any task.
-// [CreateConnection] and [CreateServer] make such connections.
+// A connection can also have a [Protocol] in place of a reader and a writer: callbacks, which its
+// [Transport] calls without a task. [CreateConnection] and [CreateServer] make such connections.
 //
 // A loop creates its poller, epoll or kqueue, when its first descriptor is registered. On
 // a system that has neither, calls that need a descriptor return [ErrNoPoller]. In virtual

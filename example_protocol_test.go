@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// shouter sends back in capitals what it receives.
+// shouter sends back in capitals the text that it receives.
 type shouter struct {
 	asyncio.BaseProtocol
 	t *asyncio.Transport
@@ -21,7 +21,7 @@ func (s *shouter) ConnectionMade(t *asyncio.Transport) { s.t = t }
 
 func (s *shouter) DataReceived(data []byte) { s.t.WriteString(strings.ToUpper(string(data))) }
 
-// asker sends a line, and has the answer when the connection is lost.
+// asker sends a line, and collects the answer until the connection is lost.
 type asker struct {
 	asyncio.BaseProtocol
 	line, answer string
@@ -57,7 +57,7 @@ func ExampleProtocol() {
 	// Output: HELLO
 }
 
-// A protocol that embeds a BaseProtocol writes the methods that it needs.
+// A protocol that embeds a BaseProtocol defines only the methods that it needs.
 func ExampleBaseProtocol() {
 	var p asyncio.Protocol = &struct{ asyncio.BaseProtocol }{}
 	fmt.Println(p.EOFReceived())
@@ -294,7 +294,7 @@ func ExampleDatagramTransport() {
 
 func ExampleBaseDatagramProtocol() {
 	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
-		type ignorant struct{ asyncio.BaseDatagramProtocol } // hears nothing
+		type ignorant struct{ asyncio.BaseDatagramProtocol } // ignores all calls
 		t, _, err := asyncio.CreateDatagramTransport(ctx, func() *ignorant { return new(ignorant) }, "127.0.0.1:0", "")
 		if err != nil {
 			return err
@@ -305,7 +305,7 @@ func ExampleBaseDatagramProtocol() {
 	// Output: <nil>
 }
 
-// output gathers what a process prints.
+// output collects the output of a process.
 type output struct {
 	asyncio.BaseSubprocessProtocol
 	text string
@@ -349,7 +349,7 @@ func ExampleSubprocessTransport() {
 
 func ExampleBaseSubprocessProtocol() {
 	asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
-		type ignorant struct{ asyncio.BaseSubprocessProtocol } // does not want to know
+		type ignorant struct{ asyncio.BaseSubprocessProtocol } // ignores all calls
 		t, _, err := asyncio.SubprocessShell(ctx, func() *ignorant { return new(ignorant) }, "exit 1")
 		if err != nil {
 			return err

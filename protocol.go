@@ -2,59 +2,61 @@ package asyncio
 
 import "runtime/debug"
 
-// A Protocol is the callbacks of a connection. Its transport calls them, in this order:
-// ConnectionMade once, DataReceived any number of times, EOFReceived once or never, and
-// ConnectionLost once. They are called as callbacks of the loop, outside of any task, so they must
-// not suspend. A panic in one is reported to the exception handler and aborts the connection.
+// A Protocol is a set of callbacks for a connection. Its transport calls them, in this order:
+// ConnectionMade once, DataReceived any number of times, EOFReceived at most once, and
+// ConnectionLost once. They run as callbacks of the loop, outside of any task, so they must not
+// suspend. A panic in a callback is reported to the exception handler and aborts the connection.
 //
-// A protocol that embeds BaseProtocol needs only the methods that it is interested in. One that has
-// the methods of a FlowControlProtocol or a BufferedProtocol, too, gets those calls as well. It is
-// asyncio's Protocol.
+// A protocol that embeds BaseProtocol defines only the methods that it needs. If a protocol also
+// has the methods of a FlowControlProtocol or a BufferedProtocol, the transport calls those as
+// well. It is asyncio's Protocol.
 type Protocol interface {
-	// ConnectionMade is called when the connection is made, and with TLS when the handshake is done.
+	// ConnectionMade is called when the connection is ready: with TLS, after the handshake.
 	ConnectionMade(t *Transport)
 
-	// DataReceived is called with bytes that have come from the peer. They are valid until it
-	// returns: a protocol that keeps them makes a copy.
+	// DataReceived is called with bytes from the peer. They are valid until it returns: a protocol
+	// that keeps them makes a copy.
 	DataReceived(data []byte)
 
-	// EOFReceived is called when the peer has ended its side. It returns whether to keep the
-	// connection open, so that the protocol can go on writing; otherwise the transport closes. TLS
-	// and pipes close in any case.
+	// EOFReceived is called when the peer has ended its side. If it returns true, the connection
+	// stays open, and the protocol can go on writing. If it returns false, the transport closes. A
+	// TLS connection and a pipe close in either case.
 	EOFReceived() (keepOpen bool)
 
-	// ConnectionLost is called when the connection is closed. err is nil if that was at the
-	// program's wish or at the peer's regular end, and otherwise what broke the connection: a
-	// *net.OpError, or the *PanicError of a callback.
+	// ConnectionLost is called when the connection is closed. err is nil if the program closed or
+	// aborted the transport, or the peer ended its side regularly. Otherwise err is the error that
+	// broke the connection, such as a *net.OpError, or the *PanicError of a callback.
 	ConnectionLost(err error)
 }
 
-// A FlowControlProtocol is a Protocol, or a SubprocessProtocol, that learns whether its peer keeps
-// up. It is a part of asyncio's BaseProtocol.
+// A FlowControlProtocol is notified when the peer does not keep up with the bytes written. A
+// Protocol, a DatagramProtocol or a SubprocessProtocol may have these methods. It is a part of
+// asyncio's BaseProtocol.
 type FlowControlProtocol interface {
-	// PauseWriting is called, within the Write that does it, when more than the high water mark
-	// is kept.
+	// PauseWriting is called when the transport keeps more unsent bytes than the high water mark,
+	// before the Write that exceeds the mark returns.
 	PauseWriting()
 
-	// ResumeWriting is called when no more than the low water mark is kept any longer.
+	// ResumeWriting is called after PauseWriting, when the transport no longer keeps more than the
+	// low water mark.
 	ResumeWriting()
 }
 
-// A BufferedProtocol is a Protocol that receives into memory of its own. It gets these calls in
-// the place of DataReceived. It is asyncio's BufferedProtocol.
+// A BufferedProtocol is a Protocol that receives into its own memory. Its transport calls GetBuffer
+// and BufferUpdated instead of DataReceived. It is asyncio's BufferedProtocol.
 type BufferedProtocol interface {
 	Protocol
 
-	// GetBuffer returns memory to receive into, which must not be empty. sizeHint is the size that
-	// would be best, or -1. It may be called again before BufferUpdated, if nothing has come.
+	// GetBuffer returns the memory to receive into, which must not be empty. sizeHint is the
+	// recommended size, or -1. It may be called again before BufferUpdated, if no bytes have come.
 	GetBuffer(sizeHint int) []byte
 
-	// BufferUpdated is called when n bytes were received into the memory.
+	// BufferUpdated is called when n bytes have been received into the memory.
 	BufferUpdated(n int)
 }
 
-// A BaseProtocol has the methods of a Protocol, none of which does anything, for protocols to
-// embed. Its EOFReceived lets the transport close. It is what asyncio's class Protocol has.
+// A BaseProtocol implements Protocol with methods that do nothing. Protocols embed it. Its
+// EOFReceived lets the transport close. It corresponds to the methods of asyncio's class Protocol.
 type BaseProtocol struct{}
 
 // ConnectionMade does nothing.
@@ -69,14 +71,14 @@ func (BaseProtocol) EOFReceived() bool { return false }
 // ConnectionLost does nothing.
 func (BaseProtocol) ConnectionLost(error) {}
 
-// checkFactory panics if there is no function that makes protocols.
+// checkFactory panics if the function that makes protocols is nil.
 func checkFactory(isNil bool) {
 	if isNil {
 		panic("asyncio: nil protocol factory")
 	}
 }
 
-// reportCallback is deferred around a call of a protocol: it reports a panic.
+// reportCallback is deferred around a call of a protocol and reports a panic.
 func reportCallback(l *Loop, callback string) {
 	if r := recover(); r != nil {
 		_ = l.reportPanic(callback, r)

@@ -6,13 +6,13 @@ import (
 	"os/exec"
 )
 
-// A SubprocessProtocol is the callbacks of a process: ConnectionMade once; PipeDataReceived,
-// PipeConnectionLost for each pipe, and ProcessExited, in the order in which these things happen;
-// and ConnectionLost once, when the process has ended and its pipes are closed. They are called as
-// callbacks of the loop, outside of any task, so they must not suspend. A panic in one is reported
-// to the exception handler, and the process goes on. One that has the methods of a
-// FlowControlProtocol gets those calls for the process's standard input. It is asyncio's
-// SubprocessProtocol.
+// A SubprocessProtocol is a set of callbacks for a process. Its transport calls ConnectionMade
+// first; then PipeDataReceived, PipeConnectionLost once for each pipe, and ProcessExited once,
+// in the order of the events; and ConnectionLost last, when the process has ended and its pipes
+// are closed. They run as callbacks of the loop, outside of any task, so they must not suspend.
+// A panic in a callback is reported to the exception handler, and the process goes on. If a
+// protocol also has the methods of a FlowControlProtocol, they are called for the standard
+// input of the process. It is asyncio's SubprocessProtocol.
 type SubprocessProtocol interface {
 	// ConnectionMade is called when the process has been started.
 	ConnectionMade(t *SubprocessTransport)
@@ -21,18 +21,19 @@ type SubprocessProtocol interface {
 	// descriptor fd, 1 or 2. They are valid until it returns: a protocol that keeps them makes a copy.
 	PipeDataReceived(fd int, data []byte)
 
-	// PipeConnectionLost is called when a pipe is closed. err is nil, or what broke it.
+	// PipeConnectionLost is called when the pipe of descriptor fd is closed. err is nil or the error
+	// that broke the pipe.
 	PipeConnectionLost(fd int, err error)
 
 	// ProcessExited is called when the process has ended. Its pipes may still be open.
 	ProcessExited()
 
-	// ConnectionLost is called when all has ended. err is nil.
+	// ConnectionLost is called when the process has ended and all its pipes are closed. err is nil.
 	ConnectionLost(err error)
 }
 
-// A BaseSubprocessProtocol has the methods of a SubprocessProtocol, none of which does anything,
-// for protocols to embed. It is what asyncio's class SubprocessProtocol has.
+// A BaseSubprocessProtocol implements SubprocessProtocol with methods that do nothing. Protocols
+// embed it. It corresponds to the methods of asyncio's class SubprocessProtocol.
 type BaseSubprocessProtocol struct{}
 
 // ConnectionMade does nothing.
@@ -51,32 +52,32 @@ func (BaseSubprocessProtocol) ProcessExited() {}
 func (BaseSubprocessProtocol) ConnectionLost(error) {}
 
 // A SubprocessTransport is a process that calls a SubprocessProtocol. None of its methods suspends.
-// Only callbacks and tasks of its loop may use it. What is said of the end of a Process is true of
-// it, too. It is asyncio's SubprocessTransport.
+// Only tasks and callbacks of its loop may use it. When the loop closes, it treats the process as
+// it treats that of a [Process]. It is asyncio's SubprocessTransport.
 type SubprocessTransport struct {
 	process  *Process
 	protocol SubprocessProtocol
 	pipes    [3]*Transport
-	opening  waitq // of the task that waits until the protocol knows of the process
+	opening  waitq // the task that waits until ConnectionMade has returned
 
-	scheduled bool // it is in the ready queue
+	scheduled bool // in the ready queue
 	made      bool // ConnectionMade was called
 	exited    bool // ProcessExited is due
-	open      int  // pipes that are not lost
+	open      int  // number of pipes that are not closed yet
 	closing   bool // Close was called
 	lost      bool // ConnectionLost was called
 }
 
-// SubprocessExec starts a program with arguments, and has the protocol that factory makes served by
-// a transport. Its standard streams are pipes unless the options say otherwise, as in asyncio. It
-// suspends until the protocol's ConnectionMade was called. A program that is not found is an error
-// as of CreateSubprocessExec. It is asyncio's subprocess_exec.
+// SubprocessExec starts a program with arguments. It makes a protocol with factory and a transport
+// that calls it. The standard streams of the process are pipes unless an option sets them, as in
+// asyncio. It suspends until the protocol's ConnectionMade has returned. It returns the errors of
+// CreateSubprocessExec, and panics if factory is nil. It is asyncio's subprocess_exec.
 func SubprocessExec[P SubprocessProtocol](ctx context.Context, factory func() P, program string, args []string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
 	return startSubprocess(ctx, factory, exec.Command(program, args...), newSubprocessOptions(opts))
 }
 
-// SubprocessShell is SubprocessExec of a command in the system's shell, and suspends like it. It is
-// asyncio's subprocess_shell.
+// SubprocessShell is SubprocessExec for a command in the system's shell, and suspends like it.
+// It is asyncio's subprocess_shell.
 func SubprocessShell[P SubprocessProtocol](ctx context.Context, factory func() P, command string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
 	o := newSubprocessOptions(opts)
 	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
@@ -113,15 +114,14 @@ func (t *SubprocessTransport) connect(fd int, end *os.File) error {
 	return err
 }
 
-// Pid returns the number of the process. It is asyncio's get_pid.
+// Pid returns the process's number. It is asyncio's get_pid.
 func (t *SubprocessTransport) Pid() int { return t.process.Pid() }
 
-// ReturnCode returns the exit code, and whether the process has ended, as that of a Process does.
-// It is asyncio's get_returncode.
+// ReturnCode returns the same values as ReturnCode of a Process. It is asyncio's get_returncode.
 func (t *SubprocessTransport) ReturnCode() (code int, ended bool) { return t.process.ReturnCode() }
 
-// PipeTransport returns the transport of the pipe of the process's descriptor fd: 0, 1 or 2. It is
-// nil if there is no such pipe. It is asyncio's get_pipe_transport.
+// PipeTransport returns the transport of the pipe to the process's descriptor fd: 0, 1 or 2. It
+// returns nil if there is no such pipe. It is asyncio's get_pipe_transport.
 func (t *SubprocessTransport) PipeTransport(fd int) *Transport {
 	if fd < 0 || fd >= len(t.pipes) {
 		return nil
@@ -129,8 +129,8 @@ func (t *SubprocessTransport) PipeTransport(fd int) *Transport {
 	return t.pipes[fd]
 }
 
-// SendSignal sends the process a signal; os.ErrProcessDone if it has ended. It is asyncio's
-// send_signal.
+// SendSignal sends the process a signal. It returns os.ErrProcessDone if the process has ended.
+// It is asyncio's send_signal.
 func (t *SubprocessTransport) SendSignal(sig os.Signal) error { return t.process.SendSignal(sig) }
 
 // Terminate is Terminate of a Process. It is asyncio's terminate.
@@ -139,8 +139,8 @@ func (t *SubprocessTransport) Terminate() error { return t.process.Terminate() }
 // Kill is Kill of a Process. It is asyncio's kill.
 func (t *SubprocessTransport) Kill() error { return t.process.Kill() }
 
-// Close closes the pipes, and kills the process if it still runs. It always returns nil. It is
-// asyncio's close.
+// Close closes the pipes, and kills the process if it still runs. A second Close does nothing. It
+// always returns nil. It is asyncio's close.
 func (t *SubprocessTransport) Close() error {
 	t.process.loop.check()
 	if t.closing {
@@ -153,7 +153,7 @@ func (t *SubprocessTransport) Close() error {
 		}
 	}
 	if t.process.pid != 0 && !t.process.ended {
-		_ = t.process.Kill() // it may have ended, or run as another user
+		_ = t.process.Kill() // fails if the process has just ended or runs as another user
 	}
 	return nil
 }
@@ -164,8 +164,8 @@ func (t *SubprocessTransport) IsClosing() bool { return t.closing }
 // Protocol returns the protocol. It is asyncio's get_protocol.
 func (t *SubprocessTransport) Protocol() SubprocessProtocol { return t.protocol }
 
-// SetProtocol has the transport call another protocol from now on. It panics if p is nil. It is
-// asyncio's set_protocol.
+// SetProtocol makes the transport call p from now on. It does not call p's ConnectionMade. It
+// panics if p is nil. It is asyncio's set_protocol.
 func (t *SubprocessTransport) SetProtocol(p SubprocessProtocol) {
 	t.process.loop.check()
 	if p == nil {
@@ -174,7 +174,7 @@ func (t *SubprocessTransport) SetProtocol(p SubprocessProtocol) {
 	t.protocol = p
 }
 
-// schedule has the loop run the transport in the next turn.
+// schedule makes the loop run the transport in the next turn.
 func (t *SubprocessTransport) schedule() {
 	if !t.scheduled {
 		t.scheduled = true
@@ -188,8 +188,8 @@ func (t *SubprocessTransport) onExited() {
 	t.schedule()
 }
 
-// run makes the calls that are due. The pipes' data come by the pipes, at the earliest in the turn
-// after that of ConnectionMade: their transports have made their connections before.
+// run makes the calls of the protocol that are due, except those for the pipes: their transports
+// make them, in the turn after ConnectionMade at the earliest.
 func (t *SubprocessTransport) run(*Loop) {
 	t.scheduled = false
 	if !t.made {
@@ -211,7 +211,7 @@ func (t *SubprocessTransport) run(*Loop) {
 	}
 }
 
-// finish has ConnectionLost be called once all has ended.
+// finish schedules ConnectionLost once the process has ended and its pipes are closed.
 func (t *SubprocessTransport) finish() {
 	if t.process.ended && !t.exited && t.open == 0 {
 		t.schedule()
@@ -233,7 +233,7 @@ func (t *SubprocessTransport) callLost() {
 	t.protocol.ConnectionLost(nil)
 }
 
-// A pipeProtocol passes what happens to one pipe on to the process's protocol.
+// A pipeProtocol passes the calls for one pipe on to the protocol of the process.
 type pipeProtocol struct {
 	BaseProtocol
 	process *SubprocessTransport

@@ -1,8 +1,9 @@
 package asyncio
 
-// This file is about a stream that calls a protocol, instead of having tasks wait for it. The
-// transport stands above the stream, in the place where TLS stands above the stream that carries
-// it, and schedules itself when something has happened: below, a task may be on the stack.
+// This file holds the transport of a stream: it calls a protocol, so that no task waits for the
+// stream. It stands above the stream, where TLS stands above the stream that carries it. When
+// the stream notifies it, it calls the protocol in the next turn and not at once, since a task
+// may be on the stack.
 
 import (
 	"context"
@@ -14,29 +15,28 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// A Transport is a connection, or an end of a pipe, that calls a Protocol. Write never suspends:
-// it sends what goes at once and keeps the rest, which the loop sends when the peer has read. StartTLS
-// suspends; its other methods do not. Only callbacks and tasks of its loop may use it. The loop
-// holds it until it is closed. It is asyncio's Transport.
+// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS suspends; its
+// other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
+// to it until it is closed. It is asyncio's Transport.
 type Transport struct {
 	stream   *stream
 	protocol Protocol
-	buffered BufferedProtocol    // the protocol, if it is one
-	flow     FlowControlProtocol // the protocol, if it is one
-	opening  waitq               // of tasks that wait until the protocol knows of the connection
-	cause    error               // what ended the connection, other than the stream's own error
+	buffered BufferedProtocol    // the protocol, if it is a BufferedProtocol, or nil
+	flow     FlowControlProtocol // the protocol, if it is a FlowControlProtocol, or nil
+	opening  waitq               // the task that waits until ConnectionMade has returned
+	cause    error               // the error that ended the connection, if it is not the stream's own, or nil
 
-	scheduled bool // it is in the ready queue
+	scheduled bool // in the ready queue
 	made      bool // ConnectionMade was called
-	paused    bool // reading is
-	full      bool // the protocol was told to pause writing
-	eof       bool // nothing more is to be received
-	closing   bool // Close or Abort was called, or the connection is lost
-	gone      bool // nothing is below any more
+	paused    bool // PauseReading was called
+	full      bool // PauseWriting was called, and ResumeWriting not yet
+	eof       bool // no more bytes will be received
+	closing   bool // Close or Abort was called, or the connection broke
+	gone      bool // the stream is closed
 	lost      bool // ConnectionLost was called
 }
 
-// newTransport puts a transport with a protocol above a stream.
+// newTransport makes a transport above a stream, which calls p.
 func newTransport(s *stream, p Protocol) *Transport {
 	t := &Transport{stream: s, gone: s.writer.gone, eof: isWritePipe(s)}
 	t.SetProtocol(p)
@@ -45,7 +45,7 @@ func newTransport(s *stream, p Protocol) *Transport {
 	return t
 }
 
-// isWritePipe reports whether a stream has no peer that could send.
+// isWritePipe reports whether a stream is the writing end of a pipe, which receives nothing.
 func isWritePipe(s *stream) bool {
 	below, ok := s.below.(*socket)
 	return ok && below.writeOnly
@@ -54,8 +54,8 @@ func isWritePipe(s *stream) bool {
 // Protocol returns the protocol. It is asyncio's get_protocol.
 func (t *Transport) Protocol() Protocol { return t.protocol }
 
-// SetProtocol has the transport call another protocol from now on. That one's ConnectionMade is not
-// called. It panics if p is nil. It is asyncio's set_protocol.
+// SetProtocol makes the transport call p from now on. It does not call p's ConnectionMade. It
+// panics if p is nil. It is asyncio's set_protocol.
 func (t *Transport) SetProtocol(p Protocol) {
 	t.stream.loop.check()
 	if p == nil {
@@ -66,10 +66,10 @@ func (t *Transport) SetProtocol(p Protocol) {
 	t.flow, _ = p.(FlowControlProtocol)
 }
 
-// PauseReading stops the calls of DataReceived until ResumeReading: what the peer sends fills the
-// system's buffers, and then it has to wait. That the connection breaks meanwhile is noticed by a
-// write or after ResumeReading. A second call does nothing, nor does one after Close.
-// It is asyncio's pause_reading.
+// PauseReading stops the calls of DataReceived until ResumeReading. Meanwhile the bytes that the
+// peer sends fill the system's buffers, and then the peer has to wait. If the connection breaks
+// meanwhile, the transport notices that at a write or after ResumeReading. A second PauseReading
+// does nothing, nor does one after Close. It is asyncio's pause_reading.
 func (t *Transport) PauseReading() {
 	t.stream.loop.check()
 	t.paused = true
@@ -84,28 +84,30 @@ func (t *Transport) ResumeReading() {
 	}
 }
 
-// IsReading reports whether the transport receives: it is neither paused nor closing. It is
-// asyncio's is_reading.
+// IsReading reports whether the transport receives, which it does unless it is paused or
+// closing. It is asyncio's is_reading.
 func (t *Transport) IsReading() bool { return !t.paused && !t.IsClosing() }
 
-// Write sends p as far as that goes at once, and keeps a copy of the rest. It returns len(p), or an
-// error, and drops p, if the transport is closing (net.ErrClosed), if WriteEOF was called, or if
-// the connection is broken, which is then closed. It is asyncio's write.
+// Write sends the bytes of p that the system takes at once, and keeps a copy of the rest, which the
+// loop sends once the peer has read. It returns len(p). If the transport is closing, Write drops p
+// and returns net.ErrClosed. It also drops p and returns an error if WriteEOF was called or the
+// connection is broken; a broken connection it closes. It is asyncio's write.
 func (t *Transport) Write(p []byte) (int, error) { return t.wrote(t.stream.writer.Write(p)) }
 
-// WriteString is Write of the bytes of s, which it keeps without a copy. It implements
+// WriteString is Write of the bytes of s. It keeps the rest without a copy. It implements
 // io.StringWriter.
 func (t *Transport) WriteString(s string) (int, error) {
 	return t.wrote(t.stream.writer.WriteString(s))
 }
 
-// Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
+// Writelines writes all lines in one Write. It adds no line ends. It is asyncio's writelines.
 func (t *Transport) Writelines(lines [][]byte) error {
 	_, err := t.wrote(0, t.stream.writer.Writelines(lines))
 	return err
 }
 
-// wrote does what a write has to do in the end, whose results it returns.
+// wrote ends a write and returns the write's results: it pauses the protocol if too many bytes are
+// kept, and closes the connection if the write found it broken.
 func (t *Transport) wrote(n int, err error) (int, error) {
 	switch {
 	case err == nil:
@@ -116,7 +118,7 @@ func (t *Transport) wrote(n int, err error) (int, error) {
 	return n, err
 }
 
-// checkFull tells the protocol if too much is kept.
+// checkFull calls PauseWriting if the high water mark is exceeded and it was not called yet.
 func (t *Transport) checkFull() {
 	if !t.stream.writer.paused || t.full {
 		return
@@ -128,7 +130,8 @@ func (t *Transport) checkFull() {
 	}
 }
 
-// checkRoom tells the protocol if little enough is kept.
+// checkRoom calls ResumeWriting if it is due: PauseWriting was called and the low water mark is
+// reached.
 func (t *Transport) checkRoom() {
 	if !t.full || t.stream.writer.paused {
 		return
@@ -140,17 +143,19 @@ func (t *Transport) checkRoom() {
 	}
 }
 
-// CanWriteEOF reports whether WriteEOF can be used: not on TLS. It is asyncio's can_write_eof.
+// CanWriteEOF reports whether WriteEOF can be used. On TLS it cannot. It is asyncio's
+// can_write_eof.
 func (t *Transport) CanWriteEOF() bool { return t.stream.writer.CanWriteEOF() }
 
-// WriteEOF ends the stream for the peer, after what was written, while the peer may go on sending.
-// A pipe, which has one direction, it closes. A second WriteEOF does nothing; after Close it
-// returns net.ErrClosed, and where it cannot be used errors.ErrUnsupported. It is asyncio's
-// write_eof.
+// WriteEOF ends this side of the connection once the written bytes are sent. The peer may go on
+// sending. A pipe has only one direction, so WriteEOF closes it. A second WriteEOF does nothing. It
+// returns net.ErrClosed after Close, and errors.ErrUnsupported if CanWriteEOF is false. It is
+// asyncio's write_eof.
 func (t *Transport) WriteEOF() error { return t.stream.writer.WriteEOF() }
 
-// SetWriteBufferLimits sets the marks at which the protocol is told to pause writing and to resume
-// it, in bytes: 64 KiB and 16 KiB if they are not set. It panics unless 0 <= low <= high. It is
+// SetWriteBufferLimits sets the high and the low water mark, in bytes. The transport calls
+// PauseWriting when it keeps more than high unsent bytes, and then ResumeWriting when it keeps no
+// more than low. The defaults are 64 KiB and 16 KiB. It panics unless 0 <= low <= high. It is
 // asyncio's set_write_buffer_limits.
 func (t *Transport) SetWriteBufferLimits(high, low int) {
 	t.stream.writer.SetWriteBufferLimits(high, low)
@@ -160,24 +165,24 @@ func (t *Transport) SetWriteBufferLimits(high, low int) {
 	}
 }
 
-// WriteBufferLimits returns the marks that SetWriteBufferLimits sets. It is asyncio's
-// get_write_buffer_limits, which has them the other way round.
+// WriteBufferLimits returns the water marks that SetWriteBufferLimits sets. It is asyncio's
+// get_write_buffer_limits, which returns them in the reverse order.
 func (t *Transport) WriteBufferLimits() (high, low int) {
 	return t.stream.writer.high, t.stream.writer.low
 }
 
-// WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
-// get_write_buffer_size.
+// WriteBufferSize returns the number of bytes that were written and are not sent yet. It is
+// asyncio's get_write_buffer_size.
 func (t *Transport) WriteBufferSize() int { return t.stream.writer.WriteBufferSize() }
 
-// Close closes the connection once all that was written is sent. Nothing is received from now on.
-// ConnectionLost is called when it is closed, and never within Close. A second Close does nothing.
-// It always returns nil. It is asyncio's close.
+// Close closes the connection once the written bytes are sent. The transport receives nothing from
+// now on. It calls ConnectionLost when the connection is closed, never before Close returns. A
+// second Close does nothing. Close always returns nil. It is asyncio's close.
 func (t *Transport) Close() error {
 	t.stream.loop.check()
 	if !t.closing {
 		t.closing = true
-		t.stream.reader.end(io.EOF) // so that nothing is gathered
+		t.stream.reader.end(io.EOF) // so that no received bytes are buffered
 		_ = t.stream.writer.Close()
 		if t.gone {
 			t.schedule()
@@ -186,19 +191,20 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// Abort closes the connection at once: bytes that the loop still keeps are dropped. ConnectionLost
-// is called in the next turn. It is asyncio's abort.
+// Abort closes the connection at once and drops the bytes that are not sent yet. ConnectionLost is
+// called in the next turn. It is asyncio's abort.
 func (t *Transport) Abort() {
 	t.stream.loop.check()
 	t.lose(nil)
 }
 
-// lose is Abort for a reason, or for that of the stream.
+// lose is Abort, with the error for ConnectionLost. A nil cause stands for the stream's own
+// error, if it has one.
 func (t *Transport) lose(cause error) {
 	if t.gone && t.closing {
 		return
 	}
-	t.closing, t.full = true, false // it does not resume
+	t.closing, t.full = true, false // ResumeWriting is not called any more
 	if t.cause == nil {
 		t.cause = cause
 	}
@@ -210,8 +216,8 @@ func (t *Transport) lose(cause error) {
 // IsClosing reports whether the transport is closing or closed. It is asyncio's is_closing.
 func (t *Transport) IsClosing() bool { return t.closing || t.gone }
 
-// GetExtraInfo tells of what is below the transport, as that of a StreamWriter does. It is
-// asyncio's get_extra_info.
+// GetExtraInfo returns the same values as GetExtraInfo of a StreamWriter. It is asyncio's
+// get_extra_info.
 func (t *Transport) GetExtraInfo(name string) any { return t.stream.writer.GetExtraInfo(name) }
 
 // LocalAddr returns the address of this end, or nil.
@@ -220,17 +226,17 @@ func (t *Transport) LocalAddr() net.Addr { return t.stream.writer.LocalAddr() }
 // RemoteAddr returns the address of the peer, or nil.
 func (t *Transport) RemoteAddr() net.Addr { return t.stream.writer.RemoteAddr() }
 
-// StartTLS encrypts the connection from here on: the same transport goes on over TLS, and calls the
-// same protocol, whose ConnectionMade is not called again. It suspends until the handshake is
-// done. Otherwise it is as StreamWriter.StartTLS; a handshake that fails closes the connection. It
-// is asyncio's start_tls.
+// StartTLS encrypts the connection from here on. The transport then goes on over TLS with the same
+// protocol, whose ConnectionMade it does not call again. It suspends until the handshake is done.
+// If the handshake fails, it closes the connection. In all else it is StreamWriter.StartTLS. It is
+// asyncio's start_tls.
 func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
 	before := t.stream.below
 	err := t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
 	switch {
 	case err == nil:
-		t.schedule() // there may be bytes that came with the handshake
-	case t.stream.below != before: // it has begun
+		t.schedule() // bytes may have come with the handshake
+	case t.stream.below != before: // the handshake has begun
 		t.closing = true
 		t.cause = err
 		t.schedule()
@@ -238,7 +244,7 @@ func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...Ha
 	return err
 }
 
-// schedule has the loop run the transport in the next turn.
+// schedule makes the loop run the transport in the next turn.
 func (t *Transport) schedule() {
 	if !t.scheduled {
 		t.scheduled = true
@@ -265,10 +271,10 @@ func (t *Transport) onClosed() {
 	t.schedule()
 }
 
-// receives reports whether the transport wants what comes.
+// receives reports whether the transport receives bytes now.
 func (t *Transport) receives() bool { return t.made && !t.paused && !t.eof && !t.closing }
 
-// run makes the calls that are due.
+// run makes the calls of the protocol that are due.
 func (t *Transport) run(*Loop) {
 	t.scheduled = false
 	switch {
@@ -279,7 +285,8 @@ func (t *Transport) run(*Loop) {
 	case t.receives():
 		t.receive()
 	}
-	// What the peer had sent before the connection broke is received, unless bytes to send are lost.
+	// Bytes that the peer sent before the connection broke are received first, unless kept bytes
+	// were lost when it broke.
 	if w := &t.stream.writer; w.err != nil && t.made && (t.eof || w.dropped) {
 		t.lose(nil)
 	}
@@ -290,7 +297,7 @@ func (t *Transport) run(*Loop) {
 	}
 }
 
-// make tells the protocol of the connection. What has come is received in the next turn.
+// make calls ConnectionMade. Bytes that have come already are received in the next turn.
 func (t *Transport) make() {
 	t.made = true
 	t.callMade()
@@ -298,8 +305,8 @@ func (t *Transport) make() {
 	t.opening.wakeAll()
 }
 
-// receive gives the protocol what has come, as much as a stream receives in one turn. The end
-// comes in a turn of its own.
+// receive passes received bytes to the protocol, at most maxReceives times in one turn, as a stream
+// does. The end of the connection comes in a turn of its own.
 func (t *Transport) receive() {
 	buf := t.stream.loop.buffers.Get()
 	defer t.stream.loop.buffers.Put(buf)
@@ -309,7 +316,7 @@ func (t *Transport) receive() {
 		}
 		p := buf
 		if t.buffered != nil {
-			if p = t.callGetBuffer(); len(p) == 0 { // it has panicked
+			if p = t.callGetBuffer(); len(p) == 0 { // GetBuffer has panicked
 				return
 			}
 		}
@@ -334,7 +341,7 @@ func (t *Transport) receive() {
 	}
 }
 
-// end is called when nothing more will come.
+// end is called when no more bytes will come. err is io.EOF or the error that broke the connection.
 func (t *Transport) end(err error) {
 	t.eof = true
 	if err != io.EOF {
@@ -344,7 +351,7 @@ func (t *Transport) end(err error) {
 	}
 }
 
-// guard is deferred around a call of the protocol: a panic is reported and aborts the connection.
+// guard is deferred around a call of the protocol. It reports a panic and aborts the connection.
 func (t *Transport) guard(callback string) {
 	if r := recover(); r != nil {
 		t.lose(t.stream.loop.reportPanic(callback, r))
@@ -384,7 +391,8 @@ func (t *Transport) callEOFReceived() (keepOpen bool) {
 func (t *Transport) callLost() {
 	defer reportCallback(t.stream.loop, "ConnectionLost")
 	err, w := t.cause, &t.stream.writer
-	if err == nil && (w.dropped || !isWritePipe(t.stream)) { // that of a pipe nobody wrote to has just closed
+	// A write pipe that breaks without losing bytes has only lost its reader: that is no error.
+	if err == nil && (w.dropped || !isWritePipe(t.stream)) {
 		err = w.err
 	}
 	t.protocol.ConnectionLost(err)

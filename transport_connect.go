@@ -1,6 +1,6 @@
 package asyncio
 
-// This file is about how connections with protocols are made.
+// This file makes connections and servers with protocols.
 
 import (
 	"context"
@@ -10,10 +10,11 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// CreateConnection connects to a TCP address as OpenConnection does, and has the protocol that
-// factory makes served by a transport. It suspends until the connection is made, with WithTLS the
-// handshake, too, and the protocol's ConnectionMade was called. If it is cancelled it closes what
-// it has made. It is asyncio's create_connection.
+// CreateConnection connects to a TCP address as OpenConnection does. It makes a protocol with
+// factory and a transport that calls it. It suspends until the connection is made, with WithTLS
+// also until the handshake is done, and until the protocol's ConnectionMade has returned. If it
+// is cancelled, it closes the connection. It panics if factory is nil. It is asyncio's
+// create_connection.
 func CreateConnection[P Protocol](ctx context.Context, factory func() P, address string, opts ...ConnectionOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
@@ -30,11 +31,12 @@ func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, pat
 	return connect(ctx, s, err, factory, func() error { return s.encryptClient(ctx, "", o) })
 }
 
-// ConnectAcceptedSocket has the protocol that factory makes served by a transport over a connected
-// TCP or unix socket that something else has accepted, such as SockAccept. It takes the descriptor
-// over, unless that is no such socket, the options are wrong or the loop cannot have descriptors:
-// then it returns an error and leaves the descriptor to the caller. With WithTLS it is the server's
-// side. It suspends as CreateConnection does. It is asyncio's connect_accepted_socket.
+// ConnectAcceptedSocket makes a protocol with factory and a transport that calls it, over a
+// connected TCP or unix socket that the caller has accepted, with SockAccept for instance. It
+// takes the descriptor over. But if fd is no such socket, the options do not fit or the loop
+// has no poller, it returns an error and the descriptor remains the caller's. With WithTLS,
+// this side is the server. It suspends like CreateConnection. It is asyncio's
+// connect_accepted_socket.
 func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd int, opts ...TLSOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
@@ -47,7 +49,7 @@ func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd
 	})
 }
 
-// adopt makes a stream of a socket that was accepted, which it takes over.
+// adopt makes a stream of an accepted socket, which it takes over unless it fails.
 func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	if err := l.needPoller(); err != nil {
 		return nil, err
@@ -72,14 +74,14 @@ func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	return s, err
 }
 
-// connect makes a protocol and its transport over a connected stream, once encrypt has been
-// called. It closes a stream with which that fails.
+// connect calls encrypt, and makes a protocol and its transport over a connected stream. If that
+// fails, it closes the stream. If err is not nil, there is no stream, and connect returns err.
 func connect[P Protocol](ctx context.Context, s *stream, err error, factory func() P, encrypt func() error) (_ *Transport, p P, _ error) {
 	if err != nil {
 		return nil, p, err
 	}
 	done := false
-	defer func() {
+	defer func() { // deferred, since factory may panic
 		if !done {
 			s.writer.Close()
 		}
@@ -102,21 +104,21 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 	return t, p, nil
 }
 
-// CreateServer listens on a TCP address as StartServer does, and has each connection served by a
-// protocol that factory makes. It suspends while it looks a name up. A connection counts for the
-// server until its socket is closed. A panic in factory is reported and closes that connection. It
-// is asyncio's create_server.
+// CreateServer listens on a TCP address as StartServer does, and calls factory for a protocol for
+// each connection. It suspends while it looks a name up. The server counts a connection until its
+// socket is closed. A panic in factory is reported and closes that connection alone. CreateServer
+// panics if factory is nil. It is asyncio's create_server.
 func CreateServer[P Protocol](ctx context.Context, factory func() P, address string, opts ...ServerOption) (*Server, error) {
 	return startServer(ctx, byProtocol(factory), address, newStreamOptions(opts))
 }
 
-// CreateUnixServer is CreateServer for the path of a unix socket, as StartUnixServer is. It does
-// not suspend. It is asyncio's create_unix_server.
+// CreateUnixServer is CreateServer for the path of a unix socket, which it treats as
+// StartUnixServer does. It does not suspend. It is asyncio's create_unix_server.
 func CreateUnixServer[P Protocol](ctx context.Context, factory func() P, path string, opts ...UnixServerOption) (*Server, error) {
 	return startUnixServer(ctx, byProtocol(factory), path, newStreamOptions(opts))
 }
 
-// byProtocol has a protocol serve each connection.
+// byProtocol returns a function that makes a protocol for a connection.
 func byProtocol[P Protocol](factory func() P) func(*connection) {
 	checkFactory(factory == nil)
 	return func(c *connection) { c.beginProtocol(func() Protocol { return factory() }) }

@@ -18,7 +18,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// echoer sends back what it receives.
+// echoer sends back the bytes that it receives.
 type echoer struct {
 	asyncio.BaseProtocol
 	t *asyncio.Transport
@@ -29,7 +29,7 @@ func (e *echoer) DataReceived(p []byte)               { e.t.Write(p) }
 
 func newEchoer() *echoer { return new(echoer) }
 
-// collector gathers what it receives.
+// collector collects the bytes that it receives.
 type collector struct {
 	asyncio.BaseProtocol
 	got   []byte
@@ -197,7 +197,7 @@ func TestHalfOfAConnectionMayBeClosed(t *testing.T) {
 	})
 }
 
-// In one turn a transport receives as much as a stream does, so that others get theirs.
+// In one turn a transport receives no more than a stream does, so that others get their turn.
 func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 	onEachNetwork(t, func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector) {
 		l := asyncio.RunningLoop(ctx)

@@ -20,7 +20,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A recorder is the protocol of testdata/protocol_traces.py.
+// A recorder is the protocol of testdata/protocol_traces.py, which records its calls.
 type recorder struct {
 	loop     *asyncio.Loop
 	t        *asyncio.Transport
@@ -77,7 +77,7 @@ func (r *recorder) ConnectionLost(err error) {
 func (r *recorder) PauseWriting()  { r.add("pause") }
 func (r *recorder) ResumeWriting() { r.add("resume") }
 
-// pythonError returns the name of the exception that an error is in asyncio.
+// pythonError returns the name of the exception that asyncio raises for an error.
 func pythonError(err error) string {
 	var panicked *asyncio.PanicError
 	switch {
@@ -105,14 +105,14 @@ func (r *bufferedRecorder) GetBuffer(int) []byte {
 
 func (r *bufferedRecorder) BufferUpdated(n int) { r.add("updated " + string(r.buffer[:n])) }
 
-// until lets the loop run until a condition holds.
+// until lets the loop run until a condition is true.
 func until(ctx context.Context, condition func() bool) {
 	for !condition() {
 		must(asyncio.Sleep(ctx, time.Millisecond))
 	}
 }
 
-// pause lets come what is on its way.
+// pause gives the bytes that are on their way time to arrive.
 func pause(ctx context.Context) { must(asyncio.Sleep(ctx, 20*time.Millisecond)) }
 
 // protocolTrace is a scenario of testdata/protocol_traces.py.
@@ -312,7 +312,7 @@ var protocolTraces = []protocolTrace{
 	}},
 }
 
-// The callbacks come as they do in CPython 3.13.
+// The callbacks come in the order of CPython 3.13.
 func TestAProtocolIsCalledAsInPython(t *testing.T) {
 	needPoller(t)
 	text, err := os.ReadFile(filepath.Join("testdata", "protocol_traces.txt"))

@@ -6,7 +6,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// echoProtocol sends back what it receives.
+// echoProtocol sends back the bytes that it receives.
 type echoProtocol struct {
 	asyncio.BaseProtocol
 	transport *asyncio.Transport
