@@ -21,7 +21,7 @@ func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2
 // Nothing is cancelled. It suspends as AsCompleted does.
 func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Duration, aws ...A) iter.Seq2[Awaitable[T], error] {
 	l := running(ctx).loop
-	a := &arrivals[T]{done: NewQueue[futureLike[T]](0)}
+	a := &arrivals[T]{done: NewQueue[FutureLike[T]](0)}
 	left, err := a.begin(l, d, startAll[T](ctx, aws))
 	return func(yield func(Awaitable[T], error) bool) {
 		defer a.leave()
@@ -49,7 +49,7 @@ func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Durat
 
 // arrivals collects futures as they are done.
 type arrivals[T any] struct {
-	done  *Queue[futureLike[T]] // nil in it: the time is over
+	done  *Queue[FutureLike[T]] // nil in it: the time is over
 	todo  int
 	nodes []arrivalNode[T]
 	timer *TimerHandle
@@ -58,11 +58,11 @@ type arrivals[T any] struct {
 type arrivalNode[T any] struct {
 	node
 	arrivals *arrivals[T]
-	source   futureLike[T]
+	source   FutureLike[T]
 }
 
 // begin watches the sources and tells how many there are.
-func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []futureLike[T]) (n int, err error) {
+func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []FutureLike[T]) (n int, err error) {
 	sources = distinct(sources)
 	if foreign(l, sources) {
 		return 0, ErrForeignLoop

@@ -19,7 +19,7 @@ func (c Coro[T]) Await(ctx context.Context) (T, error) {
 	return c(ctx)
 }
 
-func (c Coro[T]) start(ctx context.Context) futureLike[T] { return CreateTask(ctx, c) }
+func (c Coro[T]) start(ctx context.Context) FutureLike[T] { return CreateTask(ctx, c) }
 
 // Bind binds the argument of a coroutine function. Bind(f, a) is what asyncio
 // writes f(a): a coroutine that has not begun.
@@ -44,17 +44,24 @@ type Awaitable[T any] interface {
 	// it. It does not suspend if the result is there already.
 	Await(ctx context.Context) (T, error)
 
-	// start gives the future or task itself, and makes a task of a coroutine, in
-	// the way of asyncio.ensure_future.
-	start(ctx context.Context) futureLike[T]
+	// start gives the future or task itself, and makes a task of a coroutine.
+	start(ctx context.Context) FutureLike[T]
 }
 
-// A futureLike is a *Future[T] or a *Task[T].
-type futureLike[T any] interface {
+// A FutureLike is a *Future[T] or a *Task[T], or the result of its Any method.
+type FutureLike[T any] interface {
 	Awaitable[T]
 	Waitable
+	// Result returns the value or the error of what is done, and ErrInvalidState
+	// before. It never suspends.
+	Result() (T, error)
+
 	result() T // the value, without its error
 }
+
+// EnsureFuture returns aw itself if it is a future or a task, and otherwise makes a task
+// of the coroutine, as CreateTask does. It does not suspend. It is asyncio.ensure_future.
+func EnsureFuture[T any](ctx context.Context, aw Awaitable[T]) FutureLike[T] { return aw.start(ctx) }
 
 // Any gives the results of aw as values of type any, so that awaitables of different
 // types can be gathered:
@@ -68,18 +75,30 @@ type untyped[T any] struct{ Awaitable[T] }
 
 func (u untyped[T]) Await(ctx context.Context) (any, error) { return u.Awaitable.Await(ctx) }
 
-func (u untyped[T]) start(ctx context.Context) futureLike[any] {
+func (u untyped[T]) start(ctx context.Context) FutureLike[any] {
 	return untypedFuture[T]{u.Awaitable.start(ctx)}
 }
 
-type untypedFuture[T any] struct{ futureLike[T] }
+type untypedFuture[T any] struct{ FutureLike[T] }
 
-func (u untypedFuture[T]) Await(ctx context.Context) (any, error) { return u.futureLike.Await(ctx) }
-func (u untypedFuture[T]) start(context.Context) futureLike[any]  { return u }
-func (u untypedFuture[T]) result() any                            { return u.futureLike.result() }
+func (u untypedFuture[T]) Await(ctx context.Context) (any, error) { return u.FutureLike.Await(ctx) }
+func (u untypedFuture[T]) Result() (any, error)                   { return u.FutureLike.Result() }
+func (u untypedFuture[T]) start(context.Context) FutureLike[any]  { return u }
+func (u untypedFuture[T]) result() any                            { return u.FutureLike.result() }
 
 // A Waitable is a *Future or a *Task of whatever type.
 type Waitable interface {
+	// Any gives the future or task with a result of type any, to await it, ask for its
+	// result, or gather it with others:
+	//
+	//	v, err := w.Any().Await(ctx)
+	Any() FutureLike[any]
+	// OnDone has the loop call fn once it is done, in the turn after, as AddDoneCallback
+	// does. Calling remove before fn was scheduled takes it back, and reports whether it
+	// did.
+	OnDone(fn func()) (remove func() bool)
+	// Loop returns the loop that it belongs to.
+	Loop() *Loop
 	// Done reports whether there is a result, an error or a cancellation.
 	Done() bool
 	// Cancelled reports whether it ended as cancelled.

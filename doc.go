@@ -38,8 +38,8 @@
 // These calls suspend:
 //
 //   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
-//     [AsCompleted], [AsCompletedTimeout], [WithTaskGroup], [ToThread]
-//   - time: [Sleep], and [Timeout] and [TimeoutAt] when their bodies do
+//     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread]
+//   - time: [Sleep], and [Timeout], [TimeoutValue] and [TimeoutAt] when their bodies do
 //   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
 //     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
 //     [Semaphore.With], [BoundedSemaphore.Acquire], [BoundedSemaphore.With],
@@ -61,8 +61,8 @@
 //
 // These never suspend:
 //
-//   - [CreateTask], [GroupTask], [TaskGroup.Go], [Gather], [GatherResults] and [Shield],
-//     which start tasks and return
+//   - [CreateTask], [GroupTask], [TaskGroup.Go], [EnsureFuture], [Gather], [GatherResults] and
+//     [Shield], which start tasks and return
 //   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
 //     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
 //     other tasks ready but do not run them
@@ -105,7 +105,8 @@
 //
 // The context that a coroutine gets is its task's. It carries the loop and the values of
 // the context given to CreateTask. A suspension point always suspends the running task,
-// even if it is given another task's context.
+// even if it is given another task's context. The tasks of a group have the group's context;
+// [WithContext] gives a task the values of another context than the one that cancels it.
 //
 // [Task.Cancel] is asyncio's. It is delivered once, as an error that is [ErrCancelled],
 // at the task's current suspension point or at the next one it reaches. The task may

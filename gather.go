@@ -12,13 +12,26 @@ import (
 // fails with ErrCancelled. To cancel the future is to cancel the children that are
 // not done. Gather itself does not suspend. It is asyncio.gather.
 func Gather[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]T] {
-	return gather(ctx, aws, false, func(children []futureLike[T]) []T {
+	return gather(ctx, aws, false, func(children []FutureLike[T]) []T {
 		values := make([]T, len(children))
 		for i, c := range children {
 			values[i] = c.result()
 		}
 		return values
 	})
+}
+
+// GatherErr runs funcs concurrently, each in a task, and suspends until all have returned or
+// one has failed, whose error it returns at once; the others go on. If the waiting is cancelled,
+// so are those that have not returned. It is "await asyncio.gather(...)" for functions without
+// results.
+func GatherErr(ctx context.Context, funcs ...func(ctx context.Context) error) error {
+	coros := make([]Coro[None], len(funcs))
+	for i, f := range funcs {
+		coros[i] = Do(f)
+	}
+	_, err := Gather(ctx, coros...).Await(ctx)
+	return err
 }
 
 // A Result is a value or an error.
@@ -31,7 +44,7 @@ type Result[T any] struct {
 // is cancelled itself. It does not suspend. It is asyncio.gather with
 // return_exceptions=True.
 func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]Result[T]] {
-	return gather(ctx, aws, true, func(children []futureLike[T]) []Result[T] {
+	return gather(ctx, aws, true, func(children []FutureLike[T]) []Result[T] {
 		results := make([]Result[T], len(children))
 		for i, c := range children {
 			err := c.core().gathered()
@@ -42,19 +55,29 @@ func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future
 	})
 }
 
-func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors bool, collect func([]futureLike[T]) R) *Future[R] {
+func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors bool, collect func([]FutureLike[T]) R) *Future[R] {
 	l := RunningLoop(ctx)
 	out := NewFuture[R](l)
-	sources := startAll[T](ctx, aws)
+	sources := make([]FutureLike[T], len(aws))
+	g := &gathering{outer: &out.future, keepErrors: keepErrors, nodes: make([]gatherNode, 0, len(sources))}
+	g.collect = func() { out.value = collect(sources) }
+	begun := false
+	defer func() { // a coroutine may be nil, or call runtime.Goexit
+		if !begun {
+			g.giveUp()
+		}
+	}()
+	for i, aw := range aws { // one by one: a coroutine that starts eagerly may end those before it
+		sources[i] = aw.start(ctx)
+		if f := sources[i].core(); f.loop == l {
+			g.add(f)
+		}
+	}
 	if foreign(l, sources) {
 		out.future.finish(ErrForeignLoop)
 		return out
 	}
-	g := &gathering{outer: &out.future, keepErrors: keepErrors, nodes: make([]gatherNode, 0, len(sources))}
-	g.collect = func() { out.value = collect(sources) }
-	for _, s := range sources {
-		g.add(s.core())
-	}
+	begun = true
 	g.begin()
 	return out
 }
@@ -94,6 +117,16 @@ func (g *gathering) add(f *future) {
 		g.counted[f] = true
 		g.done = append(g.done, f)
 		g.todo++
+	}
+}
+
+// giveUp takes all callbacks back.
+func (g *gathering) giveUp() {
+	if g.outer.state == pending {
+		g.outer.endCancelled(nil, nil)
+	}
+	for i := range g.nodes {
+		g.nodes[i].unlink()
 	}
 }
 
@@ -186,8 +219,8 @@ func (f *future) gathered() error {
 }
 
 // startAll makes futures of awaitables.
-func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []futureLike[T] {
-	sources := make([]futureLike[T], len(aws))
+func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []FutureLike[T] {
+	sources := make([]FutureLike[T], len(aws))
 	for i, aw := range aws {
 		sources[i] = aw.start(ctx)
 	}

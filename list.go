@@ -24,6 +24,13 @@ func (l *nodeList) push(n *node) {
 	l.tail = n
 }
 
+// takeBack unlinks n and reports whether it stood in a list.
+func (n *node) takeBack() bool {
+	linked := n.list != nil
+	n.unlink()
+	return linked
+}
+
 // unlink takes n out of its list, if it stands in one.
 func (n *node) unlink() {
 	l := n.list

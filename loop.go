@@ -52,6 +52,7 @@ type Loop struct {
 	// Where the loop is in its life.
 	running   atomic.Bool
 	stopping  atomic.Bool
+	turning   bool    // the run makes turns: it has begun with them, and not ended
 	goroutine uintptr // that makes the run, for here; 0 while there is none
 	failure   error   // that ends the run, or ended the last one
 	stuck     bool    // a deadlock or a livelock has ended the run: no task can be waited for
@@ -103,6 +104,16 @@ func (l *Loop) AllTasks() []AnyTask {
 	}
 	return all
 }
+
+// SetEagerTasks has the tasks that are created from now on start eagerly, or no more; see
+// [WithEagerTasks]. It is asyncio's set_task_factory with eager_task_factory, or with None.
+func (l *Loop) SetEagerTasks(on bool) {
+	l.check()
+	l.eager = on
+}
+
+// EagerTasks reports whether new tasks start eagerly.
+func (l *Loop) EagerTasks() bool { return l.eager }
 
 // CallSoon has the loop call fn in the next turn, after what was scheduled
 // before. It panics if the loop is closed. A panic in fn is reported to the

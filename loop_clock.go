@@ -5,12 +5,33 @@ package asyncio
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
 // Never is a time that does not come: as a delay or a deadline it means none. It is not
 // for sums: what is later than Never is long past.
 const Never time.Duration = 1<<63 - 1
+
+// Seconds returns the least duration of at least s seconds: a time that was computed as a number
+// of seconds, as in Python, does not come a nanosecond early. What is too long for a Duration is
+// Never. It panics if s is not a number.
+func Seconds(s float64) time.Duration {
+	switch ns := s * float64(time.Second); {
+	case math.IsNaN(s):
+		panic("asyncio: Seconds of what is not a number")
+	case ns >= float64(Never):
+		return Never
+	case ns <= math.MinInt64:
+		return math.MinInt64
+	default:
+		d := time.Duration(math.Floor(ns))
+		for d.Seconds() < s {
+			d++
+		}
+		return d
+	}
+}
 
 // clock is the loop's time.
 type clock struct {

@@ -3,7 +3,7 @@ package asyncio
 import "time"
 
 // An Option is an option of Run and NewRunner: WithDebug, WithSlowCallbackDuration,
-// WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or WithInterrupt.
+// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or WithInterrupt.
 type Option interface{ apply(*config) }
 
 // A LoopOption is an option of all calls that make a loop: Run, NewRunner and NewLoop.
@@ -31,6 +31,7 @@ func applyAll[T any, O interface{ apply(*T) }](opts []O, to *T) {
 
 type config struct {
 	debug      bool
+	eager      bool // new tasks start eagerly
 	virtual    bool
 	interrupt  bool
 	handler    func(*Loop, ExceptionContext)
@@ -55,6 +56,12 @@ func WithSlowCallbackDuration(d time.Duration) LoopOption {
 	}
 	return loopSetting(func(c *config) { c.slow = d })
 }
+
+// WithEagerTasks has all tasks of the loop start eagerly, as [WithEagerStart] has one: those of
+// CreateTask and of groups, and those that calls such as Gather, Shield and AsCompleted make of
+// coroutines. Main starts in the usual way. It is asyncio's eager_task_factory. See
+// [Loop.SetEagerTasks].
+func WithEagerTasks() LoopOption { return loopSetting(func(c *config) { c.eager = true }) }
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is
 // ready: an hour's sleep takes none. When there is no timer either, and main still

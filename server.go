@@ -276,6 +276,9 @@ type connection struct {
 	closed bool
 }
 
+// Loop returns the loop that s belongs to. It is asyncio's get_loop.
+func (s *Server) Loop() *Loop { return s.loop }
+
 // serve begins to serve a socket, which it takes over.
 func (s *Server) serve(fd int, peer net.Addr) {
 	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
@@ -288,7 +291,7 @@ func (s *Server) serve(fd int, peer net.Addr) {
 	st.below.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
-	c.task = CreateTask(s.ctx, Do(c.run))
+	c.task = CreateTask(s.ctx, Do(c.run), startLater) // since run needs c.task
 	c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
 }
 

@@ -137,6 +137,39 @@ func (t *task) inherit(ctx context.Context) {
 	t.Context, t.watchesParent = ctx, watchedBy(ctx) != nil
 }
 
+// valuesContext is a context with the values of another.
+type valuesContext struct {
+	context.Context
+	values context.Context
+}
+
+func (c *valuesContext) Value(key any) any {
+	if key == causeKey { // by which package context finds who cancels c
+		return c.Context.Value(key)
+	}
+	return c.values.Value(key)
+}
+
+// causeKey is the key by which package context asks a context for its own part in it.
+var causeKey = func() any {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	asked := keyRecorder{Context: done}
+	context.Cause(&asked)
+	return asked.key
+}()
+
+// takeValues gives t, which is new, the values of ctx.
+func (t *task) takeValues(ctx context.Context) {
+	if other, ok := ctx.(*taskContext); ok {
+		ctx = other.Context // as in inherit
+	}
+	if ctx.Value(labelKey) != nil {
+		t.loop.labelled.Store(true)
+	}
+	t.Context = &valuesContext{t.Context, ctx}
+}
+
 // watchedBy returns the context that cancels what is awaited under ctx, or nil.
 // A task's own context does not: when the context given to Run is done, it is
 // main that is cancelled. One that context.WithCancel, WithTimeout or

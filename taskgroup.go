@@ -61,12 +61,13 @@ func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (
 }
 
 // Go creates a task of f in the group. It panics if the group is shutting down or finished, as
-// GroupTask does, which also takes options and coroutines with a result.
-func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
-	return GroupTask(tg, Do(f))
+// GroupTask does, which also takes coroutines with a result.
+func (tg *TaskGroup) Go(f func(ctx context.Context) error, opts ...TaskOption) *Task[None] {
+	return GroupTask(tg, Do(f), opts...)
 }
 
-// GroupTask creates a task in the group, as CreateTask does. It panics if the group is
+// GroupTask creates a task in the group, as CreateTask does, with the context of the group: for
+// the values of another, see [WithContext]. It panics if the group is
 // shutting down, since one of its tasks has failed or it was cancelled, or is finished.
 //
 // A task that fails in a first step that it makes at once, see [WithEagerStart], shuts the

@@ -11,9 +11,10 @@ type ConcurrentFuture[T any] struct {
 	loop *Loop
 	done chan struct{}
 
+	task *Task[T] // the loop's goroutine alone uses it: nil until the loop has come round to creating it
+
 	mu    sync.Mutex
 	ended bool
-	task  *Task[T] // nil until the loop has come round to creating it
 	value T
 	err   error
 }
@@ -39,8 +40,9 @@ func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T
 // begin creates the task, on the loop's goroutine.
 func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
+	ended := f.ended
+	f.mu.Unlock() // since the task may start eagerly, and cancel f
+	if ended {
 		return
 	}
 	f.task = CreateTask(f.loop.Context(context.Background()), coro)

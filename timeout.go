@@ -41,6 +41,16 @@ func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context
 	return TimeoutAt(ctx, running(ctx).loop.after(d), body)
 }
 
+// TimeoutValue is Timeout for a body with a result. The result is the zero value if there is an
+// error. It suspends when body does.
+func TimeoutValue[T any](ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) (T, error)) (v T, err error) {
+	err = Timeout(ctx, d, func(ctx context.Context, scope *TimeoutScope) (err error) {
+		v, err = body(ctx, scope)
+		return err
+	})
+	return valueUnless(err, v)
+}
+
 // TimeoutAt is Timeout with a limit in the loop's time. It suspends when body does. It is
 // asyncio.timeout_at.
 func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
@@ -157,7 +167,7 @@ func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T,
 
 // waitForNothing is WaitFor with no time at all: what is not done is cancelled. A
 // coroutine does not even begin.
-func waitForNothing[T any](ctx context.Context, f futureLike[T]) (v T, err error) {
+func waitForNothing[T any](ctx context.Context, f FutureLike[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)
 	}
