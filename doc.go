@@ -80,7 +80,7 @@
 // [Dialer]. In particular, a goroutine started with go must not await.
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
-// race detector finds the race, and debug mode ([WithDebug]) panics in most such calls.
+// race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such calls.
 // Without debug mode, an await on the wrong goroutine panics if its context is not
 // the running task's. If it is, the await may suspend the running task instead of the
 // goroutine.
@@ -131,7 +131,7 @@
 // Run.
 //
 // An error that nobody looks at is reported to the exception handler
-// ([WithExceptionHandler]) when its future is garbage collected, or at the latest when
+// ([WithExceptionHandler], [Loop.SetExceptionHandler]) when its future is garbage collected, or at the latest when
 // the loop closes. A coroutine that is never called gives no warning: it is just a
 // function that is never called.
 //

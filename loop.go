@@ -3,6 +3,7 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +19,10 @@ import (
 // A Loop runs callbacks and tasks, one at a time and in turns, on the goroutine that
 // called RunForever, RunUntilComplete or Run.
 //
-// Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and, except in virtual time, Time
-// may be called from any goroutine. Everything else belongs to the loop's own: to its
-// tasks and callbacks while it runs, and to one goroutine at a time while it does not.
+// Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed,
+// DefaultExceptionHandler and, except in virtual time, Time may be called from any
+// goroutine. Everything else belongs to the loop's own: to its tasks and callbacks while
+// it runs, and to one goroutine at a time while it does not.
 // It is asyncio's event loop.
 type Loop struct {
 	config
@@ -32,7 +34,8 @@ type Loop struct {
 	current     *task  // nil in callbacks and between steps
 	driver      *task  // the task that resumes the others, or nil; see task_drive.go
 	drivesUntil uint64 // the turn in which the driver gives up
-	undriven    int    // while positive no task may drive: one for each eager start on the stack, one in debug mode
+	undriven    int    // while positive no task may drive: one for each eager start on the stack, one if timed
+	timed       bool   // debug mode times each step, which has to be made by the loop itself
 	chores      uint64 // the turn with which doChores is due
 
 	// What is alive.
@@ -77,7 +80,7 @@ type Loop struct {
 func NewLoop(opts ...LoopOption) *Loop { return newLoop(opts) }
 
 func newLoop[O Option](opts []O) *Loop {
-	l := &Loop{config: config{slow: defaultSlow, maxTurns: defaultMaxTurns}}
+	l := &Loop{config: config{debug: os.Getenv(debugVariable) != "", slow: defaultSlow, maxTurns: defaultMaxTurns}}
 	applyAll(opts, &l.config)
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
@@ -153,6 +156,20 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 	return l.post(callback(fn))
 }
 
+// CallSoonThreadsafeHandle is CallSoonThreadsafe for a callback that may be cancelled. It costs
+// two allocations more.
+func (l *Loop) CallSoonThreadsafeHandle(fn func()) (*ThreadsafeHandle, error) {
+	if fn == nil {
+		panic("asyncio: nil callback")
+	}
+	h := &ThreadsafeHandle{}
+	h.fn.Store(&fn)
+	if err := l.post(h); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
 // RunForever runs the loop on the calling goroutine until Stop is called, or until ctx
 // is done, whose cause it returns then. In virtual time a loop for which nothing is left
 // to do returns a *DeadlockError, and one whose time stands still a *LivelockError. An
@@ -220,10 +237,8 @@ func (l *Loop) beginRun(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrLoopRunning
 	}
-	l.failure, l.stuck, l.left, l.undriven = nil, false, 0, 0
-	if l.debug {
-		l.undriven = 1
-	}
+	l.failure, l.stuck, l.left, l.undriven, l.timed = nil, false, 0, 0, false
+	l.followDebug()
 	l.goroutine = gid.G()
 	if l.posted.wake == nil {
 		l.posted.wake = make(chan runnable, 1)

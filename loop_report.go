@@ -2,8 +2,10 @@ package asyncio
 
 import (
 	"log/slog"
+	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 )
 
 // An ExceptionContext is what an exception handler is told.
@@ -11,7 +13,35 @@ type ExceptionContext struct {
 	Message string // such as "task exception was never retrieved"
 	Err     error  // nil if there is none
 	Task    string // the name of the task that it is about, if it is about one
+
+	// Extra is what a library adds in CallExceptionHandler: anything that a handler might
+	// want to look at or to log.
+	Extra map[string]any
 }
+
+// SetExceptionHandler sets what is called, on the loop's goroutine, with errors that have
+// nowhere else to go; with nil they are logged. A handler may pass on what it does not handle, to
+// the one that GetExceptionHandler returned before or to DefaultExceptionHandler. It is asyncio's
+// set_exception_handler.
+func (l *Loop) SetExceptionHandler(handler func(*Loop, ExceptionContext)) {
+	l.check()
+	l.handler = handler
+}
+
+// GetExceptionHandler returns the exception handler, or nil if errors are logged. It is
+// asyncio's get_exception_handler.
+func (l *Loop) GetExceptionHandler() func(*Loop, ExceptionContext) { return l.handler }
+
+// CallExceptionHandler reports an error that has nowhere else to go to the exception handler. If
+// that panics, both are logged. It is asyncio's call_exception_handler.
+func (l *Loop) CallExceptionHandler(c ExceptionContext) {
+	l.check()
+	l.report(c)
+}
+
+// DefaultExceptionHandler logs c with log/slog, as a loop without a handler does. Any goroutine
+// may call it. It is asyncio's default_exception_handler.
+func (l *Loop) DefaultExceptionHandler(c ExceptionContext) { c.log() }
 
 // report tells the exception handler. If that panics, the log gets both.
 func (l *Loop) report(c ExceptionContext) {
@@ -37,6 +67,9 @@ func (c ExceptionContext) log() {
 		attrs = append(attrs, "panic", p.Value, "stack", string(p.Stack))
 	} else if c.Err != nil {
 		attrs = append(attrs, "err", c.Err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
+		attrs = append(attrs, name, c.Extra[name])
 	}
 	slog.Error("asyncio: "+c.Message, attrs...)
 }

@@ -43,17 +43,20 @@ type config struct {
 // WithDebug turns asyncio's debug mode on. Calls from a goroutine that is not the loop's
 // panic; callbacks and steps of tasks that block the loop for as long as
 // [WithSlowCallbackDuration] says are logged with log/slog; and servers report clients whose
-// connection or TLS handshake fails to the exception handler. It makes everything slower.
+// connection or TLS handshake fails to the exception handler. A wait for a Lock, an Event, a
+// queue or another primitive panics if tasks of another loop that is not closed have waited for
+// it. It makes everything slower.
+//
+// The environment variable GOASYNCIODEBUG, set to anything but the empty string, turns debug mode
+// on for all loops, as PYTHONASYNCIODEBUG does in Python. [Loop.SetDebug] turns it on and off.
 func WithDebug() LoopOption { return loopSetting(func(c *config) { c.debug = true }) }
 
 // WithSlowCallbackDuration sets the duration from which on debug mode logs a callback or
 // a step of a task as slow: 100 ms if it is not given. Zero logs all of them. Without
-// WithDebug nothing is measured. It is asyncio's slow_callback_duration. It panics if d is
-// negative.
+// debug mode nothing is measured. It panics if d is negative. See
+// [Loop.SetSlowCallbackDuration].
 func WithSlowCallbackDuration(d time.Duration) LoopOption {
-	if d < 0 {
-		panic("asyncio: WithSlowCallbackDuration needs a duration that is not negative")
-	}
+	notNegative(d)
 	return loopSetting(func(c *config) { c.slow = d })
 }
 
@@ -76,8 +79,8 @@ func WithEagerTasks() LoopOption { return loopSetting(func(c *config) { c.eager 
 func WithVirtualTime() LoopOption { return loopSetting(func(c *config) { c.virtual = true }) }
 
 // WithExceptionHandler sets what is called, on the loop's goroutine, with errors
-// that have nowhere else to go; without it they are logged with log/slog. It is
-// asyncio's set_exception_handler.
+// that have nowhere else to go; without it they are logged with log/slog. See
+// [Loop.SetExceptionHandler].
 func WithExceptionHandler(handler func(*Loop, ExceptionContext)) LoopOption {
 	return loopSetting(func(c *config) { c.handler = handler })
 }

@@ -2,6 +2,7 @@ package asyncio
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/fiber"
@@ -54,7 +55,8 @@ func (s *suspension) yields() bool { return s.awaiting == nil && s.state == wait
 type waitq struct {
 	_ noCopy
 	nodeList
-	live int // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
+	loop atomic.Pointer[Loop] // in debug mode, the one whose tasks wait here
+	live int                  // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
 }
 
 // noCopy makes go vet report a copy of the primitive that has it as a field: tasks that wait would
@@ -122,6 +124,9 @@ func (t *task) block(ctx context.Context, w wait) error {
 			t = (*task)(c)
 		} else {
 			t = findRunning(ctx)
+			if w.queue != nil && t.loop.debug { // not in the branch above, which does without the checks of debug mode
+				w.queue.bind(t.loop, w.reason)
+			}
 		}
 	}
 	s := &t.fiber.State
