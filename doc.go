@@ -38,7 +38,8 @@
 // These calls suspend:
 //
 //   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
-//     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread]
+//     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread],
+//     [RunInExecutor]
 //   - time: [Sleep], and [Timeout], [TimeoutValue] and [TimeoutAt] when their bodies do
 //   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
 //     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
@@ -62,7 +63,7 @@
 // These never suspend:
 //
 //   - [CreateTask], [GroupTask], [TaskGroup.Go], [EnsureFuture], [Gather], [GatherResults] and
-//     [Shield], which start tasks and return
+//     [Shield], which start tasks and return, and [WrapFuture]
 //   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
 //     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
 //     other tasks ready but do not run them

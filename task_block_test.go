@@ -103,6 +103,16 @@ var suspensions = []struct {
 			return err
 		}
 	}},
+	{"RunInExecutor", func(context.Context) func(context.Context) error {
+		executor := asyncio.NewThreadPoolExecutor(1)
+		return func(ctx context.Context) error {
+			_, err := asyncio.RunInExecutor(ctx, executor, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+			return err
+		}
+	}},
 	{"AsCompleted", func(ctx context.Context) func(context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		return func(ctx context.Context) error {

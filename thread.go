@@ -28,14 +28,18 @@ import (
 // goes on until it returns, and Run or Close waits for that: if that takes more than ten
 // seconds, fn's name is reported to the exception handler. fn cannot await with its context,
 // but it may call CallSoonThreadsafe, and RunCoroutineThreadsafe, to whose Result it should
-// pass its context. It is asyncio.to_thread.
+// pass its context. See [Loop.SetDefaultExecutor] for other goroutines. It is
+// asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
-	return onThread(ctx, l, &l.threads.functions, fn)
+	if executor := l.threads.executor; executor != nil {
+		return onThread(ctx, l, nil, executor, fn)
+	}
+	return onThread(ctx, l, &l.threads.functions, nil, fn)
 }
 
-// onThread is ToThread with the slots of a lane.
-func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
+// onThread is ToThread with the slots of a lane, or with an executor.
+func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor, fn func(ctx context.Context) (T, error)) (v T, err error) {
 	c := &threadCall[T]{
 		thread: threadContext{Context: ctx, loop: l, lane: lane},
 		fn:     fn,
@@ -48,8 +52,12 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 			l.threads.withdraw(&c.thread)
 		}
 	}()
-	l.threads.enqueue(&c.thread)
-	v, err := c.done.Await(ctx)
+	if executor == nil {
+		l.threads.enqueue(&c.thread)
+	} else if err := l.threads.submit(&c.thread, executor); err != nil {
+		return v, err
+	}
+	v, err = c.done.Await(ctx)
 	if err != nil { // a cancellation or a timeout, unless it is fn's own
 		c.thread.cancel(err)
 	}
@@ -103,14 +111,16 @@ func (c *threadCall[T]) describe() string { return funcName(c.fn) }
 
 // threads is the loop's part in the work of other goroutines.
 type threads struct {
-	functions lane // of ToThread
-	lookups   lane // of names, which slow functions must not hold up
+	functions lane     // of ToThread
+	executor  Executor // of ToThread instead, unless nil; the loop's goroutine alone uses it
+	lookups   lane     // of names, which slow functions must not hold up
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
 	mu      sync.Mutex
-	calls   []*threadContext // functions that have a slot, in no order
+	calls   []*threadContext // functions that have a slot or were submitted to an executor, in no order
 	futures map[failer]bool  // pending ConcurrentFutures
+	others  int              // pending ConcurrentFutures of other loops that are wrapped
 	changes uint64           // counts functions that began, ended or went on after waiting for the loop
 }
 
@@ -149,11 +159,27 @@ func (th *threads) enqueue(c *threadContext) {
 // function may leave its goroutine locked to its thread, in order to be rid of the thread, and
 // goroutines that stay would save a call on its own next to nothing; see bench/NOTES.md.
 func (th *threads) begin(c *threadContext) {
+	th.add(c)
+	go c.call.work()
+}
+
+// add notes a function that the loop waits for before it closes, and in virtual time. The caller
+// holds mu.
+func (th *threads) add(c *threadContext) {
 	c.index = len(th.calls)
 	th.calls = append(th.calls, c)
 	th.goesOn(c)
 	th.running.Add(1)
-	go c.call.work()
+}
+
+// remove forgets a function that add has noted. The caller holds mu.
+func (th *threads) remove(c *threadContext) {
+	last := len(th.calls) - 1
+	moved := th.calls[last]
+	th.calls[c.index], moved.index = moved, c.index
+	th.calls[last] = nil
+	th.calls = th.calls[:last]
+	th.changes++
 }
 
 // end posts the outcome of a function, and gives its slot to the first in line. All this is done
@@ -161,30 +187,38 @@ func (th *threads) begin(c *threadContext) {
 func (th *threads) end(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	last := len(th.calls) - 1
-	moved := th.calls[last]
-	th.calls[c.index], moved.index = moved, c.index
-	th.calls[last] = nil
-	th.calls = th.calls[:last]
-	th.changes++
-	if first := c.lane.line.Front(); first != nil {
-		next := c.lane.line.Remove(first).(*threadContext)
-		next.inLine = nil
-		pprof.SetGoroutineLabels(context.Background()) // or next's goroutine would inherit them
-		th.begin(next)
-	} else {
-		c.lane.free++
+	th.remove(c)
+	if c.lane != nil {
+		th.freeSlot(c.lane)
 	}
 	_ = c.loop.post(c.call)
 }
 
-// withdraw takes a function that nobody awaits any more out of the line, if it stands there.
+// freeSlot gives a slot to the first in line. The caller holds mu.
+func (th *threads) freeSlot(lane *lane) {
+	first := lane.line.Front()
+	if first == nil {
+		lane.free++
+		return
+	}
+	next := lane.line.Remove(first).(*threadContext)
+	next.inLine = nil
+	pprof.SetGoroutineLabels(context.Background()) // or next's goroutine would inherit them
+	th.begin(next)
+}
+
+// withdraw sees to it that a function that nobody awaits any more is not called, if it has not begun.
 func (th *threads) withdraw(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	if c.inLine != nil {
 		c.lane.line.Remove(c.inLine)
 		c.inLine = nil
+	}
+	if c.submitted {
+		c.submitted = false
+		th.remove(c)
+		th.running.Done()
 	}
 }
 
@@ -197,12 +231,20 @@ func (th *threads) goesOn(c *threadContext) {
 	}
 }
 
-// busy reports whether a function runs that does not wait for the loop: virtual time stands
-// still then.
+// awaitOther adds n to the number of results that are awaited from other loops.
+func (th *threads) awaitOther(n int) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	th.others += n
+	th.changes++
+}
+
+// busy reports whether a function runs that does not wait for the loop, or another loop is waited
+// for: virtual time stands still then.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	return slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
+	return th.others > 0 || slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
 }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after

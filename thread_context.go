@@ -18,7 +18,7 @@ import (
 type threadContext struct {
 	context.Context // the task's
 	loop            *Loop
-	lane            *lane
+	lane            *lane          // nil if an executor calls the function
 	call            calledOnThread // of which this is a part
 
 	mu          sync.Mutex
@@ -29,11 +29,12 @@ type threadContext struct {
 	goroutine atomic.Uintptr // gid.G of the function's goroutine
 
 	// Guarded by loop.threads.mu.
-	inLine   *list.Element // in lane.line, while there is no slot for the function
-	index    int           // in threads.calls, while the function has a slot
-	reported bool          // as a function that holds up virtual time
-	waits    []*threadWait
-	since    time.Time // when it began, or went on after waiting; in virtual time
+	inLine    *list.Element // in lane.line, while there is no slot for the function
+	submitted bool          // to an executor, which has not called the function yet
+	index     int           // in threads.calls, while the function is there
+	reported  bool          // as a function that holds up virtual time
+	waits     []*threadWait
+	since     time.Time // when it began, or went on after waiting; in virtual time
 }
 
 type threadKey struct{} // the *threadContext
