@@ -88,7 +88,7 @@ type gathering struct {
 	outer      *future
 	nodes      []gatherNode     // one for each argument, repeated ones too
 	done       []*future        // children that were done beforehand
-	counted    map[*future]bool // those
+	counted    map[*future]bool // those, and in a loop with eager tasks all children
 	todo       int              // children, each counted once
 	keepErrors bool
 	cancelled  bool   // Cancel found at least one child to cancel
@@ -107,16 +107,19 @@ func (g *gathering) add(f *future) {
 	n := &g.nodes[len(g.nodes)-1]
 	n.node.run = n
 	switch {
-	case f.state == pending && !g.has(f):
+	case g.counted[f], f.state == pending && g.has(f):
+		return
+	case f.state == pending:
 		f.callbacks.push(&n.node)
-		g.todo++
-	case f.state != pending && !g.counted[f]:
+	default:
+		g.done = append(g.done, f)
+	}
+	g.todo++
+	if f.state != pending || f.loop.eager { // or a coroutine may end f, or await it, before f is added again
 		if g.counted == nil {
 			g.counted = make(map[*future]bool)
 		}
 		g.counted[f] = true
-		g.done = append(g.done, f)
-		g.todo++
 	}
 }
 

@@ -98,6 +98,20 @@ func TestAnEagerChildOfAGatherEndsAnEarlierOne(t *testing.T) {
 	})
 }
 
+// As TestAnEagerChildOfAGatherEndsAnEarlierOne, for a future that is gathered twice.
+func TestAnEagerChildOfAGatherEndsAnEarlierOneThatIsRepeated(t *testing.T) {
+	runEager(t, func(ctx context.Context) error {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		fail := asyncio.Coro[int](func(context.Context) (int, error) { return 2, f.SetException(errBoom) })
+		all := asyncio.Gather[int, asyncio.Awaitable[int]](ctx, f, fail, f)
+		assert.False(t, all.Done())
+		giveWay(ctx, 1)
+		assert.True(t, all.Done())
+		require.Equal(t, errBoom, all.Exception())
+		return nil
+	})
+}
+
 func TestAGatherThatPanicsLeavesItsChildrenAlone(t *testing.T) {
 	runEager(t, func(ctx context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))

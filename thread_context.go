@@ -30,9 +30,9 @@ type threadContext struct {
 
 	// Guarded by loop.threads.mu.
 	inLine    *list.Element // in lane.line, while there is no slot for the function
-	submitted bool          // to an executor, which has not called the function yet
 	index     int           // in threads.calls, while the function is there
 	reported  bool          // as a function that holds up virtual time
+	submitted bool          // to an executor, which has not called the function yet
 	waits     []*threadWait
 	since     time.Time // when it began, or went on after waiting; in virtual time
 }
