@@ -4,7 +4,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
-# What the targets can be told, as in `make conformance N=1000 SEED=7`.
+# Parameters of the targets, as in `make conformance N=1000 SEED=7`.
 N         ?= 20000
 SEED      ?= 1
 FUZZTIME  ?= 10s
@@ -17,10 +17,10 @@ TESTFLAGS ?=
 BENCHFLAGS ?=
 ECHOFLAGS ?=
 
-# go test -bench of BENCH COUNT times, which are by default $(1) and $(2).
+# Runs the benchmarks that match BENCH, by default $(1), COUNT times, by default $(2).
 go_bench = $(GO) test -run '^$$' -bench '$(or $(BENCH),$(1))' -benchtime $(BENCHTIME) -count $(or $(COUNT),$(2)) -timeout 0 .
 
-# The library's own benchmarks without their rivals, ten times, into a file once they are done.
+# Runs the library's benchmarks without their rivals ten times, and saves the result at the end.
 save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
 
 .DEFAULT_GOAL := help
@@ -30,17 +30,17 @@ save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: lint race bench-test cross ## everything that must pass before a change goes in
+test: lint race bench-test cross ## everything that must pass before a change is merged
 
-integration: ## run against redis, PostgreSQL, nginx, CPython and others, and with libraries; installs them if it may
+integration: ## run against redis, PostgreSQL, nginx, CPython and others, and with libraries; installs them as root
 	./integration/install.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./integration
 	cd integration/libraries && CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./...
 
-soak: ## mixed traffic for DURATION, then compare what is left with the start
+soak: ## run mixed traffic for DURATION, then compare the resources in use with the start
 	$(GO) run ./integration/soak -duration $(DURATION)
 
-race: ## the tests, with the race detector
+race: ## run the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
 
 lint: fmt tidy vet staticcheck ## gofmt, go mod tidy, go vet and staticcheck
@@ -55,16 +55,16 @@ staticcheck: ## staticcheck, of the version pinned here
 	cd bench && $(GO) run $(STATICCHECK) ./...
 	cd integration/libraries && $(GO) run $(STATICCHECK) -tags integration ./...
 
-fmt: ## fail if a file is not gofmt's
+fmt: ## fail if gofmt would change a file
 	@files=$$(gofmt -l .) || exit 1; \
-	if [ -n "$$files" ]; then echo "not gofmt's:"; echo "$$files"; exit 1; fi
+	if [ -n "$$files" ]; then echo "not formatted with gofmt:"; echo "$$files"; exit 1; fi
 
-tidy: ## fail if go.mod or go.sum is not go mod tidy's
+tidy: ## fail if go mod tidy would change go.mod or go.sum
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	cd integration/libraries && $(GO) mod tidy -diff
 
-cross: ## build and vet, tests too, for other systems (SYSTEMS), and build alone for more (BUILDS)
+cross: ## build and vet for other systems (SYSTEMS), tests too, and only build for more (BUILDS)
 	@for target in $(SYSTEMS) $(BUILDS); do \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
 		case " $(BUILDS) " in *" $$target "*) check=true;; *) check="$(GO) vet ./...";; esac; \
@@ -75,23 +75,23 @@ cross: ## build and vet, tests too, for other systems (SYSTEMS), and build alone
 examples: ## run the examples' tests
 	$(GO) test $(TESTFLAGS) -v ./examples/...
 
-bench: ## measure all beside Go, conc, tokio, uvloop, asyncio; 15 minutes; writes results, chart, README (BENCHFLAGS)
+bench: ## measure against Go, conc, tokio, uvloop, asyncio; 15 minutes; writes results, chart, README (BENCHFLAGS)
 	./bench/install.sh
 	cd bench && $(GO) run ./compare -results RESULTS.md -chart chart.svg -readme ../README.md $(BENCHFLAGS)
 
-bench-quick: ## the same in a minute, to see that it works; writes nothing (BENCHFLAGS)
+bench-quick: ## the same in a minute, to check that it works; writes nothing (BENCHFLAGS)
 	cd bench && $(GO) run ./compare -quick $(BENCHFLAGS)
 
 bench-test: ## test the benchmark programs
 	cd bench && CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
 
-bench-go: ## go test -bench, this library and plain Go (BENCH, COUNT, BENCHTIME)
+bench-go: ## run the benchmarks of this library and plain Go (BENCH, COUNT, BENCHTIME)
 	$(call go_bench,.,1)
 
-bench-base: ## go test -bench of this library, saved to compare with (BENCH, COUNT, BENCHTIME, OLD)
+bench-base: ## run the benchmarks of this library and save them for bench-compare (BENCH, COUNT, BENCHTIME, OLD)
 	$(call save_bench,$(OLD))
 
-bench-compare: ## run bench-base's again and have benchstat compare, or with NEW compare only (OLD, NEW)
+bench-compare: ## run the same benchmarks and compare with benchstat, or with NEW only compare (OLD, NEW)
 	@test -e '$(OLD)' || { echo 'there is no $(OLD): make bench-base before the change'; exit 2; }
 	$(if $(NEW),,$(call save_bench,bench/new.txt))
 	$(GO) run $(BENCHSTAT) $(OLD) $(or $(NEW),bench/new.txt)

@@ -11,9 +11,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// allocs measures, inside of a running loop, what one call of f allocates.
+// allocs returns how many allocations one call of f makes. It must be called inside a running loop.
 func allocs(f func()) float64 {
-	for range 100 { // fill the pool, and let queues grow
+	for range 100 { // fill the pool and let the queues grow
 		f()
 	}
 	return testing.AllocsPerRun(1000, f)
@@ -25,14 +25,14 @@ func must(err error) {
 	}
 }
 
-// allocEnv is what the operations of TestPrimitivesAllocateNothing use.
+// allocEnv is the environment in which TestPrimitivesAllocateNothing runs each operation.
 type allocEnv struct {
 	ctx   context.Context
-	done  bool // the partners shall end
+	done  bool // set when the partners must end
 	tasks []*asyncio.Task[asyncio.None]
 }
 
-// partner creates a task that does step again and again.
+// partner creates a task that repeats step until e.done is set.
 func (e *allocEnv) partner(step func(ctx context.Context) error) {
 	e.tasks = append(e.tasks, spawn(e.ctx, func(ctx context.Context) error {
 		for !e.done {
@@ -70,7 +70,7 @@ func TestPrimitivesAllocateNothing(t *testing.T) {
 		},
 		"Lock handed over": func(e *allocEnv) func() {
 			var lock asyncio.Lock
-			hold := func(ctx context.Context) error { // gives way with the lock, so that the other waits
+			hold := func(ctx context.Context) error { // yields while holding the lock, so that the other task waits
 				if err := lock.Acquire(ctx); err != nil {
 					return err
 				}

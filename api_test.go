@@ -19,7 +19,7 @@ import (
 
 const importPath = "github.com/go-asyncio/asyncio"
 
-// optionsOf are the calls that take options, each with those that it does not ignore.
+// optionsOf lists the calls that take options, each with the options that apply to it.
 var optionsOf = map[string]string{
 	"asyncio.Run(ctx, coro, %s)":         "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
 	"asyncio.NewRunner(%s)":              "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
@@ -44,7 +44,7 @@ var optionsOf = map[string]string{
 	"asyncio.CreateSubprocessShell(ctx, ``, %s)":     "WithStdin WithStdout WithStderr WithCommand WithPipeLimit WithWaitDelay",
 }
 
-// arguments are those of all options.
+// arguments holds, for each option, the arguments of a valid call.
 var arguments = map[string]string{
 	"WithDebug": "", "WithSlowCallbackDuration": "1", "WithEagerTasks": "", "WithVirtualTime": "", "WithExceptionHandler": "nil", "WithMaxThreads": "1",
 	"WithMaxTurnsPerInstant": "1", "WithInterrupt": "",
@@ -54,13 +54,13 @@ var arguments = map[string]string{
 	"WithStdin": "asyncio.Pipe", "WithStdout": "asyncio.Pipe", "WithStderr": "asyncio.Pipe", "WithCommand": "nil", "WithPipeLimit": "1", "WithWaitDelay": "1",
 }
 
-// An option that a call would ignore is a mistake, of which the caller would not learn.
+// If a call silently ignored an option, the caller would never learn of the mistake.
 func TestAnOptionThatACallWouldIgnoreDoesNotCompile(t *testing.T) {
 	source := "package p\n\nimport (\"context\"; \"os\"; \"" + importPath + "\")\n\n" +
 		"func _(ctx context.Context, coro asyncio.Coro[int], group *asyncio.TaskGroup, tasks []asyncio.AnyTask, " +
 		"handler asyncio.ConnectionHandler, writer *asyncio.StreamWriter) {\n"
 	type cell struct{ call, option string }
-	cells := make(map[int]cell) // by the line
+	cells := make(map[int]cell) // by line
 	for call := range optionsOf {
 		for option, argument := range arguments {
 			cells[strings.Count(source, "\n")+1] = cell{call, option}
@@ -81,7 +81,7 @@ func TestAnOptionThatACallWouldIgnoreDoesNotCompile(t *testing.T) {
 	assert.Empty(t, problems, "elsewhere")
 }
 
-// check type-checks a program that uses the package, which it returns.
+// check type-checks a program that imports the package and returns the package.
 func check(t *testing.T, source string, problem func(line int, problem string)) *types.Package {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -101,7 +101,7 @@ func check(t *testing.T, source string, problem func(line int, problem string)) 
 	return nil
 }
 
-// optionType returns the name of a type of options, or nothing.
+// optionType returns the name of t if it is an option type, and "" otherwise.
 func optionType(t types.Type) string {
 	if named, ok := t.(*types.Named); ok && strings.HasSuffix(named.Obj().Name(), "Option") {
 		return named.Obj().Name()
@@ -109,7 +109,7 @@ func optionType(t types.Type) string {
 	return ""
 }
 
-// exportedFuncs ranges over the functions of a package, and the methods of its types.
+// exportedFuncs returns the exported functions of a package and the methods of its types, by name.
 func exportedFuncs(pkg *types.Package) map[string]*types.Signature {
 	funcs := make(map[string]*types.Signature)
 	for _, name := range pkg.Scope().Names() {
@@ -130,8 +130,9 @@ func exportedFuncs(pkg *types.Package) map[string]*types.Signature {
 	return funcs
 }
 
-// The matrix has all that there are, and the doc of each type names what a call of it takes.
-func TestEveryOptionAndEveryCallThatTakesSomeIsInTheMatrix(t *testing.T) {
+// The matrix lists every option and every call that takes options, and the doc of each option type
+// names the options that the call accepts.
+func TestTheMatrixListsEveryOptionAndEveryCallThatTakesOptions(t *testing.T) {
 	pkg := check(t, "package p\n\nimport _ \""+importPath+"\"\n", func(_ int, problem string) { t.Error(problem) })
 	nameOf := regexp.MustCompile(`(\w+)\(.*%s`)
 	listed := make(map[string]string)
@@ -156,7 +157,7 @@ func TestEveryOptionAndEveryCallThatTakesSomeIsInTheMatrix(t *testing.T) {
 		assert.Contains(t, listed, name)
 		delete(listed, name)
 	}
-	assert.Empty(t, listed, "calls that there are not")
+	assert.Empty(t, listed, "calls that do not exist")
 	assert.ElementsMatch(t, slices.Collect(maps.Keys(arguments)), options)
 }
 
@@ -169,7 +170,8 @@ func goDoc(t *testing.T) *doc.Package {
 	return pkg
 }
 
-// docsOfTypes returns the options that a type's doc names, or that stand with the type.
+// docsOfTypes returns, for each type, the options that its doc names and the functions that go doc
+// lists with it.
 func docsOfTypes(t *testing.T) map[string][]string {
 	t.Helper()
 	named := make(map[string][]string)
@@ -184,9 +186,9 @@ func docsOfTypes(t *testing.T) map[string][]string {
 	return named
 }
 
-// go doc takes no function to its type whose results have the type error, if anything in the
-// package makes that look like a type of its own: a struct that embeds it, or a variable of it
-// that stands alone.
+// go doc lists a function that returns a type and an error with that type only if nothing in the
+// package makes error look like a type of its own, as a struct that embeds error does, or a
+// variable of type error declared on its own.
 func TestGoDocShowsAConstructorWithItsType(t *testing.T) {
 	pkg := goDoc(t)
 	types := make(map[string]bool)

@@ -6,19 +6,22 @@ import (
 	"time"
 )
 
-// AsCompleted runs aws concurrently and yields them in the order in which they are done:
-// futures and tasks themselves, and for a coroutine the task made of it, in the call to
-// AsCompleted. To Await what it yields does not suspend; to tell which it is, compare
-// it, or assert that it is a *Task[T]. If the waiting is cancelled it yields nil and the
-// error, and ends. It suspends between the iterations, but not for what is done already.
-// It can be iterated once. It is asyncio.as_completed.
+// AsCompleted runs aws concurrently and yields them in the order in which they finish. It
+// yields futures and tasks themselves; for a coroutine it yields the task that it has created.
+// Awaiting a yielded value does not suspend. To find out which awaitable it is, compare it, or
+// assert that it is a *Task[T]. If the iteration is cancelled, it yields nil and the error, and
+// ends.
+//
+// AsCompleted itself does not suspend. The iteration suspends before each step until a further
+// awaitable has finished; an awaitable that was done before the call counts as finished in the
+// next turn. The sequence can be iterated once. It is asyncio.as_completed.
 func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2[Awaitable[T], error] {
 	return AsCompletedTimeout[T](ctx, Never, aws...)
 }
 
-// AsCompletedTimeout is AsCompleted with a limit on the time, from the call on. When it
-// is over, what is done and was not yielded yet is yielded, and then nil and ErrTimeout.
-// Nothing is cancelled. It suspends as AsCompleted does.
+// AsCompletedTimeout is AsCompleted with a time limit of d, from the call on. When the time is
+// up, the iteration yields the futures and tasks that have finished and were not yielded yet,
+// and then nil and ErrTimeout. It cancels nothing. It suspends as AsCompleted does.
 func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Duration, aws ...A) iter.Seq2[Awaitable[T], error] {
 	l := running(ctx).loop
 	a := &arrivals[T]{done: NewQueue[FutureLike[T]](0)}
@@ -47,9 +50,9 @@ func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Durat
 	}
 }
 
-// arrivals collects futures as they are done.
+// arrivals collects futures as they finish.
 type arrivals[T any] struct {
-	done  *Queue[FutureLike[T]] // nil in it: the time is over
+	done  *Queue[FutureLike[T]] // a nil value means that the time is up
 	todo  int
 	nodes []arrivalNode[T]
 	timer *TimerHandle
@@ -61,10 +64,10 @@ type arrivalNode[T any] struct {
 	source   FutureLike[T]
 }
 
-// begin watches the sources and tells how many there are.
+// begin adds a callback to each source and returns their number, without duplicates.
 func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []FutureLike[T]) (n int, err error) {
 	sources = distinct(sources)
-	if foreign(l, sources) {
+	if ofOtherLoop(l, sources) {
 		return 0, ErrForeignLoop
 	}
 	a.todo = len(sources)
@@ -84,7 +87,7 @@ func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []FutureLike[T]) (
 func (n *arrivalNode[T]) run(*Loop) {
 	a := n.arrivals
 	if a.todo == 0 {
-		return // the time was over first
+		return // the time was up first
 	}
 	a.todo--
 	_ = a.done.PutNowait(n.source)

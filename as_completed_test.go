@@ -24,7 +24,7 @@ func TestAsCompletedYieldsInTheOrderOfCompletion(t *testing.T) {
 	r.expect(t, "1s a", "2s b", "3s c")
 }
 
-func TestAsCompletedYieldsTheTasksThemselvesAndEachOnce(t *testing.T) {
+func TestAsCompletedYieldsEachTaskItselfOnce(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 2, 1)
 		var got intTasks
@@ -61,7 +61,7 @@ func TestAsCompletedOfNothingEndsAtOnce(t *testing.T) {
 	})
 }
 
-func TestAsCompletedOfWhatIsDoneYieldsIt(t *testing.T) {
+func TestAsCompletedYieldsATaskThatIsAlreadyDone(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		require.NoError(t, f.SetResult(1))
@@ -75,7 +75,7 @@ func TestAsCompletedOfWhatIsDoneYieldsIt(t *testing.T) {
 	})
 }
 
-func TestAsCompletedLeftEarlyLeavesTheOthersGoing(t *testing.T) {
+func TestBreakingOutOfAsCompletedLeavesTheOtherTasksRunning(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2, 3)
 		for aw, err := range asyncio.AsCompleted(ctx, tasks...) {
@@ -91,7 +91,7 @@ func TestAsCompletedLeftEarlyLeavesTheOthersGoing(t *testing.T) {
 	})
 }
 
-func TestAsCompletedThatIsCancelledYieldsTheErrorAndEnds(t *testing.T) {
+func TestACancelledAsCompletedYieldsTheErrorAndEnds(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 3)
@@ -99,7 +99,7 @@ func TestAsCompletedThatIsCancelledYieldsTheErrorAndEnds(t *testing.T) {
 			for aw, err := range asyncio.AsCompleted(ctx, tasks...) {
 				if aw == nil {
 					r.end("iteration", err)
-					continue // it ends all the same
+					continue // the loop ends nevertheless
 				}
 				r.add("one")
 			}
@@ -115,7 +115,7 @@ func TestAsCompletedThatIsCancelledYieldsTheErrorAndEnds(t *testing.T) {
 	r.expect(t, "one", "iteration cancelled", "ended")
 }
 
-func TestAsCompletedTimeoutYieldsWhatIsDoneAndThenErrTimeout(t *testing.T) {
+func TestAsCompletedYieldsFinishedTasksBeforeErrTimeout(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2, 9)
@@ -137,7 +137,7 @@ func TestAsCompletedTimeoutYieldsWhatIsDoneAndThenErrTimeout(t *testing.T) {
 	r.expect(t, "1s 1", "2s 2", "3s timeout")
 }
 
-func TestAsCompletedTimeoutDuringTheBodyOfTheLoopYieldsWhatWasDoneFirst(t *testing.T) {
+func TestAsCompletedYieldsFinishedTasksBeforeATimeoutInTheLoopBody(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2, 9)
@@ -153,7 +153,7 @@ func TestAsCompletedTimeoutDuringTheBodyOfTheLoopYieldsWhatWasDoneFirst(t *testi
 	r.expect(t, "1s one", "6s one", "end: asyncio: timed out")
 }
 
-func TestAsCompletedTimeoutThatIsNotNeededDoesNotFire(t *testing.T) {
+func TestAnUnneededAsCompletedTimeoutDoesNotFire(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		n := 0
 		for _, err := range asyncio.AsCompletedTimeout(ctx, time.Minute, answers(ctx, 1, 2)...) {
@@ -165,7 +165,7 @@ func TestAsCompletedTimeoutThatIsNotNeededDoesNotFire(t *testing.T) {
 	})
 }
 
-func TestAsCompletedOfTenThousand(t *testing.T) {
+func TestAsCompletedYieldsTenThousandTasks(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, make([]int, 10_000)...)
 		var got intTasks

@@ -21,7 +21,7 @@ func TestCoroutineIsCalledInTheRunningTask(t *testing.T) {
 			return calls, asyncio.Sleep(inner, time.Second)
 		})
 		assert.Zero(t, calls, "a coroutine has not begun")
-		for want := 1; want <= 2; want++ { // unlike asyncio's it can be called again
+		for want := 1; want <= 2; want++ { // unlike asyncio's, a coroutine can be called again
 			v, err := coro.Await(ctx)
 			require.NoError(t, err)
 			assert.Equal(t, want, v)
@@ -33,7 +33,7 @@ func TestCoroutineIsCalledInTheRunningTask(t *testing.T) {
 	})
 }
 
-func TestCoroutineThatDoesNotSuspendLetsNobodyElseRun(t *testing.T) {
+func TestACoroutineThatDoesNotSuspendIsNotInterrupted(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		spawn(ctx, func(context.Context) error { r.add("other"); return nil })
@@ -126,7 +126,7 @@ func TestCancellationGoesThroughPlainCallsToTheInnermostAwait(t *testing.T) {
 	r.expect(t, "innermost cancelled", "outermost cancelled")
 }
 
-func TestAwaitablesAndTasksServeWithoutTheirTypes(t *testing.T) {
+func TestAwaitablesAndTasksCanBeUsedWithoutTheirTypes(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		f := asyncio.NewFuture[string](asyncio.RunningLoop(ctx))
 		tasks := []asyncio.AnyTask{
@@ -148,7 +148,7 @@ func TestAwaitablesAndTasksServeWithoutTheirTypes(t *testing.T) {
 		assert.Len(t, done, 3)
 		assert.True(t, waitables[0].Cancelled())
 		assert.True(t, waitables[1].Cancelled())
-		assert.False(t, waitables[2].Cancelled(), "its cancellation was taken back")
+		assert.False(t, waitables[2].Cancelled(), "its cancellation was withdrawn")
 		assert.ErrorIs(t, waitables[0].Exception(), errBoom)
 		assert.False(t, waitables[0].Cancel())
 	})
@@ -172,7 +172,7 @@ func TestAnyLetsAwaitablesOfDifferentTypesBeGathered(t *testing.T) {
 	})
 }
 
-func TestAnyIsTheSameTaskAllTheSame(t *testing.T) {
+func TestAnyWrapsTheTaskItself(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		gathered := asyncio.GatherResults(ctx, asyncio.Any(task), asyncio.Any(failing(0, errBoom)), asyncio.Any(task))

@@ -10,8 +10,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A byte to a peer and back: over a Conn in tasks, over one whose client is a goroutine, and over
-// package net's.
+// One operation: a byte goes to a peer and comes back. The ways are a Conn used by tasks, a Conn
+// whose client is a goroutine, and connections of package net.
 func BenchmarkConn(b *testing.B) {
 	echo := func(c net.Conn) error {
 		p := make([]byte, 1)

@@ -11,9 +11,10 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// What one operation costs when there is ten and a hundred times as much of everything. The
-// names are those of the workload, of the way in which it is done, and of its size. Where
-// plain Go does much the same it is there too: what grows with the caches grows in both.
+// BenchmarkGrowth measures what one operation costs with 10 and with 100 times as many tasks,
+// timers or callbacks. A sub-benchmark is named for the workload, the way of doing it, and the
+// size. Where plain Go does nearly the same work, it is measured too: a cost that grows because of
+// the caches grows in both.
 func BenchmarkGrowth(b *testing.B) {
 	type way func(b *testing.B, n int)
 	small, large := [3]int{16, 160, 1600}, [3]int{1000, 10_000, 100_000}
@@ -52,10 +53,10 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 }
 
-// One of n goroutines hands a token on.
+// One operation: one of n goroutines passes a token on.
 func growRing(b *testing.B, n int) { benchRing(b, n, b.N) }
 
-// A task of a gather of n is made, runs and is gathered.
+// One operation: one task of a gather of n is created, runs and is gathered.
 func growGather(b *testing.B, n int) {
 	benchRun(b, func(ctx context.Context) error {
 		coros := make([]asyncio.Coro[int], n)
@@ -76,7 +77,7 @@ func growErrgroup(b *testing.B, n int) {
 	})
 }
 
-// growAnswers returns how many results are benchAnswer's.
+// growAnswers returns how many of the results are benchAnswer's.
 func growAnswers(results []int) (answers int) {
 	for _, v := range results {
 		answers += v / 42
@@ -84,7 +85,7 @@ func growAnswers(results []int) (answers int) {
 	return answers
 }
 
-// One of n tasks that all want it has the lock for a turn.
+// One operation: one of n tasks that contend for a lock holds it for a turn.
 func growLock(b *testing.B, n int) {
 	var lock asyncio.Lock
 	held := 0
@@ -103,7 +104,7 @@ func growLock(b *testing.B, n int) {
 	benchExpect(b, "times held", held, b.N)
 }
 
-// One of n tasks that wait for an event is woken, and waits again.
+// One operation: one of n tasks that wait for an event is woken and waits again.
 func growEvent(b *testing.B, n int) {
 	var event asyncio.Event
 	woken := 0
@@ -133,7 +134,7 @@ func growCloseChannel(b *testing.B, n int) {
 	})
 }
 
-// growWaiting runs body while n tasks wait, again and again.
+// growWaiting runs body while n tasks call wait repeatedly.
 func growWaiting(b *testing.B, n int, wait, body func(ctx context.Context) error) {
 	benchRun(b, func(ctx context.Context) error {
 		for range n {
@@ -152,7 +153,8 @@ func growWaiting(b *testing.B, n int, wait, body func(ctx context.Context) error
 	})
 }
 
-// A value goes through a queue that n tasks share: half of them put, half of them get.
+// One operation: a value goes through a queue that n tasks share. Half of them put, half of them
+// get.
 func growQueue(b *testing.B, n int) {
 	q := asyncio.NewQueue[int](1)
 	started, got := 0, 0
@@ -194,7 +196,7 @@ func growChannel(b *testing.B, n int) {
 	benchExpect(b, "values got", int(got.Load()), b.N)
 }
 
-// One of n tasks sleeps and wakes, each at an instant of its own, in virtual time.
+// One operation: one of n tasks sleeps and wakes, each at a different instant, in virtual time.
 func growSleepers(b *testing.B, n int) {
 	b.ReportAllocs()
 	_, err := asyncio.Run(b.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -219,8 +221,8 @@ func growSleepers(b *testing.B, n int) {
 	}
 }
 
-// Goroutines have no virtual time here. They sleep until after the last has gone to sleep,
-// and the time in which all of them do is left out.
+// Goroutines have no virtual time here. They all sleep until after the last has gone to sleep, and
+// the time until then is not counted.
 func growTimeSleep(b *testing.B, n int) {
 	b.ReportAllocs()
 	sleep := func() (busy time.Duration) {
@@ -251,7 +253,7 @@ func growTimeSleep(b *testing.B, n int) {
 	b.ReportMetric(float64(busy.Nanoseconds())/float64(done), "ns/op")
 }
 
-// A timer is set and cancelled while n others are set, half of them due before it.
+// One operation: a timer is set and cancelled while n others are set, half of them due before it.
 func growTimers(b *testing.B, n int) {
 	benchRun(b, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
@@ -286,7 +288,8 @@ func growAfterFunc(b *testing.B, n int) {
 	benchExpect(b, "timers stopped", stopped, b.N)
 }
 
-// A task is waited for with a timeout that does not fire, while n others wait with one.
+// One operation: a task is awaited with a timeout that does not fire, while n others wait with a
+// timeout.
 func growWaitFor(b *testing.B, n int) {
 	var never asyncio.Event
 	wait := func(ctx context.Context) error {
@@ -307,7 +310,7 @@ func growWaitFor(b *testing.B, n int) {
 	})
 }
 
-// One of n callbacks is scheduled and runs, all in one turn.
+// One operation: one of n callbacks is scheduled and runs, all in one turn.
 func growCallSoon(b *testing.B, n int) {
 	benchRun(b, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
@@ -324,8 +327,8 @@ func growCallSoon(b *testing.B, n int) {
 	})
 }
 
-// One of n tasks that wait for a lock, in the middle, is cancelled, leaves the queue and
-// ends, and another one comes to wait.
+// One operation: a task in the middle of n tasks that wait for a lock is cancelled, leaves the
+// queue and ends, and another one begins to wait.
 func growCancel(b *testing.B, n int) {
 	benchRun(b, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -354,7 +357,7 @@ func growCancel(b *testing.B, n int) {
 	})
 }
 
-// AllTasks lists one of n tasks.
+// One operation: AllTasks lists one of n tasks.
 func growAllTasks(b *testing.B, n int) {
 	var never asyncio.Event
 	growWaiting(b, n-1, never.Wait, func(ctx context.Context) error {
@@ -371,8 +374,8 @@ func growPlain(b *testing.B, n int, do func() (int, error)) {
 	}
 }
 
-// benchEach times at least b.N operations, of which do does n at once and returns how many
-// it did. The first n are not timed: by them all grows to the size that it takes.
+// benchEach times at least b.N operations. A call of do performs n operations and returns how many
+// it performed. The first n are not timed: they let everything grow to its full size.
 func benchEach(b *testing.B, n int, do func() (int, error)) error {
 	if _, err := do(); err != nil {
 		return err

@@ -10,11 +10,11 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// One operation: a callback runs and schedules the next one, so that every
-// turn of the loop has one handle.
+// One operation: a callback runs and schedules the next one, so that every turn of the loop has one
+// handle.
 //
-// The channel way is the event loop in three lines: a goroutine that runs what
-// comes out of a channel of functions.
+// The channel way is the event loop in three lines: a goroutine that runs the functions it receives
+// from a channel.
 func BenchmarkCallSoon(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -42,8 +42,8 @@ func BenchmarkCallSoon(b *testing.B) {
 	})
 }
 
-// benchChain schedules the first of b.N callbacks, each of which schedules the
-// next, and the last of which stops the timer and calls end, for which wait waits.
+// benchChain schedules the first of b.N callbacks and calls wait. Each callback schedules the next
+// one; the last stops the timer and calls end, which lets wait return.
 func benchChain(b *testing.B, schedule func(fn func()), end, wait func()) {
 	ran, n := 0, b.N
 	var step func()
@@ -61,7 +61,7 @@ func benchChain(b *testing.B, schedule func(fn func()), end, wait func()) {
 	benchExpect(b, "callbacks run", ran, n)
 }
 
-// One operation: 1,000 callbacks are scheduled, and then run, in one turn.
+// One operation: 1,000 callbacks are scheduled and then run in one turn.
 func BenchmarkCallSoonBatch1000(b *testing.B) {
 	const n = 1000
 	b.Run("asyncio", func(b *testing.B) {
@@ -73,7 +73,7 @@ func BenchmarkCallSoonBatch1000(b *testing.B) {
 				for range n {
 					loop.CallSoon(fn)
 				}
-				if err := asyncio.Sleep(ctx, 0); err != nil { // resumed after the last of them
+				if err := asyncio.Sleep(ctx, 0); err != nil { // resumes after the last callback
 					return err
 				}
 			}
@@ -106,8 +106,8 @@ func BenchmarkCallSoonBatch1000(b *testing.B) {
 	})
 }
 
-// One operation: set a timer an hour ahead and cancel it. Once every 1,000
-// operations the loop takes a turn, in which it may sweep out what was cancelled.
+// One operation: set a timer an hour ahead and cancel it. Once every 1,000 operations the loop
+// takes a turn, in which it may sweep out the cancelled timers.
 func BenchmarkCallLaterCancel(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -139,8 +139,8 @@ func BenchmarkCallLaterCancel(b *testing.B) {
 	})
 }
 
-// One operation: another goroutine hands a callback to the loop, which is idle
-// and wakes up to run it, and is told by the callback that it ran.
+// One operation: another goroutine hands a callback to an idle loop. The loop wakes up and runs the
+// callback, which notifies the goroutine.
 func BenchmarkCallSoonThreadsafe(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		ran := 0
@@ -176,8 +176,8 @@ func BenchmarkCallSoonThreadsafe(b *testing.B) {
 	})
 }
 
-// One operation: another goroutine hands 1,000 callbacks to the loop in one
-// go, and waits until the last has run.
+// One operation: another goroutine hands 1,000 callbacks to the loop at once and waits until the
+// last has run.
 func BenchmarkCallSoonThreadsafeBatch1000(b *testing.B) {
 	const n = 1000
 	b.Run("asyncio", func(b *testing.B) {
@@ -226,8 +226,7 @@ func BenchmarkCallSoonThreadsafeBatch1000(b *testing.B) {
 	})
 }
 
-// benchOutside runs body on a goroutine of its own, while the loop has nothing
-// else to do.
+// benchOutside runs body on a goroutine of its own, while the loop has nothing else to do.
 func benchOutside(b *testing.B, body func(loop *asyncio.Loop) error) {
 	b.Helper()
 	benchRun(b, func(ctx context.Context) error {
@@ -248,9 +247,8 @@ func benchOutside(b *testing.B, body func(loop *asyncio.Loop) error) {
 	})
 }
 
-// One operation: a task has a function run on another goroutine and awaits its
-// result. A place among so many at a time, which ToThread has too, is the
-// semaphore's part in the Go way.
+// One operation: a task has a function run on another goroutine and awaits its result. The Go way
+// uses a semaphore, since ToThread limits the number of concurrent functions too.
 func BenchmarkToThread(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -306,8 +304,8 @@ func BenchmarkToThread(b *testing.B) {
 	})
 }
 
-// One operation: 100 tasks have a function run on another goroutine each, and all their results
-// are awaited. At most 32 functions run at a time.
+// One operation: 100 tasks each have a function run on another goroutine, and all their results are
+// awaited. At most 32 functions run at a time.
 func BenchmarkToThread100(b *testing.B) {
 	const n, most = 100, 32
 	b.Run("asyncio", func(b *testing.B) {

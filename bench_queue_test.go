@@ -7,17 +7,16 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// One operation: an item goes from a producer to a consumer through a queue
-// that holds one. Producer and consumer wait for each other at every item, as
-// goroutines do at an unbuffered channel; at one that holds one they need not,
-// since each has a processor of its own.
+// One operation: an item goes from a producer to a consumer through a queue that holds one. The
+// tasks wait for each other at every item, as goroutines do at an unbuffered channel. At a channel
+// that holds one, goroutines need not wait, since each has a processor of its own.
 func BenchmarkQueue(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) { benchQueue(b, 1) })
 	b.Run("channel", func(b *testing.B) { benchChannel(b, 1) })
 	b.Run("channel.unbuffered", func(b *testing.B) { benchChannel(b, 0) })
 }
 
-// One operation: the same through a queue that holds 128.
+// One operation: an item goes through a queue that holds 128.
 func BenchmarkQueueBuffered128(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) { benchQueue(b, 128) })
 	b.Run("channel", func(b *testing.B) { benchChannel(b, 128) })
@@ -73,8 +72,7 @@ func benchChannel(b *testing.B, size int) {
 	benchExpect(b, "items in order", inOrder, b.N)
 }
 
-// One operation: put an item into a queue with room and get it back, waiting
-// for nobody.
+// One operation: put an item into a queue with room and get it back, without waiting.
 func BenchmarkQueueNowait(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(context.Context) error {

@@ -1,9 +1,9 @@
 package asyncio_test
 
-// The benchmarks stand in bench_*_test.go, one file a subject, and each runs
-// the library beside the way plain Go does the same job, as sub-benchmarks of
-// one benchmark. An operation is the same work in each of them. This file
-// holds what they share; bench/README.md says how to run and compare them.
+// The benchmarks are in bench_*_test.go, one file for each subject. Each measures the library and
+// plain Go at the same job, as sub-benchmarks of one benchmark; an operation is the same work in
+// each of them. This file holds the functions that they share. bench/README.md describes how to run
+// and compare them.
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// benchRun runs main as the main coroutine of a loop of its own. Making and
-// closing the loop is not timed, provided that main times its operations with
-// b.Loop, or with b.ResetTimer and b.StopTimer around b.N of them.
+// benchRun runs main as the main coroutine of a new loop. Making and closing the loop is not timed,
+// provided that main times its operations with b.Loop, or with b.ResetTimer and b.StopTimer around
+// b.N of them.
 func benchRun(b *testing.B, main func(ctx context.Context) error) {
 	b.Helper()
 	b.ReportAllocs()
@@ -25,9 +25,8 @@ func benchRun(b *testing.B, main func(ctx context.Context) error) {
 	}
 }
 
-// benchTasks times b.N operations, dealt out among k tasks that have all started
-// and stand at the line when the timer starts. Each calls work with the number
-// of its operations.
+// benchTasks times b.N operations, shared among k tasks. The timer starts when all of them have
+// begun and wait for the start. Each task calls work with its number of operations.
 func benchTasks(b *testing.B, k int, work func(ctx context.Context, n int) error) {
 	b.Helper()
 	benchRun(b, func(ctx context.Context) error {
@@ -42,7 +41,7 @@ func benchTasks(b *testing.B, k int, work func(ctx context.Context, n int) error
 				return work(ctx, n)
 			}))
 		}
-		if err := asyncio.Sleep(ctx, 0); err != nil { // all of them come to start.Wait
+		if err := asyncio.Sleep(ctx, 0); err != nil { // lets all tasks reach start.Wait
 			return err
 		}
 		start.Set()
@@ -74,7 +73,7 @@ func benchGoroutines(b *testing.B, k int, work func(n int)) {
 	b.StopTimer()
 }
 
-// benchShare is the part of n operations that the i-th of k workers does.
+// benchShare returns the number of operations, of n, that the i-th of k workers performs.
 func benchShare(n, k, i int) int {
 	return (n + k - 1 - i) / k
 }
@@ -94,9 +93,9 @@ func benchReportEach(b *testing.B, k int, part string) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(k), "ns/"+part)
 }
 
-// benchExpect fails a benchmark that did not do the work it was timed for.
-// BENCH_MISCOUNT in the environment makes every count wrong: by it the tests of
-// bench/compare see that each benchmark counts.
+// benchExpect fails a benchmark that did not do the work it was timed for. If BENCH_MISCOUNT is set
+// in the environment every count is wrong, which lets the tests of bench/compare check that each
+// benchmark counts.
 func benchExpect(b *testing.B, what string, got, want int) {
 	b.Helper()
 	if got != want || os.Getenv("BENCH_MISCOUNT") != "" {

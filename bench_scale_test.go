@@ -14,9 +14,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// The wall time of 100,000 sleepers, whose sleeps are spread evenly over 100
-// ms, from the making of the first to the end of the last. Anything above 100
-// ms is what the sleepers cost.
+// BenchmarkSleepers100k measures the wall time of 100,000 sleepers, whose sleeps are spread evenly
+// over 100 ms, from the creation of the first to the end of the last. Anything above 100 ms is the
+// cost of the sleepers.
 func BenchmarkSleepers100k(b *testing.B) {
 	const n, span = 100_000, 100 * time.Millisecond
 	after := func(i int) time.Duration { return span * time.Duration(i+1) / n }
@@ -57,12 +57,12 @@ func BenchmarkSleepers100k(b *testing.B) {
 	})
 }
 
-// The wall time of 1,000,000 timers, due within 100 ms in no order, of which
-// every other one is cancelled as soon as it is set, until the last of the
-// others has fired.
+// BenchmarkTimers1M measures the wall time of 1,000,000 timers, due within 100 ms in no order.
+// Every other timer is cancelled as soon as it is set; the time ends when the last of the others
+// has fired.
 func BenchmarkTimers1M(b *testing.B) {
 	const n, span = 1_000_000, 100 * time.Millisecond
-	after := func(i int) time.Duration { // each i in [0, n) its own, as 7919 and n have no common factor
+	after := func(i int) time.Duration { // different for each i in [0, n), as 7919 and n have no common factor
 		return span * time.Duration(i*7919%n+1) / n
 	}
 	b.Run("asyncio", func(b *testing.B) {
@@ -111,9 +111,9 @@ func BenchmarkTimers1M(b *testing.B) {
 	})
 }
 
-// One operation: 100,000 workers come to wait for one event, which is then set, and end.
-// What counts here is the memory that a worker takes while it waits, in B/task: by how much
-// the first operation makes the process grow.
+// One operation: 100,000 workers begin to wait for one event, the event is set, and they end. The
+// result is B/task, the memory that a waiting worker takes: the growth of the process during the
+// first operation, divided by the workers.
 func BenchmarkWaiting100k(b *testing.B) {
 	const n = 100_000
 	b.Run("asyncio", func(b *testing.B) {
@@ -180,8 +180,8 @@ func BenchmarkWaiting100k(b *testing.B) {
 	})
 }
 
-// benchMemory returns the bytes of this process in memory, garbage left out. Where the
-// system does not tell, it returns what the runtime has got from it.
+// benchMemory returns the bytes of memory that this process uses, without garbage. Where the system
+// does not report them, it returns the memory that the runtime has obtained from the system.
 func benchMemory() int {
 	debug.FreeOSMemory()
 	var size, resident int

@@ -10,11 +10,11 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// One operation: the only task gives way to the loop, which resumes it.
+// One operation: the only task yields to the loop, which resumes it.
 //
-// iter.Pull is the limit: control goes into a coroutine and comes back out,
-// with no loop around it. The channel way is a goroutine that is asked through
-// one channel and answers through another.
+// iter.Pull is the limit: control goes into a coroutine and comes back out, with no loop around it.
+// The channel way is a goroutine that receives requests from one channel and answers through
+// another.
 func BenchmarkSwitch1(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) { benchGiveWay(b, 1) })
 	b.Run("iter.Pull", func(b *testing.B) { benchPull(b, 1) })
@@ -22,11 +22,11 @@ func BenchmarkSwitch1(b *testing.B) {
 	b.Run("channel", func(b *testing.B) { benchRing(b, 2, 2*b.N) })
 }
 
-// One operation: one of 16 tasks gives way, and the next one goes on.
+// One operation: one of 16 tasks yields, and the next one goes on.
 //
-// The channel way is a ring of 16 goroutines that hand a token on, which keeps
-// to one at a time and to the order, as tasks do. The goroutines that call
-// runtime.Gosched keep to neither: they run on all processors at once.
+// The channel way is a ring of 16 goroutines that pass a token on. They run one at a time and in
+// order, as tasks do. The goroutines that call runtime.Gosched do neither: they run on all
+// processors at once.
 func BenchmarkSwitch16(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) { benchGiveWay(b, 16) })
 	b.Run("iter.Pull", func(b *testing.B) { benchPull(b, 16) })
@@ -34,7 +34,7 @@ func BenchmarkSwitch16(b *testing.B) {
 	b.Run("channel", func(b *testing.B) { benchRing(b, 16, b.N) })
 }
 
-// benchGiveWay times k tasks that give way in turn.
+// benchGiveWay times k tasks that yield in turn.
 func benchGiveWay(b *testing.B, k int) {
 	switches := 0
 	benchTasks(b, k, func(ctx context.Context, n int) error {
@@ -95,7 +95,7 @@ func benchRing(b *testing.B, k, handovers int) {
 		ring[i] = make(chan int)
 	}
 	done := make(chan struct{})
-	handed := 0 // by whoever has the token
+	handed := 0 // guarded by the token
 	for i := range k {
 		go func() {
 			for left := range ring[i] {

@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// One operation: acquire and release a lock that nobody else wants.
+// One operation: acquire and release a lock that is free.
 func BenchmarkLock(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -53,10 +53,10 @@ func BenchmarkLock(b *testing.B) {
 	})
 }
 
-// One operation: one of 16 workers acquires the lock, gives way once while it
-// holds it, and releases it. Every asyncio acquire finds the lock held and
-// waits its turn, first come first served. A sync.Mutex is often taken back by
-// the goroutine that just released it, so it passes from hand to hand less.
+// One operation: one of 16 workers acquires the lock, yields once while it holds it, and releases
+// it. Every asyncio acquire finds the lock held and waits its turn, first come, first served. A
+// sync.Mutex is often taken back by the goroutine that just released it, so it changes hands less
+// often.
 func BenchmarkLockContended16(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		var lock asyncio.Lock
@@ -67,7 +67,7 @@ func BenchmarkLockContended16(b *testing.B) {
 				if err := lock.Acquire(ctx); err != nil {
 					return err
 				}
-				if held != before { // somebody else came first
+				if held != before { // another task acquired it first
 					waits++
 				}
 				held++
@@ -97,7 +97,7 @@ func BenchmarkLockContended16(b *testing.B) {
 	})
 }
 
-// benchMutexContended times a mutex that k goroutines want.
+// benchMutexContended times a mutex for which k goroutines contend.
 func benchMutexContended(b *testing.B, k int) {
 	var mu sync.Mutex
 	held := 0
@@ -112,7 +112,7 @@ func benchMutexContended(b *testing.B, k int) {
 	benchExpect(b, "times held", held, b.N)
 }
 
-// One operation: acquire and release one of four places that nobody else wants.
+// One operation: acquire and release one of four places that are free.
 func BenchmarkSemaphore(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -156,8 +156,8 @@ func BenchmarkSemaphore(b *testing.B) {
 	})
 }
 
-// One operation: one of 16 workers acquires one of four places, gives way once
-// while it holds it, and releases it.
+// One operation: one of 16 workers acquires one of four places, yields once while it holds it, and
+// releases it.
 func BenchmarkSemaphoreContended16(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		sem := asyncio.NewSemaphore(4)
@@ -168,7 +168,7 @@ func BenchmarkSemaphoreContended16(b *testing.B) {
 				if err := sem.Acquire(ctx); err != nil {
 					return err
 				}
-				if held != before { // somebody else came first
+				if held != before { // another task acquired it first
 					waits++
 				}
 				held++
@@ -206,8 +206,8 @@ func BenchmarkSemaphoreContended16(b *testing.B) {
 	})
 }
 
-// One operation: there and back. One worker sets an event and waits for
-// another one, which a second worker sets when it has seen the first.
+// One operation: there and back. One worker sets an event and waits for another event, which a
+// second worker sets when it has seen the first.
 func BenchmarkEvent(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		var ping, pong asyncio.Event
@@ -254,8 +254,8 @@ func BenchmarkEvent(b *testing.B) {
 	})
 }
 
-// One operation: wake all of the 1,000 workers that wait for one event, until
-// each has run and waits again.
+// One operation: wake all of the 1,000 workers that wait for one event, until each has run and
+// waits again.
 func BenchmarkEventBroadcast1000(b *testing.B) {
 	const n = 1000
 	b.Run("asyncio", func(b *testing.B) {
@@ -273,13 +273,13 @@ func BenchmarkEventBroadcast1000(b *testing.B) {
 					}
 				}))
 			}
-			if err := asyncio.Sleep(ctx, 0); err != nil { // all of them come to ev.Wait
+			if err := asyncio.Sleep(ctx, 0); err != nil { // lets all tasks reach ev.Wait
 				return err
 			}
 			for b.Loop() {
 				ev.Set()
 				ev.Clear()
-				if err := asyncio.Sleep(ctx, 0); err != nil { // resumed after the last of them
+				if err := asyncio.Sleep(ctx, 0); err != nil { // resumes after the last of them
 					return err
 				}
 			}
@@ -346,7 +346,7 @@ func BenchmarkEventBroadcast1000(b *testing.B) {
 	})
 }
 
-// benchWaiters are n goroutines that wait for an event, which is a channel that is closed.
+// benchWaiters holds goroutines that wait for an event. Closing a channel sets the event.
 type benchWaiters struct {
 	n              int
 	event          atomic.Pointer[chan struct{}]
@@ -355,7 +355,7 @@ type benchWaiters struct {
 	stop           bool
 }
 
-// newBenchWaiters starts n goroutines, and returns when all of them wait.
+// newBenchWaiters starts n goroutines and returns when all of them wait.
 func newBenchWaiters(n int) *benchWaiters {
 	w := &benchWaiters{n: n}
 	w.renew()
@@ -382,7 +382,7 @@ func (w *benchWaiters) renew() {
 	w.event.Store(&c)
 }
 
-// wake wakes all, and returns when each has run and waits again.
+// wake wakes all goroutines and returns when each has run and waits again.
 func (w *benchWaiters) wake() {
 	old := w.event.Load()
 	w.renew()
@@ -397,9 +397,8 @@ func (w *benchWaiters) end() {
 	w.ended.Wait()
 }
 
-// One operation: there and back. Two workers share a condition and a variable
-// that says whose turn it is; each waits for its own turn and gives the other
-// one its turn.
+// One operation: there and back. Two workers share a condition and a variable that holds whose turn
+// it is. Each waits for its own turn and then gives the other its turn.
 func BenchmarkCondition(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -432,7 +431,7 @@ func BenchmarkCondition(b *testing.B) {
 					return err
 				}
 			}
-			benchExpect(b, "turns of each", (turns+1)/2, b.N) // the other's last may be still to come
+			benchExpect(b, "turns of each", (turns+1)/2, b.N) // the other's last turn may still be outstanding
 			other.Cancel()
 			return nil
 		})

@@ -13,12 +13,12 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// benchAnswer is the job of the tasks and goroutines below: it returns a value at once.
+// benchAnswer is the job of the tasks and goroutines below. It returns a value at once.
 func benchAnswer(context.Context) (int, error) { return 42, nil }
 
-// One operation: create a task, and await its result, before the next one.
+// One operation: create a task, and await its result before creating the next one.
 //
-// iter.Pull is the limit: make a coroutine, run it to its end, no loop.
+// iter.Pull is the limit: make a coroutine and run it to its end, without a loop.
 func BenchmarkCreateAwait(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -91,9 +91,9 @@ func BenchmarkCreateAwait(b *testing.B) {
 	})
 }
 
-// One operation: start 1,000 concurrent jobs, wait for all, and have their
-// results in order. The first asyncio way gathers tasks it made itself, the
-// second hands the coroutines to Gather, which makes the tasks.
+// One operation: start 1,000 concurrent jobs, wait for all, and get their results in order. The
+// first asyncio way gathers tasks that it has created; the second passes the coroutines to Gather,
+// which creates the tasks.
 func BenchmarkGather1000(b *testing.B) {
 	const n = 1000
 	check := func(b *testing.B, results []int) {
@@ -178,8 +178,7 @@ func benchErrgroup(ctx context.Context, n int) ([]int, error) {
 	return results, g.Wait()
 }
 
-// One operation: a group of 1,000 concurrent jobs without results, from its
-// opening to its end.
+// One operation: a group runs 1,000 concurrent jobs without results, from its opening to its end.
 func BenchmarkTaskGroup1000(b *testing.B) {
 	const n = 1000
 	b.Run("asyncio", func(b *testing.B) {
@@ -204,7 +203,7 @@ func BenchmarkTaskGroup1000(b *testing.B) {
 	})
 	b.Run("errgroup", func(b *testing.B) {
 		b.ReportAllocs()
-		var mu sync.Mutex // a goroutine needs one to count
+		var mu sync.Mutex // a goroutine needs it to count
 		ran := 0
 		job := func() error { mu.Lock(); ran++; mu.Unlock(); return nil }
 		for b.Loop() {
@@ -221,8 +220,8 @@ func BenchmarkTaskGroup1000(b *testing.B) {
 	})
 }
 
-// One operation: a tree of tasks. Each creates two more and awaits both, down to a depth
-// of 10, and returns how many there are below it and itself: 2,047 for the first.
+// One operation: a tree of tasks. Each task creates two more and awaits both, down to a depth of
+// 10, and returns the number of tasks in its subtree, itself included: 2,047 for the first.
 func BenchmarkTree10(b *testing.B) {
 	const depth, size = 10, 1<<11 - 1
 	check := func(b *testing.B, counted int) {
@@ -303,8 +302,8 @@ func BenchmarkTree10(b *testing.B) {
 	})
 }
 
-// One operation: start a job, wait for its result for an hour at most, get it
-// long before, and take the deadline back.
+// One operation: start a job, wait for its result for at most an hour, get it long before, and
+// cancel the timer.
 func BenchmarkWaitFor(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {
@@ -342,8 +341,8 @@ func BenchmarkWaitFor(b *testing.B) {
 	})
 }
 
-// One operation: a scope that must end within an hour, in which the task gives
-// way once, and which ends long before.
+// One operation: a scope with a limit of an hour, in which the task yields once and which ends long
+// before.
 func BenchmarkTimeout(b *testing.B) {
 	b.Run("asyncio", func(b *testing.B) {
 		benchRun(b, func(ctx context.Context) error {

@@ -9,23 +9,24 @@ import (
 	"sync/atomic"
 )
 
-// A Conn is a stream as a net.Conn, for libraries that take one. Any goroutine may use it. In a task
-// of the stream's loop Read and Write suspend the task. On any other goroutine they block
-// it while a task of the loop does the work; this takes some microseconds. SetDeadline and Close
-// return at once. From another goroutine they take effect before the caller's next call, and also
-// end a Read or Write that waits.
+// A Conn is a stream as a net.Conn, for libraries that take one. Any goroutine may use it. In a
+// task of the stream's loop, Read and Write suspend the task. On any other goroutine they block
+// it while a task of the loop does the work, which takes some microseconds. SetDeadline and
+// Close return at once. From another goroutine they take effect before the caller's next call,
+// and they also end a Read or Write that waits.
 //
-// A task must not wait by Go's means, such as a channel or a sync.Mutex, for a goroutine
-// that uses a Conn of its loop: the task would stop the loop that the goroutine waits for. After a
-// second that is noticed, and the goroutine's Read or Write fails with ErrLoopBlocked. Libraries
-// that work so belong into ToThread, as a whole; see docs/libraries.md for which ones do. Two
-// tasks that use one tls.Conn over a Conn, or anything else with a mutex inside, stop the
+// A task must not wait by Go's own means, such as a channel or a sync.Mutex, for a goroutine
+// that uses a Conn of its loop: the task would stop the loop that the goroutine waits for.
+// After a second the goroutine's Read or Write fails with ErrLoopBlocked. A library that works
+// in this way must be called in ToThread, as a whole; docs/libraries.md lists such libraries.
+// Two tasks that use one tls.Conn over a Conn, or anything else with a mutex inside, stop the
 // loop for good; a stream with WithTLS does not.
 //
-// Errors are a *net.OpError, as those of package net, apart from io.EOF: with net.ErrClosed after Close,
-// os.ErrDeadlineExceeded after a deadline, and the task's or context's own error, which is
-// temporary in the sense of net.Error, after a cancellation. As in package net reads that come together
-// take turns, and each Write is sent as a whole. A Conn of a Dialer remembers cancellations; see there.
+// Errors other than io.EOF are a *net.OpError, as in package net. It wraps net.ErrClosed after
+// Close, os.ErrDeadlineExceeded after a deadline, and after a cancellation the error of the
+// task or context, which is temporary in the sense of net.Error. As in package net, concurrent
+// reads take turns, and each Write is sent as a whole. A Conn of a Dialer remembers
+// cancellations; see [Dialer].
 type Conn struct {
 	ctx           context.Context
 	loop          *Loop
@@ -35,19 +36,19 @@ type Conn struct {
 	reporter      reporter
 
 	closed  atomic.Bool
-	reading bool  // a task reads
-	readers waitq // of tasks that wait until none does
-	broken  bool  // the last Write that had to wait for the peer has failed
+	reading bool  // a task is reading
+	readers waitq // tasks that wait until no other task is reading
+	broken  bool  // the last Write that had to wait for the peer failed
 
 	readDeadline  deadline
 	writeDeadline deadline
 	posted        postedDeadlines
 }
 
-// NewConn makes a net.Conn of a stream's halves, or of two pipes. When a context that
-// was derived with a cancellation or a deadline is done, so is what waits in Read or Write.
-// So it should not be one that bounds the dialling alone; see Dialer. Only the loop's goroutine may
-// call NewConn, which does not suspend. It has no counterpart in asyncio.
+// NewConn makes a net.Conn of the halves of a stream, or of two pipes. If ctx was derived with
+// a cancellation or a deadline, Read and Write fail instead of waiting once ctx is done. So ctx
+// should not be the context that limits the dialling alone; see [Dialer]. Only the loop's
+// goroutine may call NewConn. It does not suspend. It has no counterpart in asyncio.
 func NewConn(ctx context.Context, r *StreamReader, w *StreamWriter) *Conn {
 	l := r.stream.loop
 	if loopOf(ctx) != l {
@@ -83,11 +84,11 @@ func (c *Conn) readNext(p []byte) (int, error) {
 	}
 	defer c.endRead()
 	n, err := c.reader.ReadInto(c.ctx, p)
-	return n, c.ended(err)
+	return n, c.endError(err)
 }
 
-// readElsewhere reads into the stream's buffer first: what has come is not lost if the caller has
-// given up meanwhile.
+// readElsewhere reads into the stream's buffer first, so that no bytes are lost if the caller
+// has given up meanwhile.
 func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 	if c.closed.Load() {
 		return 0, net.ErrClosed
@@ -99,7 +100,7 @@ func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 		defer c.endRead()
 		if c.reader.buf.Len() == 0 && len(p) > 0 {
 			if err := c.reader.fill(ctx); err != nil {
-				return c.ended(err)
+				return c.endError(err)
 			}
 		}
 		if call.commit() {
@@ -110,7 +111,7 @@ func (c *Conn) readElsewhere(p []byte) (n int, err error) {
 	return n, err
 }
 
-// beginRead waits until no other task reads.
+// beginRead waits until no other task is reading.
 func (c *Conn) beginRead(ctx context.Context) error {
 	for {
 		c.obey()
@@ -132,8 +133,8 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	}
 }
 
-// ended tells the end of the stream from its own Close.
-func (c *Conn) ended(err error) error {
+// endError returns net.ErrClosed instead of the io.EOF that follows the Conn's own Close.
+func (c *Conn) endError(err error) error {
 	if err == io.EOF && (c.closed.Load() || c.writer.closing) {
 		return net.ErrClosed
 	}
@@ -145,9 +146,9 @@ func (c *Conn) endRead() {
 	c.readers.wakeNext()
 }
 
-// Write writes all of p, and suspends, or blocks, while the peer does not read. It implements
-// io.Writer. If it returns an error that is not from before it began, p is sent all the same
-// should the connection go on.
+// Write writes all of p. It suspends, or blocks, while the peer does not read. It implements
+// io.Writer. If it fails while it waits for the peer, p is sent nevertheless, provided that the
+// connection goes on.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	if c.loop.here() {
 		n, err = c.writeHere(p)
@@ -171,8 +172,8 @@ func (c *Conn) writeHere(p []byte) (int, error) {
 	return n, err
 }
 
-// writeElsewhere has p written in one call and, if need be, waits for the peer in another, which the
-// caller may give up.
+// writeElsewhere writes p in one call and, if the writer is full, waits for the peer in another
+// call, which the caller may give up.
 func (c *Conn) writeElsewhere(p []byte) (n int, err error) {
 	if c.closed.Load() {
 		return 0, net.ErrClosed
@@ -208,8 +209,9 @@ func (c *Conn) drain(ctx context.Context) error {
 	return err
 }
 
-// CloseWrite ends the stream for the peer; what it sends can still be read. Over TLS it
-// returns errors.ErrUnsupported. It does not suspend.
+// CloseWrite ends the stream for the peer; bytes from the peer can still be read. Over TLS it
+// returns errors.ErrUnsupported. It does not suspend; on a goroutine other than the loop's it
+// blocks until the loop has done it.
 func (c *Conn) CloseWrite() error {
 	if c.loop.here() {
 		return c.opError("close", c.writer.WriteEOF())
@@ -222,9 +224,9 @@ func (c *Conn) CloseWrite() error {
 	}))
 }
 
-// Close closes the stream, once what was written is sent. It does not suspend or block. A Read or Write
-// that waits ends with net.ErrClosed; what such a Write, or one that has failed, has left unsent is
-// dropped. A second Close returns net.ErrClosed.
+// Close closes the stream once all written bytes are sent. It does not suspend or block. A Read
+// or Write that waits ends with net.ErrClosed; the bytes that such a Write, or a Write that has
+// failed, has left unsent are dropped. A second Close returns net.ErrClosed.
 func (c *Conn) Close() error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return c.opError("close", net.ErrClosed)
@@ -232,7 +234,7 @@ func (c *Conn) Close() error {
 	if c.loop.here() {
 		c.closeNow()
 	} else {
-		_ = c.loop.post(callback(c.closeNow)) // a loop that is closed has closed it
+		_ = c.loop.post(callback(c.closeNow)) // a closed loop has closed the stream
 	}
 	return nil
 }
@@ -245,7 +247,7 @@ func (c *Conn) closeNow() {
 	} else {
 		_ = c.writer.Close()
 	}
-	_ = c.reader.Close() // of another stream, if they are pipes
+	_ = c.reader.Close() // another stream, if the halves are two pipes
 	c.readers.wakeAll()
 }
 
@@ -255,18 +257,20 @@ func (c *Conn) LocalAddr() net.Addr { return c.local }
 // RemoteAddr returns the address of the peer.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// do has a task of the loop do work, and blocks until it is done.
+// do makes a task of the loop do work, and blocks until the work is done.
 func (c *Conn) do(name string, work func(ctx context.Context, call *foreignCall) error) error {
 	return c.loop.do(c.ctx, nil, name, work)
 }
 
-// A library takes a cancellation for an error like any other. It may hide it, and, as database/sql
-// does, try again with another connection, idle or new, so that the task never ends. So a
-// cancellation of the task lasts, unlike elsewhere, for what came from one Dialer: once it or a Conn
-// of its has reported it, it and its other Conns report it, too, until it is taken back, as
-// Timeout does. The Conn itself can be used to say goodbye. A Conn that no Dialer made is in the
-// hands of whoever made it. swallowed returns the cancellation that the running task has and
-// r must report again, or nil.
+// swallowed returns the cancellation of the running task that r must report again, or nil.
+//
+// A library takes a cancellation for an error like any other. It may hide it and, as
+// database/sql does, try again with another connection, idle or new, so that the task never
+// ends. So, unlike elsewhere, a cancellation of a task lasts for all connections of one Dialer:
+// once the Dialer or one of its Conns has reported it, the Dialer and its other Conns report
+// it, too, until it is taken back, as by Timeout. The Conn that reported it can still be used,
+// to say goodbye. A Conn that no Dialer made takes no part in this: it is up to the code that
+// made it.
 func (l *Loop) swallowed(r *reporter) error {
 	t := l.current
 	if t == nil {
@@ -283,14 +287,14 @@ func (l *Loop) swallowed(r *reporter) error {
 	return newCancelled(t.cause)
 }
 
-// reported notes that r reports err to the running task.
+// reported records that r reports err to the running task.
 func (l *Loop) reported(r *reporter, err error) {
 	if t := l.current; r.dialer != nil && t != nil && t.cancels > 0 && isCancelled(err) {
 		t.fiber.State.reporter = r
 	}
 }
 
-// opError makes what package net would return of an error.
+// opError returns err in the form that package net gives its errors.
 func (c *Conn) opError(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
@@ -302,7 +306,7 @@ func opError(op string, local, remote net.Addr, err error) error {
 	if _, ok := err.(*net.OpError); ok {
 		return err
 	}
-	e := &net.OpError{Op: op, Source: local, Addr: remote, Err: passing(err)}
+	e := &net.OpError{Op: op, Source: local, Addr: remote, Err: temporary(err)}
 	for _, addr := range []net.Addr{local, remote} {
 		if addr != nil {
 			e.Net = addr.Network()
@@ -311,19 +315,19 @@ func opError(op string, local, remote net.Addr, err error) error {
 	return e
 }
 
-// passing marks a cancellation as something that passes: crypto/tls and others take any other
-// error for the end of the connection.
-func passing(err error) error {
+// temporary makes a temporary net.Error of a cancellation or a timeout: crypto/tls and other
+// packages take any other error for the end of the connection.
+func temporary(err error) error {
 	if isCancelled(err) || errors.Is(err, ErrTimeout) {
-		return passingError{err}
+		return temporaryError{err}
 	}
 	return err
 }
 
-// passingError is a net.Error that says that it is temporary.
-type passingError struct{ err error }
+// A temporaryError is a net.Error that reports that it is temporary.
+type temporaryError struct{ err error }
 
-func (e passingError) Error() string   { return e.err.Error() }
-func (e passingError) Unwrap() error   { return e.err }
-func (e passingError) Temporary() bool { return true }
-func (e passingError) Timeout() bool   { return errors.Is(e.err, ErrTimeout) }
+func (e temporaryError) Error() string   { return e.err.Error() }
+func (e temporaryError) Unwrap() error   { return e.err }
+func (e temporaryError) Temporary() bool { return true }
+func (e temporaryError) Timeout() bool   { return errors.Is(e.err, ErrTimeout) }

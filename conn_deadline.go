@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A deadline is that of a Conn, for one direction. Only the loop uses it.
+// A deadline is the deadline of a Conn for one direction. Only the loop's goroutine uses it.
 type deadline struct {
-	timer   *TimerHandle // until it has come, or nil
+	timer   *TimerHandle // nil if there is no deadline or it has come
 	expired bool
 }
 
-// passed reports whether the deadline has come, whether or not the loop has noticed.
+// passed reports whether the deadline has come, even if its timer has not fired yet.
 func (d *deadline) passed(l *Loop) bool {
 	return d.expired || d.timer != nil && d.timer.when <= l.Time()
 }
@@ -25,7 +25,7 @@ func (d *deadline) clear() {
 	*d = deadline{}
 }
 
-// set has expire called at t. The zero time is none.
+// set makes the loop call expire at t. The zero time means no deadline.
 func (d *deadline) set(l *Loop, t time.Time, expire func()) {
 	d.clear()
 	if t.IsZero() {
@@ -42,27 +42,29 @@ func (d *deadline) set(l *Loop, t time.Time, expire func()) {
 	}
 }
 
-// postedDeadlines are those that another goroutine has set and the loop has not applied. They are
-// kept here, and not in what is posted, so that the loop can apply them in its next call: a
-// goroutine that has set a deadline may have told a task so.
+// postedDeadlines are deadlines that another goroutine has set and the loop has not applied
+// yet. They are kept here and not in the callback that is posted, so that the loop can apply
+// them at its next call: the goroutine may already have notified a task that it has set a
+// deadline.
 type postedDeadlines struct {
 	any         atomic.Bool
 	mu          sync.Mutex
 	read, write *time.Time
 }
 
-// SetDeadline sets the deadlines for reading and for writing. The zero time is none. After
-// Close it returns net.ErrClosed. It does not suspend or block.
+// SetDeadline sets the deadlines for reading and writing. The zero time means no deadline.
+// After Close it returns net.ErrClosed. It does not suspend or block.
 func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(&t, &t) }
 
-// SetReadDeadline has Read end when the time has come, also one that waits. From then on Read fails,
-// even if there is something to read, until another deadline is set.
+// SetReadDeadline makes Read fail from t on, even a Read that waits, and even if there is
+// something to read, until another deadline is set. Otherwise it is like SetDeadline.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(&t, nil) }
 
-// SetWriteDeadline has Write end when the time has come, also one that waits.
+// SetWriteDeadline makes Write fail from t on, even a Write that waits, until another deadline
+// is set. Otherwise it is like SetDeadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(nil, &t) }
 
-// setDeadlines sets those that are not nil.
+// setDeadlines sets the deadlines that are not nil.
 func (c *Conn) setDeadlines(read, write *time.Time) error {
 	if c.closed.Load() {
 		return c.opError("set", net.ErrClosed)

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestADeadlineSetElsewhereEndsAReadThatWaits(t *testing.T) {
+func TestADeadlineSetElsewhereEndsAWaitingRead(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, _ := socketPair(t, ctx)
 		dialCtx, cancel := context.WithCancel(context.Background())
@@ -29,7 +29,7 @@ func TestADeadlineSetElsewhereEndsAReadThatWaits(t *testing.T) {
 	})
 }
 
-func TestADeadlineSetElsewhereHoldsForTheNextCallWhoeverMakesIt(t *testing.T) {
+func TestADeadlineSetElsewhereHoldsForTheNextCallOnAnyGoroutine(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		_, err := peer.Write([]byte("there is something to read"))
@@ -53,7 +53,7 @@ func TestADeadlineSetElsewhereHoldsForTheNextCallWhoeverMakesIt(t *testing.T) {
 	})
 }
 
-func TestAfterTheDeadlineNothingIsReadEvenIfItIsThere(t *testing.T) {
+func TestNothingIsReadAfterTheDeadlineEvenIfBytesHaveArrived(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		_, err := server.Write([]byte("hello"))
@@ -72,7 +72,7 @@ func TestAfterTheDeadlineNothingIsReadEvenIfItIsThere(t *testing.T) {
 	})
 }
 
-func TestADeadlineHasPassedAlthoughTheLoopHadNoTurn(t *testing.T) {
+func TestADeadlinePassesEvenIfTheLoopHasHadNoTurn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		_, err := peer.Write([]byte("hello"))
@@ -87,21 +87,21 @@ func TestADeadlineHasPassedAlthoughTheLoopHadNoTurn(t *testing.T) {
 	})
 }
 
-func TestAWriteThatTheDeadlineHasEndedIsNotFinishedByClose(t *testing.T) {
+func TestCloseDoesNotFinishAWriteThatTheDeadlineHasEnded(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
-		c, _ := socketPair(t, ctx) // whose peer does not read
+		c, _ := socketPair(t, ctx) // its peer does not read
 		require.NoError(t, c.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
 		_, err := c.Write(make([]byte, 64<<20))
 		opError(t, err, "write", os.ErrDeadlineExceeded)
 		raw, err := c.SyscallConn()
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
-		require.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed) // runReal sees whether the descriptor is
+		require.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed) // runReal checks that the descriptor is closed
 		return nil
 	})
 }
 
-func TestCloseTakesTheDeadlinesBack(t *testing.T) {
+func TestCloseCancelsTheDeadlines(t *testing.T) {
 	var loop *asyncio.Loop
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop = asyncio.RunningLoop(ctx)

@@ -5,15 +5,15 @@ import (
 	"net"
 )
 
-// A Dialer makes a Conn in the way of a net.Dialer, for libraries that take a function which
-// does. Any goroutine may use it: in a task it suspends, elsewhere it blocks.
+// A Dialer makes Conns in the way of a net.Dialer, for libraries that take a dial function. Any
+// goroutine may use it: in a task it suspends, elsewhere it blocks.
 //
-// A library may hide that its task was cancelled, and try again with another connection, as
-// database/sql does. So a cancellation by Task.Cancel lasts for all that comes from one Dialer:
-// once a dial, or a Conn of it, has reported it to a task, the others report it to this task,
-// too, until it is taken back, as by Timeout. Cleaning up after a cancellation through the same
-// library takes a task of its own; through a Conn of something else it does not. A library
-// should have one Dialer for all its connections.
+// A library may hide that its task was cancelled and try again with another connection, as
+// database/sql does. So a cancellation by Task.Cancel lasts for everything that comes from one
+// Dialer: once a dial or a Conn of the Dialer has reported it to a task, its other dials and
+// Conns report it to this task, too, until the cancellation is taken back, as by Timeout. To
+// clean up after a cancellation through the same library, use another task; a Conn from
+// elsewhere needs none. A library should have one Dialer for all its connections.
 type Dialer struct {
 	ctx     context.Context
 	loop    *Loop
@@ -22,23 +22,24 @@ type Dialer struct {
 	reporter reporter
 }
 
-// NewDialer makes a Dialer. The connections belong to the loop of ctx and end with ctx, as NewConn
-// has it, not with the context of the call that dialled: mostly it is main's. It does not
-// suspend. It has no counterpart in asyncio.
+// NewDialer makes a Dialer. Its connections belong to the loop of ctx. They end with ctx, as
+// described at [NewConn], and not with the context of the call that dials, so ctx is usually
+// main's. NewDialer does not suspend. It has no counterpart in asyncio.
 func NewDialer(ctx context.Context, opts ...DialOption) *Dialer {
 	d := &Dialer{ctx: ctx, loop: RunningLoop(ctx), options: *newStreamOptions(opts)}
 	d.reporter.dialer = &d.reporter
 	return d
 }
 
-// Dial is DialContext with the Dialer's own context, and suspends or blocks like it.
+// Dial is DialContext with the Dialer's own context. It suspends or blocks like DialContext.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(d.ctx, network, address)
 }
 
-// DialContext connects to an address of the network "tcp", "tcp4", "tcp6" or "unix", and suspends,
-// or blocks, until that is done or ctx is; see OpenConnection. Its error is a *net.OpError, also if
-// a Dialer with an option that is for TCP alone is to connect to a unix socket.
+// DialContext connects to an address of the network "tcp", "tcp4", "tcp6" or "unix". It
+// suspends, or blocks, until the connection is made or ctx is done; see [OpenConnection]. The
+// result is a *Conn. The error is a *net.OpError, even if it is that the Dialer has an option
+// for TCP alone and the network is "unix".
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	var c *Conn
 	err := ctx.Err()
@@ -51,7 +52,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		c, err = d.dialElsewhere(ctx, network, address)
 	}
 	if _, ok := err.(*net.OpError); err != nil && !ok {
-		err = &net.OpError{Op: "dial", Net: network, Err: passing(err)}
+		err = &net.OpError{Op: "dial", Net: network, Err: temporary(err)}
 	}
 	if err != nil {
 		return nil, err

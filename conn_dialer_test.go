@@ -16,12 +16,12 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestTheContextOfADialBoundsTheDialAlone(t *testing.T) {
+func TestTheContextOfADialBoundsOnlyTheDial(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		defer ln.Close()
-		// Of a context that is not a task's, too.
+		// The parent need not be a task's context.
 		for _, parent := range []context.Context{ctx, context.Background()} {
 			bound, cancel := context.WithTimeout(parent, time.Hour)
 			c, err := asyncio.NewDialer(ctx).DialContext(bound, "tcp", ln.Addr().String())
@@ -44,7 +44,7 @@ func TestTheContextOfADialBoundsTheDialAlone(t *testing.T) {
 	})
 }
 
-func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
+func TestAnyGoroutineMayUseAListenerAndADialer(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -74,7 +74,7 @@ func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
 					if !assert.NoError(t, err) {
 						return
 					}
-					cancel() // it bounds the dial alone
+					cancel() // ctx bounds only the dial
 					_, err = c.Write([]byte("hello"))
 					assert.NoError(t, err)
 					assert.NoError(t, c.(*asyncio.Conn).CloseWrite())
@@ -93,7 +93,7 @@ func TestAListenerAndADialerAreForAnyGoroutine(t *testing.T) {
 	}
 }
 
-// muteServer is the address of a server that accepts connections, and says nothing.
+// muteServer returns the address of a server that accepts connections and sends nothing.
 func muteServer(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -102,7 +102,7 @@ func muteServer(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func TestADialThatWasCancelledIsNotTriedAgain(t *testing.T) {
+func TestACancelledDialIsNotRetried(t *testing.T) {
 	address := muteServer(t)
 	runReal(t, func(ctx context.Context) error {
 		dialer := asyncio.NewDialer(ctx, asyncio.WithTLS(&tls.Config{InsecureSkipVerify: true}))
@@ -126,7 +126,7 @@ func TestADialThatWasCancelledIsNotTriedAgain(t *testing.T) {
 	})
 }
 
-func TestADialElsewhereThatIsGivenUpLeavesNoTask(t *testing.T) {
+func TestAnAbandonedDialElsewhereLeavesNoTask(t *testing.T) {
 	address := muteServer(t)
 	runReal(t, func(ctx context.Context) error {
 		dialer := asyncio.NewDialer(ctx, asyncio.WithTLS(&tls.Config{InsecureSkipVerify: true}))

@@ -7,30 +7,30 @@ import (
 	"sync/atomic"
 )
 
-// A Listener is a server as a net.Listener. Like a Conn it is for any goroutine: in a task Accept
-// suspends, elsewhere it blocks. The loop accepts whether or not Accept is called; to
-// bound what it accepts there is WithMaxConnections.
+// A Listener is a server as a net.Listener. Any goroutine may use it: in a task Accept
+// suspends, elsewhere it blocks. The loop accepts connections whether or not Accept is called;
+// WithMaxConnections limits their number.
 type Listener struct {
 	ctx    context.Context
 	server *Server
 	addr   net.Addr
 	conns  *Queue[*Conn]
 	closed atomic.Bool
-	taken  quota // of connections by tasks
+	taken  quota // limits the connections that tasks take
 }
 
-// Listen makes a Listener on the address of a "tcp" or "unix" network, for a task. It suspends
-// while it looks a name up. It returns an error for a unix socket with an option that is for TCP
-// alone. It has no counterpart in asyncio.
+// Listen makes a Listener on an address of a "tcp" or "unix" network. Only a task may call it.
+// It suspends while it looks a name up. It returns an error for a unix socket with an option
+// that is for TCP alone. It has no counterpart in asyncio.
 func Listen(ctx context.Context, network, address string, opts ...ListenOption) (*Listener, error) {
 	ln := &Listener{ctx: ctx, conns: NewQueue[*Conn](0)}
 	var err error
 	o := newStreamOptions(opts)
 	if network == "unix" {
-		ln.server, err = startUnixServer(ctx, ln.take, address, o)
+		ln.server, err = startUnixServer(ctx, ln.serve, address, o)
 	} else {
 		o.network = network
-		ln.server, err = startServer(ctx, ln.take, address, o)
+		ln.server, err = startServer(ctx, ln.serve, address, o)
 	}
 	if err != nil {
 		return nil, err
@@ -39,18 +39,18 @@ func Listen(ctx context.Context, network, address string, opts ...ListenOption) 
 	return ln, nil
 }
 
-// take is the handler of a connection, which lasts until that is closed.
-func (ln *Listener) take(ctx context.Context, r *StreamReader, w *StreamWriter) error {
-	if ln.conns.PutNowait(NewConn(ln.ctx, r, w)) != nil { // shut down
+// serve handles a connection. It returns when the connection is closed.
+func (ln *Listener) serve(ctx context.Context, r *StreamReader, w *StreamWriter) error {
+	if ln.conns.PutNowait(NewConn(ln.ctx, r, w)) != nil { // the Listener is closed
 		return nil
 	}
-	_ = w.WaitClosed(ctx) // its user gets the error
+	_ = w.WaitClosed(ctx) // the user of the Conn gets the error
 	return nil
 }
 
-// Accept suspends, or blocks, until there is a connection, which is a *Conn. In a task it gives
-// way for a turn if many were accepted in this one. After Close it returns net.ErrClosed. Its
-// errors are a *net.OpError.
+// Accept suspends, or blocks, until there is a connection, and returns it as a *Conn. In a task
+// it gives way for a turn if tasks have taken many connections in this one. After Close it
+// returns net.ErrClosed. Its errors are a *net.OpError.
 func (ln *Listener) Accept() (net.Conn, error) {
 	var c *Conn
 	var err error
@@ -71,7 +71,8 @@ func (ln *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// acceptHere gives way if the turn has had its share, which a queue that holds many would not do.
+// acceptHere gives way if the turn has had its share of connections: taking them from a queue
+// that holds many would not suspend.
 func (ln *Listener) acceptHere() (*Conn, error) {
 	for !ln.taken.spend(ln.server.loop, maxAccepts) {
 		if err := Sleep(ln.ctx, 0); err != nil {
@@ -89,7 +90,7 @@ func (ln *Listener) acceptElsewhere() (c *Conn, err error) {
 		}
 		if call.commit() {
 			c = next
-		} else if ln.conns.PutNowait(next) != nil { // for another Accept, but there will be none
+		} else if ln.conns.PutNowait(next) != nil { // kept for another Accept, unless the Listener is closed
 			_ = next.Close()
 		}
 		return nil
@@ -97,9 +98,9 @@ func (ln *Listener) acceptElsewhere() (c *Conn, err error) {
 	return c, err
 }
 
-// Close stops listening. Connections that were accepted go on; others are closed. It does not
-// suspend or block: called on another goroutine than the loop's it returns before the loop has
-// done it. A second Close returns net.ErrClosed.
+// Close stops listening. Connections that Accept has returned go on; others are closed. It does
+// not suspend or block: on a goroutine other than the loop's it returns before the loop has
+// done the work. A second Close returns net.ErrClosed.
 func (ln *Listener) Close() error {
 	if !ln.closed.CompareAndSwap(false, true) {
 		return opError("close", nil, ln.addr, net.ErrClosed)
@@ -124,5 +125,5 @@ func (ln *Listener) closeNow() {
 	}
 }
 
-// Addr returns the address that the listener listens on, or did until it was closed.
+// Addr returns the address that the Listener listens on, also after Close.
 func (ln *Listener) Addr() net.Addr { return ln.addr }

@@ -8,11 +8,12 @@ import (
 	"syscall"
 )
 
-// SyscallConn gives access to the socket, as a library uses to see whether an idle connection is
-// still good. Any goroutine may use it: its functions are called on the loop's goroutine, in
-// a task or elsewhere as Read and Write are, and must not block. What the stream has received
-// or keeps for sending already they do not see. It returns an error that is errors.ErrUnsupported
-// if there is no socket, or TLS between it and the stream. It implements syscall.Conn.
+// SyscallConn gives access to the socket. Libraries use it to find out whether an idle
+// connection is still good. Any goroutine may use the result, in a task or elsewhere, as it may
+// use Read and Write. The result calls the functions that it is given on the loop's goroutine;
+// they must not block, and they do not see the bytes that the stream has already received or
+// still keeps for sending. The error is errors.ErrUnsupported if there is no socket, or if the
+// stream runs over TLS. It implements syscall.Conn.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	s, ok := c.writer.stream.below.(*socket)
 	if !ok {
@@ -37,8 +38,7 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 	})
 }
 
-// Read calls f again and again until it reports true, and waits in between until there may
-// be something to read.
+// Read calls f until f reports true. In between it waits until there may be something to read.
 func (r *rawConn) Read(f func(fd uintptr) (done bool)) error {
 	return r.do("raw-read", func(ctx context.Context, call *foreignCall) error {
 		c := r.conn
@@ -61,8 +61,7 @@ func (r *rawConn) Read(f func(fd uintptr) (done bool)) error {
 	})
 }
 
-// Write calls f again and again until it reports true, and waits in between until there may
-// be room to write.
+// Write calls f until f reports true. In between it waits until there may be room to write.
 func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
 	return r.do("raw-write", func(ctx context.Context, call *foreignCall) error {
 		c := r.conn
@@ -86,7 +85,8 @@ func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
 	})
 }
 
-// try calls f, unless its caller has gone, and reports whether that is all.
+// try calls f, unless the caller has stopped waiting, and reports whether nothing is left to
+// do.
 func (r *rawConn) try(call *foreignCall, f func(fd uintptr) (done bool)) bool {
 	if call == nil { // the caller is the running task
 		return f(uintptr(r.socket.fd.Num))
@@ -101,7 +101,8 @@ func (r *rawConn) try(call *foreignCall, f func(fd uintptr) (done bool)) bool {
 	return done
 }
 
-// do calls work in a task of the loop.
+// do calls work in the running task, or in a task of the loop if the caller is another
+// goroutine.
 func (r *rawConn) do(op string, work func(ctx context.Context, call *foreignCall) error) error {
 	c := r.conn
 	if c.loop.here() {

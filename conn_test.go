@@ -1,11 +1,9 @@
 package asyncio_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +17,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// connPair makes a pair of streams in memory and a net.Conn of each.
+// connPair makes a pair of streams in memory and returns a Conn over each.
 func connPair(ctx context.Context) (client, server *asyncio.Conn) {
 	a, b := asyncio.StreamPair(ctx)
 	return asyncio.NewConn(ctx, a.Reader, a.Writer), asyncio.NewConn(ctx, b.Reader, b.Writer)
@@ -121,7 +119,7 @@ func TestDeadlinesOfAConn(t *testing.T) {
 		_, err := client.Read(p)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.InDelta(t, 5, (asyncio.RunningLoop(ctx).Time() - start).Seconds(), 0.5)
-		_, err = client.Read(p) // it lasts
+		_, err = client.Read(p) // the deadline still holds
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
@@ -134,14 +132,14 @@ func TestDeadlinesOfAConn(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(p[:n]))
 
-		require.NoError(t, client.SetDeadline(time.Now().Add(-time.Second))) // past
+		require.NoError(t, client.SetDeadline(time.Now().Add(-time.Second))) // in the past
 		_, err = client.Read(p)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		_, err = client.Write(p)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 
 		require.NoError(t, client.SetWriteDeadline(time.Now().Add(time.Second)))
-		_, err = client.Write(make([]byte, 1<<20)) // nobody reads
+		_, err = client.Write(make([]byte, 1<<20)) // more than fits, since nobody reads
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.NoError(t, client.Close())
 		require.ErrorIs(t, client.SetDeadline(time.Now()), net.ErrClosed)
@@ -149,7 +147,7 @@ func TestDeadlinesOfAConn(t *testing.T) {
 	})
 }
 
-func TestAConnThatIsClosedSaysSo(t *testing.T) {
+func TestAClosedConnReturnsErrClosed(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		read := asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error {
@@ -170,7 +168,7 @@ func TestAConnThatIsClosedSaysSo(t *testing.T) {
 	})
 }
 
-func TestTheContextOfAConnEndsWhatWaits(t *testing.T) {
+func TestTheContextOfAConnEndsItsWaitingCalls(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		a, _ := asyncio.StreamPair(ctx)
 		derived, cancel := context.WithCancelCause(ctx)
@@ -180,82 +178,5 @@ func TestTheContextOfAConnEndsWhatWaits(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, errBoom)
 		return nil
-	})
-}
-
-func TestAListenerAccepts(t *testing.T) {
-	needPoller(t)
-	runReal(t, func(ctx context.Context) error {
-		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		var _ net.Listener = ln
-		accepting := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
-			for {
-				conn, err := ln.Accept()
-				if errors.Is(err, net.ErrClosed) {
-					return nil
-				} else if err != nil {
-					return err
-				}
-				asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error {
-					_, err := io.Copy(conn, conn)
-					return errors.Join(err, conn.Close())
-				}))
-			}
-		}))
-		for i := range 3 {
-			r, w, err := asyncio.OpenConnection(ctx, ln.Addr().String())
-			require.NoError(t, err)
-			conn := asyncio.NewConn(ctx, r, w)
-			_, err = fmt.Fprintf(conn, "hello %d\n", i)
-			require.NoError(t, err)
-			line, err := bufio.NewReader(conn).ReadString('\n')
-			require.NoError(t, err)
-			require.Equal(t, fmt.Sprintf("hello %d\n", i), line)
-			require.NoError(t, conn.Close())
-		}
-		addr := ln.Addr()
-		require.NoError(t, ln.Close())
-		require.Equal(t, addr, ln.Addr())
-		_, err = accepting.Await(ctx)
-		return err
-	})
-}
-
-// Connections that wait to be accepted are there at once, one after the other.
-func TestAcceptingManyConnectionsLeavesOthersTheirTurn(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		const n = 100
-		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		dialer := asyncio.NewDialer(ctx)
-		var clients []net.Conn
-		for range n {
-			c, err := dialer.Dial("tcp", ln.Addr().String())
-			require.NoError(t, err)
-			clients = append(clients, c)
-		}
-		loop := asyncio.RunningLoop(ctx)
-		for len(loop.AllTasks()) < n+1 { // a task for each connection that has been accepted
-			require.NoError(t, asyncio.Sleep(ctx, 0))
-		}
-		turns := 0
-		other := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
-			for asyncio.Sleep(ctx, 0) == nil {
-				turns++
-			}
-			return nil
-		}))
-		for range n {
-			c, err := ln.Accept()
-			require.NoError(t, err)
-			require.NoError(t, c.Close())
-		}
-		require.GreaterOrEqual(t, turns, 3)
-		other.Cancel()
-		for _, c := range clients {
-			require.NoError(t, c.Close())
-		}
-		return ln.Close()
 	})
 }

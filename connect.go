@@ -13,12 +13,13 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// OpenConnection connects to a TCP address, "host:port", and suspends until that is done. An
-// empty host, and an unspecified address such as 0.0.0.0, means this machine, as in package
-// net. A host with several addresses is tried by Happy Eyeballs (RFC 8305): the families in
-// turn, each after a delay, and the first to answer is taken. With WithTLS it suspends until
-// the handshake is done, too. An address that refuses or cannot be reached comes back as a
-// *net.OpError, several joined; see [Timeout] to bound the wait. It is asyncio.open_connection.
+// OpenConnection connects to a TCP address, "host:port". It suspends until the connection is made
+// and, with WithTLS, until the handshake is done. An empty host, or an unspecified address such
+// as 0.0.0.0, means this machine, as in package net. If a host has several addresses, they are
+// tried by Happy Eyeballs (RFC 8305): IPv4 and IPv6 alternate, each address is tried after a
+// delay or once another has failed, and the first to answer wins. If no address answers, it
+// returns a *net.OpError, or several joined; see [Timeout] to bound the wait. It is
+// asyncio.open_connection.
 func OpenConnection(ctx context.Context, address string, opts ...ConnectOption) (*StreamReader, *StreamWriter, error) {
 	return openConnection(ctx, address, newStreamOptions(opts))
 }
@@ -52,8 +53,8 @@ func openConnection(ctx context.Context, address string, o *streamOptions) (*Str
 	return s.openClient(ctx, host, o)
 }
 
-// OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. If
-// the server's backlog is full, it waits and tries again until its wait is cancelled. It is
+// OpenUnixConnection is OpenConnection for the path of a unix socket, and suspends like it. While
+// the server's backlog is full, it tries again, until it is cancelled. It is
 // asyncio.open_unix_connection.
 func OpenUnixConnection(ctx context.Context, path string, opts ...UnixConnectOption) (*StreamReader, *StreamWriter, error) {
 	return openUnixConnection(ctx, path, newStreamOptions(opts))
@@ -74,8 +75,8 @@ func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*St
 	return s.openClient(ctx, "", o)
 }
 
-// openClient makes the halves of a connected stream ready for use. It closes a stream with
-// which that fails.
+// openClient makes the halves of a connected stream ready for use. If that fails, it closes the
+// stream.
 func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) (*StreamReader, *StreamWriter, error) {
 	s.watchDrop()
 	if o.tls == nil {
@@ -86,26 +87,21 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 		config = config.Clone()
 		config.ServerName = host
 	}
-	encrypted := false
-	defer func() { // a function of the config may panic
-		if !encrypted {
-			s.writer.Close()
-		}
-	}()
 	if err := s.startTLS(ctx, config, false, o.handshakeTimeout); err != nil {
+		s.writer.Close()
 		return nil, nil, err
 	}
-	encrypted = true
 	return &s.reader, &s.writer, nil
 }
 
-// localAddrs is GetAddrInfo for an address to listen on or to connect from. Without a host it
-// means all of this machine's.
+// localAddrs is GetAddrInfo for an address to listen on or to connect from. An empty host means
+// all addresses of this machine.
 func (l *Loop) localAddrs(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	return l.resolve(ctx, network, address, netip.IPv4Unspecified(), netip.IPv6Unspecified())
 }
 
-// remoteAddrs is GetAddrInfo for an address to connect to. Without a host it means this machine.
+// remoteAddrs is GetAddrInfo for an address to connect to. An empty host, or an unspecified
+// address, means this machine.
 func (l *Loop) remoteAddrs(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	addrs, err := l.resolve(ctx, network, address, loopback4, netip.IPv6Loopback())
 	for i, a := range addrs {
@@ -121,8 +117,8 @@ func (l *Loop) remoteAddrs(ctx context.Context, network, address string) ([]neti
 
 var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// resolve is GetAddrInfo with addresses that stand for an empty host, in both families or the
-// one that network is restricted to.
+// resolve is GetAddrInfo, but replaces an empty host by the addresses in empty that are of the
+// family of network.
 func (l *Loop) resolve(ctx context.Context, network, address string, empty ...netip.Addr) ([]netip.AddrPort, error) {
 	if !strings.HasPrefix(address, ":") {
 		return l.GetAddrInfo(ctx, network, address)
@@ -141,11 +137,12 @@ func (l *Loop) resolve(ctx context.Context, network, address string, empty ...ne
 	return addrs, nil
 }
 
-// GetAddrInfo resolves "host:port" to addresses, in the order in which they are best tried.
-// network is "tcp" or "udp", with a 4 or 6 for one family alone. A name is looked up on
-// another goroutine, 64 at a time and beside the functions of ToThread, and GetAddrInfo
-// suspends; cancelled, it returns at once. An address does not suspend. For another network
-// it returns a net.UnknownNetworkError. It is asyncio's getaddrinfo.
+// GetAddrInfo resolves "host:port" to addresses, in the order in which to try them. network is
+// "tcp" or "udp", or one of these followed by 4 or 6, for a single family. If the host is a name,
+// GetAddrInfo suspends while another goroutine looks it up; at most 64 lookups run at a time,
+// apart from the functions of ToThread. If GetAddrInfo is cancelled, it returns at once. If the
+// host is an IP address, it does not suspend. For another network it returns a
+// net.UnknownNetworkError. It is asyncio's getaddrinfo.
 func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	var family string
 	switch network {
@@ -184,8 +181,8 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 	return addrs, nil
 }
 
-// localFor returns which of the local addresses to bind to in order to connect to addr: one of
-// its family, or nil if there are none at all.
+// localFor returns the local address to bind to in order to connect to addr: one of the same
+// family, or nil if locals is empty.
 func localFor(addr netip.AddrPort, locals []netip.AddrPort) (net.Addr, error) {
 	for _, local := range locals {
 		if local.Addr().Is4() == addr.Addr().Is4() {
@@ -198,7 +195,8 @@ func localFor(addr netip.AddrPort, locals []netip.AddrPort) (net.Addr, error) {
 	return nil, nil
 }
 
-// interleave takes an address of the first one's family and one of the other in turn.
+// interleave takes addresses of the two families in turn, beginning with the family of the first
+// address.
 func interleave(addrs []netip.AddrPort) []netip.AddrPort {
 	var first, other []netip.AddrPort
 	for _, a := range addrs {
@@ -220,7 +218,8 @@ func interleave(addrs []netip.AddrPort) []netip.AddrPort {
 	return mixed
 }
 
-// dialAny connects to the first of addrs that answers, from one of locals unless there are none.
+// dialAny connects to the first of addrs that answers. It connects from one of locals, unless
+// there are none.
 func (l *Loop) dialAny(ctx context.Context, addrs, locals []netip.AddrPort, o *streamOptions) (*stream, error) {
 	return raceToConnect(ctx, interleave(addrs), o.eyeballsDelay,
 		func(ctx context.Context, addr netip.AddrPort) (*stream, error) {
@@ -234,9 +233,9 @@ func (l *Loop) dialAny(ctx context.Context, addrs, locals []netip.AddrPort, o *s
 		func(s *stream) { s.writer.Abort() })
 }
 
-// raceToConnect dials the first address that answers. It tries the next one when the last has
-// failed or delay is over, and when one has won it cancels the others, or discards what they
-// have made.
+// raceToConnect connects to the first address that answers. It tries the next address after
+// delay, or as soon as an attempt fails. When one attempt has won, or the caller is cancelled, it
+// cancels the others and discards the connections that they have made nevertheless.
 func raceToConnect[T any](ctx context.Context, addrs []netip.AddrPort, delay time.Duration,
 	dial func(context.Context, netip.AddrPort) (T, error), discard func(T)) (winner T, err error) {
 	if len(addrs) == 1 {
@@ -279,15 +278,15 @@ func raceToConnect[T any](ctx context.Context, addrs []netip.AddrPort, delay tim
 	return winner, errors.Join(errs...)
 }
 
-// dial connects to addr, from local unless that is nil. The stream is the loop's from the
-// start: nothing is lost with a task that does not come to take it.
+// dial connects to addr, from local unless that is nil. The loop owns the stream from the start,
+// so nothing leaks if the task ends before it takes the stream.
 func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions) (*stream, error) {
 	fd, err := netfd.Socket(addr)
 	if err != nil {
 		return nil, dialError(addr, err)
 	}
 	connected := false
-	defer func() { // the task may be unwound
+	defer func() { // deferred, since the task may be unwound
 		if !connected {
 			l.reactor.Remove(fd)
 			netfd.Close(fd)
@@ -315,8 +314,9 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 	return s, nil
 }
 
-// isToItself reports whether a socket is connected to itself: that comes of connecting to a port
-// of this machine on which nobody listens, if the system happens to choose that port for it.
+// isToItself reports whether a socket is connected to itself. This happens when it connects to a
+// port of this machine on which nobody listens, and the system chooses the same port for the
+// socket.
 func isToItself(fd int, addr net.Addr) bool {
 	remote, ok := addr.(*net.TCPAddr)
 	if !ok || !remote.IP.IsLoopback() {

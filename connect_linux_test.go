@@ -47,13 +47,13 @@ func TestUnixClientsWaitForRoomInTheBacklog(t *testing.T) {
 	})
 }
 
-func TestASocketThatCannotBePolledIsAnErrorOfTheDial(t *testing.T) {
+func TestADialFailsIfItsSocketCannotBePolled(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := serve(t, ctx, echo)
-		file, err := os.Open(filepath.Join(t.TempDir(), "..")) // epoll takes no directory
+		file, err := os.Open(filepath.Join(t.TempDir(), "..")) // epoll refuses directories
 		require.NoError(t, err)
 		defer file.Close()
-		// It takes the place of the socket once that is connected.
+		// The file takes the place of the socket once the socket is connected.
 		asyncio.ReplaceLocalAddr(t, func(localAddr func(int, string) net.Addr) func(int, string) net.Addr {
 			return func(fd int, network string) net.Addr {
 				addr := localAddr(fd, network)

@@ -26,14 +26,14 @@ func addrPorts(addrs ...string) []netip.AddrPort {
 	return ports
 }
 
-func TestTheFamiliesOfAddressesTakeTurns(t *testing.T) {
+func TestTheFamiliesOfAddressesAlternate(t *testing.T) {
 	got := asyncio.Interleave(addrPorts("::1", "::2", "::3", "10.0.0.1"))
 	require.Equal(t, addrPorts("::1", "10.0.0.1", "::2", "::3"), got)
 	got = asyncio.Interleave(addrPorts("10.0.0.1", "::1", "10.0.0.2", "::2", "::3"))
 	require.Equal(t, addrPorts("10.0.0.1", "::1", "10.0.0.2", "::2", "::3"), got)
 }
 
-// host is how an address of a race behaves.
+// A host describes how an address of a race behaves.
 type host struct {
 	after time.Duration
 	err   error
@@ -83,7 +83,7 @@ func TestTheFirstAddressToAnswerWinsTheRace(t *testing.T) {
 	}
 }
 
-func TestARaceThatNobodyWinsHasAllErrors(t *testing.T) {
+func TestARaceWithoutAWinnerReturnsAllErrors(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, err := asyncio.RaceToConnect(ctx, addrPorts("::1", "::2"), time.Second,
 			func(_ context.Context, addr netip.AddrPort) (string, error) {
@@ -98,7 +98,7 @@ func TestARaceThatNobodyWinsHasAllErrors(t *testing.T) {
 	})
 }
 
-func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
+func TestACancelledRaceEndsItsAttempts(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		running := 0
 		err := asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
@@ -118,7 +118,7 @@ func TestARaceThatIsCancelledEndsItsAttempts(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatIsRefused(t *testing.T) {
+func TestARefusedConnectionIsAnError(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -153,10 +153,10 @@ func TestBadAddressesAreRefused(t *testing.T) {
 	})
 }
 
-func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
+func TestAnUnansweredConnectionCanTimeOut(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
-		// A listener whose backlog is full answers nobody.
+		// A listener whose backlog is full does not answer.
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithoutServing(), asyncio.WithBacklog(0))
 		require.NoError(t, err)
 		defer server.Close()
@@ -180,7 +180,7 @@ func TestAConnectionThatNobodyAnswersCanBeTimedOut(t *testing.T) {
 	})
 }
 
-func TestALocalAddressIsBoundTo(t *testing.T) {
+func TestAConnectionIsBoundToItsLocalAddress(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -199,7 +199,7 @@ func TestALocalAddressIsBoundTo(t *testing.T) {
 	})
 }
 
-func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
+func TestALocalAddressMustHaveTheSameFamily(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -213,7 +213,7 @@ func TestALocalAddressIsOneOfTheSameFamily(t *testing.T) {
 	})
 }
 
-// The system connects a socket to itself if it has the port that is asked for, be it by chance.
+// The system connects a socket to itself if the socket's own port happens to be the one dialed.
 func TestAConnectionToItselfIsRefused(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
@@ -254,23 +254,26 @@ func TestDescriptorsAndVirtualTimeDoNotMix(t *testing.T) {
 	})
 }
 
-// withSlowNames makes every name server silent for the test, and returns a channel that is sent
-// to when one is asked.
+// withSlowNames makes every name server silent for the test, and returns a channel that receives a
+// value after a query.
 func withSlowNames(t *testing.T) (asked chan struct{}) {
-	asked = make(chan struct{}, 1000)
+	asked = make(chan struct{}, 1)
 	before := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = before })
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		asked <- struct{}{}
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
 	return asked
 }
 
-// Functions that hold all slots of ToThread for long do not keep a name from being looked up,
-// nor names that are not answered the functions.
-func TestNamesAreLookedUpBesideTheFunctionsOfToThread(t *testing.T) {
+// Functions that hold all slots of ToThread for long do not delay lookups of names, nor do lookups
+// that get no answer delay the functions.
+func TestLookupsAndFunctionsOfToThreadDoNotDelayOneAnother(t *testing.T) {
 	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {

@@ -55,7 +55,7 @@ func TestAConnectionThatLosesTheRaceIsClosed(t *testing.T) {
 		t.Skip("the machine has no 127.0.0.2")
 	}
 	runReal(t, func(ctx context.Context) error {
-		// The first attempt is connected, and cannot be cancelled any more, when the second wins.
+		// The first attempt is connected, and can no longer be cancelled, when the second wins.
 		attempts := -2 // the server's sockets come first
 		asyncio.ReplaceLocalAddr(t, func(localAddr func(int, string) net.Addr) func(int, string) net.Addr {
 			return func(fd int, network string) net.Addr {
@@ -96,7 +96,8 @@ func TestARaceThatEndsWithTheLoopLeavesNoDescriptor(t *testing.T) {
 	}
 	before := openDescriptors(t)
 	loop := asyncio.NewLoop(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
-	// The loop stops when an attempt is over, and before the task that waits for it takes it.
+	// The loop stops after an attempt has ended and before the task that waits for it gets the
+	// connection.
 	connected := 0
 	asyncio.ReplaceLocalAddr(t, func(localAddr func(int, string) net.Addr) func(int, string) net.Addr {
 		return func(fd int, network string) net.Addr {
@@ -116,7 +117,7 @@ func TestARaceThatEndsWithTheLoopLeavesNoDescriptor(t *testing.T) {
 	require.Equal(t, before, openDescriptors(t))
 }
 
-// silent returns the address of a server that answers nobody: its backlog is full.
+// silent returns the address of a server that does not answer, since its backlog is full.
 func silent(t *testing.T, ctx context.Context) (*asyncio.Server, netip.AddrPort) {
 	t.Helper()
 	server := serve(t, ctx, echo, asyncio.WithoutServing(), asyncio.WithBacklog(0))
@@ -136,7 +137,7 @@ func silent(t *testing.T, ctx context.Context) (*asyncio.Server, netip.AddrPort)
 	return nil, addr
 }
 
-func TestTheHappyEyeballsDelayIsTheOneThatWasGiven(t *testing.T) {
+func TestTheHappyEyeballsDelayIsTheGivenDelay(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		dead, deadAddr := silent(t, ctx)
 		server := serve(t, ctx, echo)
@@ -153,13 +154,13 @@ func TestTheHappyEyeballsDelayIsTheOneThatWasGiven(t *testing.T) {
 		})
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
 		settled(ctx)
-		require.LessOrEqual(t, openDescriptors(t), before, "of the attempt that was cancelled")
+		require.LessOrEqual(t, openDescriptors(t), before, "of the cancelled attempt")
 		dead.Close()
 		return server.Shutdown(ctx, time.Minute)
 	})
 }
 
-func TestKeepAliveIsSetIfItIsAskedFor(t *testing.T) {
+func TestKeepAliveIsSetIfRequested(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var accepted []int
 		server := serve(t, ctx, func(_ context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -194,7 +195,7 @@ func TestTheOptionsOfADialerAndAListenerReachTheirConnections(t *testing.T) {
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0", asyncio.WithKeepAlive(), asyncio.WithMaxConnections(1))
 		require.NoError(t, err)
 		dialer := asyncio.NewDialer(ctx, asyncio.WithKeepAlive())
-		for _, network := range []string{"tcp", "tcp4"} { // one after the other, by the bound
+		for _, network := range []string{"tcp", "tcp4"} { // one after the other, because of the bound
 			c, err := dialer.Dial(network, ln.Addr().String())
 			require.NoError(t, err)
 			peer, err := ln.Accept()
@@ -212,7 +213,7 @@ func TestTheOptionsOfADialerAndAListenerReachTheirConnections(t *testing.T) {
 	})
 }
 
-// option returns an option of a socket.
+// option returns the value of a socket option.
 func option(t *testing.T, fd, name int) int {
 	t.Helper()
 	value, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, name)

@@ -14,10 +14,10 @@ import (
 	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
-// A DatagramEndpoint sends and receives datagrams. What nobody receives stays in the
-// system's buffer, which drops what it has no room for. RecvFrom, Drain and WaitClosed suspend;
-// its other methods do not. Only its loop's tasks and callbacks may use it. It is asyncio's
-// DatagramTransport and DatagramProtocol in one.
+// A DatagramEndpoint sends and receives datagrams. Datagrams that no task receives stay in the
+// system's buffer, and the system drops those for which it has no room. RecvFrom, Drain and
+// WaitClosed suspend; its other methods do not. Only its loop's tasks and callbacks may use it.
+// It is asyncio's DatagramTransport and DatagramProtocol in one.
 type DatagramEndpoint struct {
 	loop          *Loop
 	fd            reactor.FD
@@ -26,40 +26,41 @@ type DatagramEndpoint struct {
 	readers       waitq
 	closers       waitq
 	closing       bool
-	received      quota         // of receives
-	receivedAt    time.Duration // the loop's time of the first receive in the quota's turn
+	received      quota         // receives in this turn
+	receivedAt    time.Duration // the loop's time at the first of these receives
 
-	// The datagrams that wait to be sent. They are not in a buffer.Unsent, as the bytes of a
-	// StreamWriter are: that runs writes together, and datagrams keep their edges and their addresses.
+	// Datagrams that wait to be sent. They are not in a buffer.Unsent, as the bytes of a
+	// StreamWriter are: that joins writes, and datagrams keep their boundaries and their
+	// addresses.
 	kept     []datagram
-	size     int // of kept, in bytes
+	size     int // bytes in kept
 	drainers waitq
-	flushing bool  // flush is in the ready queue
-	sendErr  error // of a datagram that was kept; for the next RecvFrom
+	queued   bool  // in the ready queue, to go on sending
+	sendErr  error // the error of a kept datagram, for the next RecvFrom
 }
 
 const (
-	// maxReceived is how often an endpoint receives in one turn, if handling the datagrams takes
-	// less than maxHandling. Between two receives comes the caller's work, and how long that
-	// takes nobody knows.
+	// maxReceived is the number of datagrams that an endpoint receives in one turn, if handling
+	// them takes less than maxHandling. The caller's work runs between two receives, and may take
+	// any time.
 	maxReceived = 4
 	maxHandling = time.Millisecond
 
-	// maxFlushed is how many of the datagrams that were kept an endpoint sends in one turn.
+	// maxFlushed is the number of kept datagrams that an endpoint sends in one turn.
 	maxFlushed = 64
 )
 
-// A datagram is one that waits to be sent.
+// A datagram waits to be sent.
 type datagram struct {
 	p    []byte
-	addr net.Addr
+	addr net.Addr // nil for the peer of a connected endpoint
 }
 
-// CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected
-// to the address remote, both "host:port". Either may be empty: without remote it sends to
-// and receives from anybody. An address without a host, ":port", is all of this machine's as
-// local and this machine as remote. It suspends while it looks a name up. It is asyncio's
-// create_datagram_endpoint.
+// CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected to
+// the address remote, both "host:port". One of them may be empty; without remote, the endpoint
+// sends to and receives from any address. An address without a host, ":port", means all addresses
+// of this machine as local, and this machine as remote. It suspends while it looks a name up. It
+// is asyncio's create_datagram_endpoint.
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...DatagramOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(append([]DatagramOption{WithNetwork("udp")}, opts...))
@@ -107,7 +108,7 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...D
 	return e, nil
 }
 
-// udpAddr resolves an address; none to nil.
+// udpAddr resolves an address. It returns nil for an empty one.
 func (l *Loop) udpAddr(ctx context.Context, network, address string,
 	resolve func(ctx context.Context, network, address string) ([]netip.AddrPort, error)) (net.Addr, error) {
 	if address == "" {
@@ -123,12 +124,12 @@ func (l *Loop) udpAddr(ctx context.Context, network, address string,
 func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	if o.reusePort {
 		if err := netfd.SetReusePort(fd); err != nil {
-			return err
+			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
 		}
 	}
 	if o.broadcast {
 		if err := netfd.SetBroadcast(fd); err != nil {
-			return err
+			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
 		}
 	}
 	if local != nil {
@@ -144,13 +145,14 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	return nil
 }
 
-// RecvFrom returns the next datagram and its sender. It suspends until there is one, and gives
-// way for a turn if several were received in this one. An error of a datagram sent before, such
-// as that nobody listens there, comes back here or from SendTo; the endpoint goes on. After Close
-// it returns net.ErrClosed. Any number of tasks may wait, and are served in turn. A receive that
-// is cancelled loses nothing. It is asyncio's datagram_received and error_received.
+// RecvFrom returns the next datagram and the address of its sender. It suspends until there is
+// one, and for a turn if several were received in this turn. The error of a datagram sent
+// earlier, such as that nobody listens at its address, is returned by RecvFrom or SendTo; the
+// endpoint can still be used. After Close it returns net.ErrClosed. Any number of tasks may wait,
+// and are served in order. A call that is cancelled loses no datagram. It is asyncio's
+// datagram_received and error_received.
 func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, error) {
-	running(ctx) // panics outside of any task, before anything is taken
+	running(ctx) // panics outside a task, before a datagram is taken
 	defer e.passOn()
 	for {
 		switch err := e.sendErr; {
@@ -177,15 +179,15 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 	}
 }
 
-// passOn wakes the next receiver if there may be something for it, in whatever way the one
-// before it has left: it may have been woken for that, and no event comes again.
+// passOn wakes the next receiver if there may be a datagram or an error for it. This is deferred,
+// since the task that leaves may have been woken for it, and the poller reports it only once.
 func (e *DatagramEndpoint) passOn() {
 	if e.fd.Readable || e.sendErr != nil {
 		e.readers.wakeNext()
 	}
 }
 
-// mayReceive reports whether this turn may have another receive.
+// mayReceive reports whether this turn allows another receive.
 func (e *DatagramEndpoint) mayReceive() bool {
 	if !e.received.spend(e.loop, maxReceived) {
 		return false
@@ -213,8 +215,9 @@ func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
 	}
 }
 
-// SendTo sends a datagram to addr, or with nil to the remote address of the endpoint. It never
-// suspends: what the system has no room for is kept; see Drain. It is asyncio's sendto.
+// SendTo sends a datagram to addr or, if addr is nil, to the remote address of the endpoint. It
+// never suspends: if the system has no room for the datagram, the endpoint keeps it; see Drain.
+// After Close it returns net.ErrClosed. It is asyncio's sendto.
 func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	e.loop.check()
 	switch {
@@ -248,8 +251,8 @@ func (e *DatagramEndpoint) opError(op string, addr net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: e.network, Source: e.local, Addr: addr, Err: os.NewSyscallError(op, err)}
 }
 
-// Drain suspends while too many datagrams are kept: from when they are more than 64 KiB until
-// they are 16 KiB or less. It returns net.ErrClosed once the endpoint is closed. It is asyncio's
+// Drain suspends while too many bytes are kept: once there are more than 64 KiB, it waits until
+// there are at most 16 KiB. It returns net.ErrClosed once the endpoint is closed. It is asyncio's
 // pause_writing and resume_writing.
 func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 	for e.size > defaultHighWater {
@@ -263,7 +266,7 @@ func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the endpoint once what is kept has been sent. It never suspends and always
+// Close closes the endpoint once the kept datagrams are sent. It never suspends and always
 // returns nil. It is asyncio's close.
 func (e *DatagramEndpoint) Close() error {
 	e.loop.check()
@@ -275,7 +278,7 @@ func (e *DatagramEndpoint) Close() error {
 	return nil
 }
 
-// Abort closes the endpoint at once. It is asyncio's abort.
+// Abort closes the endpoint at once, and drops the kept datagrams. It is asyncio's abort.
 func (e *DatagramEndpoint) Abort() {
 	e.fd.Close()
 	e.closing, e.kept, e.size = true, nil, 0
@@ -287,7 +290,7 @@ func (e *DatagramEndpoint) Abort() {
 // IsClosing reports whether the endpoint was closed. It is asyncio's is_closing.
 func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 
-// WaitClosed suspends until the endpoint, which should be closing, is closed.
+// WaitClosed suspends until the endpoint is closed; call Close first.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
 	for e.fd.Num >= 0 {
 		if err := e.closers.wait(ctx, waitDatagramEnd); err != nil {
@@ -303,8 +306,8 @@ func (e *DatagramEndpoint) LocalAddr() net.Addr { return e.local }
 // RemoteAddr returns the address that the endpoint is connected to, or nil.
 func (e *DatagramEndpoint) RemoteAddr() net.Addr { return e.remote }
 
-// GetExtraInfo gives "sockname" and "peername" as a net.Addr and "socket" as a descriptor. It is
-// asyncio's get_extra_info.
+// GetExtraInfo returns "sockname" and "peername" as a net.Addr, "socket" as the descriptor, an
+// int, and nil for anything else. It is asyncio's get_extra_info.
 func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 	switch {
 	case name == "sockname":
@@ -317,7 +320,7 @@ func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 	return nil
 }
 
-// datagramEvents is an endpoint as the reactor and the loop call it.
+// datagramEvents is an endpoint with the methods that the reactor and the loop call.
 type datagramEvents DatagramEndpoint
 
 func (d *datagramEvents) OnReady(ready poll.Ready) {
@@ -334,23 +337,23 @@ func (d *datagramEvents) OnReady(ready poll.Ready) {
 // OnLost is called when the loop closes.
 func (d *datagramEvents) OnLost() { (*DatagramEndpoint)(d).Abort() }
 
-// run goes on sending, a turn after one that has sent its share.
+// run goes on sending, in the turn after one that used up its sends.
 func (d *datagramEvents) run(*Loop) {
-	d.flushing = false
+	d.queued = false
 	(*DatagramEndpoint)(d).flush()
 }
 
-// flush sends datagrams that were kept.
+// flush sends kept datagrams while there is room and the turn allows.
 func (e *DatagramEndpoint) flush() {
-	if e.flushing || e.fd.Num < 0 {
+	if e.queued || e.fd.Num < 0 {
 		return
 	}
 	n := 0
 	for n < maxFlushed && len(e.kept) > 0 && e.sendKept() {
 		n++
 	}
-	if n == maxFlushed && len(e.kept) > 0 { // there is room still, of which no event comes again
-		e.flushing = true
+	if n == maxFlushed && len(e.kept) > 0 { // there may be room still, which the poller does not report again
+		e.queued = true
 		e.loop.push((*datagramEvents)(e))
 	}
 	if e.size <= defaultHighWater/4 {
@@ -361,7 +364,7 @@ func (e *DatagramEndpoint) flush() {
 	}
 }
 
-// sendKept sends the first of the datagrams that were kept, and reports whether there was room.
+// sendKept sends the first of the kept datagrams, and reports whether there was room.
 func (e *DatagramEndpoint) sendKept() bool {
 	d := e.kept[0]
 	switch err := system.sendTo(e.fd.Num, d.p, d.addr); err {

@@ -30,8 +30,8 @@ func TestAReceiverThatGetsAnErrorWakesTheNext(t *testing.T) {
 
 type sendToFunc = func(fd int, p []byte, addr net.Addr) error
 
-// crowded makes the system take no datagram until it is told otherwise. What it takes then it
-// counts, and loses.
+// crowded makes sending a datagram fail with *answer, which is EAGAIN until the test changes it.
+// Every other attempt is counted in *sent, and its datagram is lost.
 func crowded(t *testing.T) (answer *error, sent *int) {
 	answer, sent = new(error), new(int)
 	*answer = syscall.EAGAIN
@@ -46,7 +46,7 @@ func crowded(t *testing.T) (answer *error, sent *int) {
 	return answer, sent
 }
 
-// stir has the poller look at an endpoint again: it tells that there is room, too.
+// stir makes the poller report an endpoint again; the report includes that there is room.
 func stir(t *testing.T, e *asyncio.DatagramEndpoint) {
 	t.Helper()
 	c, err := net.Dial("udp", e.LocalAddr().String())
@@ -56,12 +56,12 @@ func stir(t *testing.T, e *asyncio.DatagramEndpoint) {
 	require.NoError(t, c.Close())
 }
 
-func TestDatagramsThatWereKeptAreSentSomeATurn(t *testing.T) {
+func TestKeptDatagramsAreSentAFewInEachTurn(t *testing.T) {
 	answer, sent := crowded(t)
 	runReal(t, func(ctx context.Context) error {
 		const n = 1000
 		e := endpoint(t, ctx, "127.0.0.1:0", "")
-		settled(ctx) // the poller has told that there is room
+		settled(ctx) // the poller has reported that there is room
 		for range n {
 			require.NoError(t, e.SendTo(make([]byte, 100), e.LocalAddr()))
 		}
@@ -83,7 +83,7 @@ func TestDatagramsThatWereKeptAreSentSomeATurn(t *testing.T) {
 	})
 }
 
-func TestTheErrorOfADatagramThatWasKeptComesFromRecvFrom(t *testing.T) {
+func TestRecvFromReturnsTheErrorOfAKeptDatagram(t *testing.T) {
 	answer, _ := crowded(t)
 	runReal(t, func(ctx context.Context) error {
 		e := endpoint(t, ctx, "127.0.0.1:0", "")

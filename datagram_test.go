@@ -22,7 +22,7 @@ func endpoint(t *testing.T, ctx context.Context, local, remote string) *asyncio.
 	return e
 }
 
-func TestDatagramsThereAndBack(t *testing.T) {
+func TestDatagramsGoThereAndBack(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, "127.0.0.1:0", "")
 		client := endpoint(t, ctx, "", server.LocalAddr().String())
@@ -74,7 +74,7 @@ func TestReceiversAreServedInTurn(t *testing.T) {
 	})
 }
 
-func TestADatagramThatIsRefusedIsAnErrorAndNotTheEnd(t *testing.T) {
+func TestARefusedDatagramIsAnErrorButNotTheEnd(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, "127.0.0.1:0", "")
 		addr := server.LocalAddr().String()
@@ -93,7 +93,7 @@ func TestADatagramThatIsRefusedIsAnErrorAndNotTheEnd(t *testing.T) {
 	})
 }
 
-func TestAReceiveThatIsCancelledLosesNothing(t *testing.T) {
+func TestACancelledReceiveLosesNothing(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, "127.0.0.1:0", "")
 		client := endpoint(t, ctx, "", server.LocalAddr().String())
@@ -110,7 +110,7 @@ func TestAReceiveThatIsCancelledLosesNothing(t *testing.T) {
 	})
 }
 
-func TestCloseEndsAReceiveThatWaits(t *testing.T) {
+func TestCloseEndsAWaitingReceive(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, "127.0.0.1:0", "")
 		receive := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -127,7 +127,7 @@ func TestCloseEndsAReceiveThatWaits(t *testing.T) {
 }
 
 // A name may have addresses of both families.
-func TestARemoteNameGetsTheFamilyOfTheLocalAddress(t *testing.T) {
+func TestARemoteNameIsResolvedToTheFamilyOfTheLocalAddress(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		e := endpoint(t, ctx, "127.0.0.1:0", "localhost:9")
 		require.Equal(t, "127.0.0.1:9", e.RemoteAddr().String())
@@ -137,7 +137,7 @@ func TestARemoteNameGetsTheFamilyOfTheLocalAddress(t *testing.T) {
 	})
 }
 
-func TestDatagramsThatGoNowhereAreRefused(t *testing.T) {
+func TestDatagramsWithoutAPossibleDestinationAreErrors(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, err := asyncio.CreateDatagramEndpoint(ctx, "", "")
 		require.Error(t, err)
@@ -151,7 +151,7 @@ func TestDatagramsThatGoNowhereAreRefused(t *testing.T) {
 	})
 }
 
-// turns counts turns of the loop in a task of its own, until it is cancelled.
+// turns counts turns of the loop in a task of its own, until the task is cancelled.
 func turns(ctx context.Context, n *int) *asyncio.Task[asyncio.None] {
 	return spawn(ctx, func(ctx context.Context) error {
 		for {
@@ -163,11 +163,11 @@ func turns(ctx context.Context, n *int) *asyncio.Task[asyncio.None] {
 	})
 }
 
-func TestManyDatagramsLeaveOthersTheirTurn(t *testing.T) {
-	const sent = 100 // as many as the system's buffer holds in any case
+func TestManyDatagramsLetOtherTasksRun(t *testing.T) {
+	const sent = 100 // any system's buffer holds this many
 	for name, test := range map[string]struct {
-		work time.Duration // of handling one
-		most int           // datagrams a turn
+		work time.Duration // time to handle one datagram
+		most int           // datagrams in one turn
 	}{"little work": {0, 4}, "much work": {2 * time.Millisecond, 1}} {
 		t.Run(name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -195,7 +195,7 @@ func TestManyDatagramsLeaveOthersTheirTurn(t *testing.T) {
 	}
 }
 
-// receivers starts tasks that receive one datagram each.
+// receivers starts n tasks that receive one datagram each.
 func receivers(ctx context.Context, e *asyncio.DatagramEndpoint, n int) []*asyncio.Task[string] {
 	var tasks []*asyncio.Task[string]
 	for range n {
@@ -208,7 +208,7 @@ func receivers(ctx context.Context, e *asyncio.DatagramEndpoint, n int) []*async
 	return tasks
 }
 
-// soon returns the result of a task, which must not take long.
+// soon returns the result of a task that must end soon.
 func soon(t *testing.T, ctx context.Context, task *asyncio.Task[string]) (string, error) {
 	t.Helper()
 	_, pending, err := asyncio.Wait(ctx, []*asyncio.Task[string]{task}, asyncio.WithTimeout(10*time.Second))
@@ -217,13 +217,13 @@ func soon(t *testing.T, ctx context.Context, task *asyncio.Task[string]) (string
 	return task.Result()
 }
 
-func TestAReceiverThatIsCancelledWakesTheNext(t *testing.T) {
+func TestACancelledReceiverWakesTheNext(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, "127.0.0.1:0", "")
 		client := endpoint(t, ctx, "", server.LocalAddr().String())
 		tasks := receivers(ctx, server, 2)
 		require.NoError(t, client.SendTo([]byte("hello"), nil))
-		giveWay(ctx, 1) // the first is woken, and has not run
+		giveWay(ctx, 1) // the first is woken but has not run
 		require.True(t, tasks[0].Cancel())
 		got, err := soon(t, ctx, tasks[1])
 		require.NoError(t, err)
@@ -233,7 +233,7 @@ func TestAReceiverThatIsCancelledWakesTheNext(t *testing.T) {
 	})
 }
 
-func TestAReceiverThatIsCancelledWhileItGivesWayWakesTheNext(t *testing.T) {
+func TestAReceiverCancelledWhileItYieldsWakesTheNext(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, "127.0.0.1:0", "")
 		client := endpoint(t, ctx, "", server.LocalAddr().String())
@@ -260,7 +260,7 @@ func TestAReceiverThatIsCancelledWhileItGivesWayWakesTheNext(t *testing.T) {
 	})
 }
 
-func TestAnEndpointTellsOfItself(t *testing.T) {
+func TestAnEndpointReportsItsAddressesAndItsSocket(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "127.0.0.1:9", asyncio.WithBroadcast())
 		require.NoError(t, err)
@@ -276,7 +276,7 @@ func TestAnEndpointTellsOfItself(t *testing.T) {
 	})
 }
 
-func TestADatagramAddressWithoutAHost(t *testing.T) {
+func TestADatagramAddressWithoutAHostIsThisMachine(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		server := endpoint(t, ctx, ":0", "")
 		_, port, err := net.SplitHostPort(server.LocalAddr().String())

@@ -10,6 +10,9 @@
 //		...
 //	}
 //
+// [Do] makes a coroutine of a function that returns only an error, and [Gather] runs
+// coroutines concurrently.
+//
 // # Terms
 //
 // A coroutine is a function func(ctx context.Context) (T, error). Calling it is
@@ -18,6 +21,11 @@
 // A task is a coroutine that the loop runs on a goroutine of its own. The loop hands it
 // control and gets control back when the task suspends or ends. While a task runs, the
 // loop and all other tasks stand still.
+//
+// A [Future] is a result that is not there yet. It is done when it has a value or an
+// error or was cancelled. A task is the future of its coroutine's result. Coroutines,
+// tasks and futures are awaitable: Await suspends the running task until the result is
+// there, and returns it.
 //
 // A suspension point is a call that may suspend the running task: the loop gets control
 // back and may run other tasks before the call returns. Between two suspension points
@@ -31,9 +39,12 @@
 //
 // # Suspension points
 //
-// The documentation of a call says whether it suspends. That depends on the thing the
-// call waits for, not on how busy the loop is: awaiting something already done does not
-// suspend, nor does acquiring a free lock.
+// The documentation of a call says whether it suspends. Most calls that suspend do so only
+// if they have to wait: awaiting something already done does not suspend, nor does
+// acquiring a free lock. Calls for input and output may also suspend for one turn without
+// having to wait, so that a busy peer does not keep the loop to itself. For example, a
+// stream receives at most four times in a turn, and copies a buffer of more than 8 MiB
+// in portions of 8 MiB, one a turn.
 //
 // These calls suspend:
 //
@@ -50,7 +61,8 @@
 //     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
 //     [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
-//   - servers: [StartServer], [Server.Serve], [Server.Shutdown], [Server.WaitClosed]
+//   - servers: [StartServer] while it looks up a host name, [Server.Serve],
+//     [Server.Shutdown], [Server.WaitClosed]
 //   - package net's interfaces: [Listen], [Listener.Accept], [Dialer.Dial],
 //     [Dialer.DialContext], [Conn.Read], [Conn.Write]
 //   - datagrams: [CreateDatagramEndpoint], [DatagramEndpoint.RecvFrom],
@@ -81,10 +93,10 @@
 // [Dialer]. In particular, a goroutine started with go must not await.
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
-// race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such calls.
-// Without debug mode, an await on the wrong goroutine panics if its context is not
-// the running task's. If it is, the await may suspend the running task instead of the
-// goroutine.
+// race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such
+// calls. Without debug mode, an await on the wrong goroutine panics, unless its context is the
+// running task's own. Then the loop takes the await for one by that task, and may suspend
+// the task instead of the goroutine.
 //
 // A loop may run on a goroutine that is locked to its thread (runtime.LockOSThread), as
 // long as it stays locked throughout. A task must not lock or unlock its thread itself,
@@ -93,14 +105,14 @@
 //
 // # Order
 //
-// The order of events is part of the interface. It is CPython 3.13's, or that of a later
-// release where it has fixed a bug of 3.13.0, as in task groups ([WithTaskGroup]).
-// Where asyncio uses call_soon, so does this package. A future's callbacks are scheduled
-// when it is done, in the order in which they were added, and run in the next turn; a
-// task that awaits it resumes in its callback's place. Two orders that CPython leaves
-// open are fixed: timers due at the same instant fire in the order in which they were
-// set, and tasks are cancelled in the order of their creation when a task group aborts
-// and when a run ends.
+// The order of events is part of the interface. It is the order of CPython 3.13 or, where
+// a later release has fixed a bug of 3.13.0, as in task groups ([WithTaskGroup]), the
+// order of that release. Where asyncio uses call_soon, so does this package. A future's
+// callbacks are scheduled when it is done, in the order in which they were added, and run
+// in the next turn; a task that awaits it resumes in its callback's place. Two orders that
+// CPython leaves open are fixed: timers due at the same instant fire in the order in which
+// they were set, and tasks are cancelled in the order of their creation when a task group
+// aborts and when a run ends.
 //
 // # Contexts and cancellation
 //
@@ -126,7 +138,7 @@
 // # Errors and panics
 //
 // Exceptions that an asyncio program would catch are returned as errors. A call that can
-// only be a mistake panics, with a text that begins "asyncio: ". A panic in a coroutine
+// only be a mistake panics, with a message that begins "asyncio: ". A panic in a coroutine
 // becomes that coroutine's error, a [*PanicError], and travels like any other error.
 // runtime.Goexit in a task, and so t.FailNow, ends the run and continues in the caller of
 // Run.

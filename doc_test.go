@@ -54,8 +54,8 @@ func TestACallListedAsNeverSuspendingDoesNotSayThatItSuspends(t *testing.T) {
 	}
 }
 
-// An example of a type is named for it or for one of its methods, as ExampleTask_Cancel is. For a
-// type of options it is enough that an example uses one of them.
+// An example of a type is named for the type or for one of its methods, as ExampleTask_Cancel is.
+// For an option type it is enough that an example uses one of its options.
 func TestEveryExportedTypeHasAnExample(t *testing.T) {
 	examples, used := make(map[string]bool), make(map[string]bool)
 	for _, file := range parse(t, "example*_test.go") {
@@ -89,8 +89,8 @@ func saysItSuspends(name, doc string) bool {
 	return regexp.MustCompile(`\bsuspends\b`).MatchString(others.ReplaceAllString(doc, ""))
 }
 
-// linksAfter returns the links of the list that follows a paragraph of the package's doc. All of
-// them name something of the package.
+// linksAfter returns the links in the list that follows a paragraph of the package's doc. Each of
+// them must name something in the package.
 func linksAfter(t *testing.T, pkg *doc.Package, paragraph string) map[string]bool {
 	t.Helper()
 	blocks := pkg.Parser().Parse(pkg.Doc).Content
@@ -110,7 +110,7 @@ func linksAfter(t *testing.T, pkg *doc.Package, paragraph string) map[string]boo
 				assert.False(t, names[name], "%s is listed twice", name)
 				names[name] = true
 			case comment.Plain:
-				assert.NotContains(t, string(text), "[", "a link that leads nowhere")
+				assert.NotContains(t, string(text), "[", "a link without a target")
 			}
 		}
 	}
@@ -150,7 +150,7 @@ func packageDoc(t *testing.T) *doc.Package {
 	return pkg
 }
 
-// parse parses the files that a pattern matches.
+// parse parses the files that match a pattern.
 func parse(t *testing.T, pattern string) []*ast.File {
 	t.Helper()
 	names, err := filepath.Glob(pattern)

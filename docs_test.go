@@ -37,7 +37,7 @@ var docsImports = map[string]string{
 	"tls": "crypto/tls", "errors": "errors", "fmt": "fmt", "os": "os", "sync": "sync", "time": "time",
 }
 
-// pages returns the texts of the README and its companions by their paths.
+// pages returns the texts of the README and the pages of docs/, by path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("docs", "*.md"))
@@ -54,9 +54,9 @@ func pages(t *testing.T) map[string]string {
 	return texts
 }
 
-// The Go code of the README and of docs/ compiles, in a module of its own that imports this
-// one by a replace directive, and the tests in it pass. A fragment that is no whole file is put
-// into one, or into the body of a coroutine, first.
+// The Go code of the README and of docs/ compiles, in a module that imports this one by a replace
+// directive, and the tests in it pass. A fragment that is not a whole file is first put into a
+// file, or into the body of a coroutine.
 func TestTheCodeOfTheDocsCompiles(t *testing.T) {
 	dir := t.TempDir()
 	blockOf := regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
@@ -85,7 +85,7 @@ func TestTheCodeOfTheDocsCompiles(t *testing.T) {
 	}
 }
 
-// writeBlock makes a package of a block of code.
+// writeBlock makes a package from a block of code.
 func writeBlock(t *testing.T, pkg, code string) {
 	t.Helper()
 	require.NoError(t, os.Mkdir(pkg, 0o777))
@@ -101,7 +101,7 @@ func writeBlock(t *testing.T, pkg, code string) {
 	writeFile(t, filepath.Join(pkg, file), code)
 }
 
-// snippet makes a file of declarations, or of statements, which become the body of a coroutine.
+// snippet makes a file from declarations, or from statements, which become the body of a coroutine.
 func snippet(code string) string {
 	var file strings.Builder
 	file.WriteString("package snippet\n\n")
@@ -121,7 +121,7 @@ func snippet(code string) string {
 	return file.String()
 }
 
-// Links of the docs to files of this repository lead somewhere.
+// Links of the docs to files of this repository have a target.
 func TestTheLinksOfTheDocsExist(t *testing.T) {
 	code := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
 	linkOf := regexp.MustCompile(`\]\(([^)#]+)(?:#[^)]*)?\)`)
@@ -140,8 +140,8 @@ func writeFile(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o666))
 }
 
-// Every public name of asyncio stands in the first column of a table of the porting guide.
-func TestThePortingGuideKnowsEveryNameOfAsyncio(t *testing.T) {
+// Every public name of asyncio is in the first column of a table of the porting guide.
+func TestThePortingGuideListsEveryNameOfAsyncio(t *testing.T) {
 	guide, err := os.ReadFile(filepath.Join("docs", "porting.md"))
 	require.NoError(t, err)
 	known := make(map[string]bool)

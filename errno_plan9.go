@@ -2,7 +2,7 @@ package asyncio
 
 import "syscall"
 
-// Plan 9 has words where other systems have numbers, and none for these.
+// Errors are strings on Plan 9, and package syscall has no constants for these.
 const (
 	errPipe         = syscall.ErrorString("broken pipe")
 	errConnReset    = syscall.ErrorString("connection reset by peer")

@@ -10,42 +10,42 @@ import (
 
 // Errors that programs look for with errors.Is.
 var (
-	// ErrCancelled is wrapped by what a cancelled await returns, asyncio's
-	// CancelledError. It is also context.Canceled.
+	// ErrCancelled is wrapped by the error of a cancelled await, asyncio's CancelledError. It is
+	// also context.Canceled.
 	ErrCancelled error = &CancelledError{}
 
-	// ErrTimeout is returned, or wrapped with a cause, by Timeout and WaitFor when the
-	// time is over, and by an await when the deadline of a context that was derived in a
-	// task has passed. It is asyncio's TimeoutError, and also context.DeadlineExceeded.
+	// ErrTimeout is returned, or wrapped with a cause, by Timeout and WaitFor when the time is
+	// over, and by an await when the deadline of a context derived in a task has passed. It is
+	// asyncio's TimeoutError, and also context.DeadlineExceeded.
 	ErrTimeout error = &timeoutError{}
 
-	// ErrInvalidState answers an operation that a future's state does not
-	// allow: a result set twice, or asked for too early.
+	// ErrInvalidState is returned when the state of a future does not allow the operation: the
+	// result is set twice, or asked for too early.
 	ErrInvalidState = errors.New("asyncio: invalid state")
 
-	// ErrAwaitSelf is returned to a task that awaits itself, and after that to all
-	// who await this task while it is not done.
+	// ErrAwaitSelf is returned to a task that awaits itself and, from then on, to every task that
+	// awaits it before it is done.
 	ErrAwaitSelf = errors.New("asyncio: task cannot await itself")
 
 	// ErrForeignLoop is returned to a task that awaits a future of another loop.
 	ErrForeignLoop = errors.New("asyncio: future belongs to a different loop")
 
-	// ErrLoopClosed answers calls to a closed loop.
+	// ErrLoopClosed is returned by calls of a closed loop.
 	ErrLoopClosed = errors.New("asyncio: event loop is closed")
 
-	// ErrLoopRunning answers calls that need a loop at rest, and the attempt
-	// to run a loop inside a task of another.
+	// ErrLoopRunning is returned by calls that need a loop that is not running, and by attempts to
+	// run a loop inside a task of another.
 	ErrLoopRunning = errors.New("asyncio: event loop is already running")
 
-	// ErrLoopStopped is returned by RunUntilComplete when the loop was
-	// stopped before the future was done.
+	// ErrLoopStopped is returned by RunUntilComplete when the loop was stopped before the future
+	// was done.
 	ErrLoopStopped = errors.New("asyncio: event loop stopped before the future completed")
 
-	// ErrLoopBlocked is wrapped by the error of a call of a Conn, Listener or Dialer on a
-	// goroutine other than the loop's, if the loop does nothing at all for a second: the running
-	// task computes or blocks, or the loop is not running. Nothing was read or written then. Most
-	// often the task itself waits for the goroutine, inside a library that starts goroutines: call
-	// such a library in ToThread. The error is temporary in the sense of net.Error.
+	// ErrLoopBlocked is wrapped by the error of a call of a Conn, Listener or Dialer on a goroutine
+	// other than the loop's, if the loop does nothing at all for a second: the running task
+	// computes or blocks, or the loop is not running. Nothing has been read or written then. Most
+	// often the task itself is waiting for the goroutine, inside a library that starts goroutines:
+	// call such a library in ToThread. The error is temporary in the sense of net.Error.
 	ErrLoopBlocked error = &loopBlockedError{}
 
 	// ErrInterrupted is returned by a run that SIGINT ended; see WithInterrupt.
@@ -57,26 +57,26 @@ var (
 	// ErrLivelock is wrapped by the *LivelockError of a run in virtual time.
 	ErrLivelock = errors.New("asyncio: livelock")
 
-	// ErrReleased is returned by BoundedSemaphore.Release.
+	// ErrReleased is returned by BoundedSemaphore.Release when all places are free already.
 	ErrReleased = errors.New("asyncio: BoundedSemaphore released too many times")
 
-	// ErrBrokenBarrier is returned by Barrier.Wait when the barrier is, or is
-	// being, aborted or reset.
+	// ErrBrokenBarrier is returned by Barrier.Wait when the barrier has been aborted, or is aborted
+	// or reset meanwhile.
 	ErrBrokenBarrier = errors.New("asyncio: barrier is broken")
 
 	// ErrNothingToWait is returned by Wait for an empty slice.
 	ErrNothingToWait = errors.New("asyncio: nothing to wait for")
 
-	// ErrNoPoller answers the use of a descriptor on a system that has neither epoll
-	// nor kqueue.
+	// ErrNoPoller is returned by calls that need a descriptor on a system with neither epoll nor
+	// kqueue.
 	ErrNoPoller = errors.New("asyncio: no epoll and no kqueue on this system")
 
-	// ErrVirtualIO answers the use of a descriptor in virtual time. StreamPair serves
+	// ErrVirtualIO is returned by calls that need a descriptor in virtual time. Use StreamPair
 	// instead.
 	ErrVirtualIO = errors.New("asyncio: descriptors cannot be polled in virtual time")
 
-	// ErrReaderBusy is returned to a task that reads from a stream that another task
-	// waits to read from.
+	// ErrReaderBusy is returned to a task that reads from a stream while another task is waiting to
+	// read from it.
 	ErrReaderBusy = errors.New("asyncio: another task is already reading from this stream")
 
 	// ErrExecutorShutDown is returned by ThreadPoolExecutor.Submit, and so by
@@ -89,15 +89,15 @@ var (
 	ErrQueueShutDown = errors.New("asyncio: queue is shut down")
 )
 
-// A CancelledError is what a cancelled await returns. A coroutine may return
-// one, or an error that wraps one, to end its task as cancelled. One that is joined to
-// other errors, by errors.Join or by fmt.Errorf with a second %w, is a failure: a task
-// ends as cancelled only if its error holds nothing but cancellations, and never with
-// an *ExceptionGroup or a *PanicError. A CancelledError is [ErrCancelled] and
-// context.Canceled to errors.Is. Not the other way round: a plain context.Canceled, such
-// as ctx.Err(), is an ordinary error, with which a task fails.
+// A CancelledError is the error of a cancelled await. A coroutine may return one, or an error that
+// wraps one, to end its task as cancelled. If it joins one to other errors, by errors.Join or by
+// fmt.Errorf with a second %w, the task fails: a task ends as cancelled only if its error holds
+// nothing but cancellations, and never with an *ExceptionGroup or a *PanicError.
+//
+// To errors.Is a CancelledError is [ErrCancelled] and context.Canceled. The reverse does not hold:
+// a plain context.Canceled, such as ctx.Err(), is an ordinary error, with which a task fails.
 type CancelledError struct {
-	Cause error // what CancelCause was given; nil for Cancel
+	Cause error // the cause given to CancelCause; nil for Cancel
 }
 
 func (e *CancelledError) Error() string {
@@ -113,8 +113,7 @@ func (e *CancelledError) Is(target error) bool {
 	return target == ErrCancelled || target == context.Canceled
 }
 
-// newCancelled makes the error of a cancellation. Without a cause it allocates
-// nothing.
+// newCancelled returns the error of a cancellation. Without a cause it allocates nothing.
 func newCancelled(cause error) error {
 	if cause == nil {
 		return ErrCancelled
@@ -122,21 +121,20 @@ func newCancelled(cause error) error {
 	return &CancelledError{Cause: cause}
 }
 
-// extent is how much of an error is a cancellation.
+// An extent says how much of an error is a cancellation.
 type extent uint8
 
 const (
 	none  extent = iota
 	part         // a cancellation is joined to other errors
-	whole        // there is nothing else
+	whole        // the error holds nothing else
 )
 
-// isCancelled reports whether err ends a task as cancelled: whether it is a cancellation as
-// a whole.
+// isCancelled reports whether err ends a task as cancelled: whether all of it is a cancellation.
 func isCancelled(err error) bool { return cancellationIn(err) == whole }
 
-// cancellationIn returns how much of err is a cancellation. An *ExceptionGroup and a
-// *PanicError are failures whatever they hold, as is a timeout, which does not unwrap.
+// cancellationIn returns how much of err is a cancellation. An *ExceptionGroup and a *PanicError
+// are failures, whatever they hold. So is a timeout, which has no Unwrap.
 func cancellationIn(err error) extent {
 	for err != nil {
 		switch e := err.(type) {
@@ -167,9 +165,9 @@ func cancellationAmong(errs []error) extent {
 	return max(least, part)
 }
 
-// timedOut is for a timeout that has cancelled a body, which has ended with err. If err is or
-// holds a cancellation, it returns ErrTimeout with err as its cause, and ErrTimeout itself
-// for a plain one; any other error it returns as it is.
+// timedOut returns the error of a timeout that has cancelled its body, which has ended with err.
+// For a plain cancellation without a cause that is ErrTimeout itself; for any other err that is or
+// holds a cancellation, ErrTimeout with err as its cause; and for an err without one, err.
 func timedOut(err error) error {
 	if c, ok := err.(*CancelledError); ok && c.Cause == nil {
 		return ErrTimeout
@@ -180,8 +178,8 @@ func timedOut(err error) error {
 	return &timeoutError{err}
 }
 
-// A timeoutError is ErrTimeout with a cause: the error of the body that was cut short, or that
-// of the context whose deadline has passed.
+// A timeoutError is ErrTimeout, with or without a cause: the error of the body that was cut short,
+// or the error of the context whose deadline has passed.
 type timeoutError struct{ cause error }
 
 func (e *timeoutError) Error() string {
@@ -216,9 +214,8 @@ func (e *timeoutError) As(target any) bool {
 func (e *timeoutError) Timeout() bool   { return true }
 func (e *timeoutError) Temporary() bool { return true } // makes it a net.Error, as context.DeadlineExceeded is
 
-// contextError is the error of an await whose context is done: a timeout if
-// its deadline has passed, a cancellation otherwise, and in both cases the
-// context's cause.
+// contextError returns the error of an await whose context is done, with the context's cause: a
+// timeout if its deadline has passed, and otherwise a cancellation.
 func contextError(ctx context.Context) error {
 	cause := contextCause(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -227,8 +224,7 @@ func contextError(ctx context.Context) error {
 	return &CancelledError{Cause: cause}
 }
 
-// contextCause is context.Cause, save that errors.Is finds the context's own
-// error in it, too.
+// contextCause is context.Cause, but errors.Is also finds the context's own error in the result.
 func contextCause(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
@@ -242,9 +238,9 @@ type causeError struct{ cause, err error }
 func (e *causeError) Error() string   { return e.cause.Error() }
 func (e *causeError) Unwrap() []error { return []error{e.cause, e.err} }
 
-// An ExceptionGroup is what a task group returns: the errors of its tasks, in
-// the order in which they happened, and that of its body at the end. Its text has the
-// first ten. errors.Is and errors.As look into it, unlike Python's except.
+// An ExceptionGroup is the error of a task group: the errors of its tasks, in the order in which
+// they happened, and then the error of its body. Its text includes the first ten. Unlike Python's
+// except, errors.Is and errors.As look into it.
 type ExceptionGroup struct {
 	Message string
 	Errors  []error
@@ -256,8 +252,8 @@ func (g *ExceptionGroup) Error() string {
 	return b.String()
 }
 
-// write appends the text. Groups in groups append theirs to the same, so that many levels take
-// no more time than their text is long.
+// write appends the text to b. Nested groups append theirs to the same b, so that the time for many
+// levels depends only on the length of the text.
 func (g *ExceptionGroup) write(b *strings.Builder) {
 	s := "s"
 	if len(g.Errors) == 1 {
@@ -273,7 +269,7 @@ func (g *ExceptionGroup) write(b *strings.Builder) {
 	})
 }
 
-// enumerate appends the first items, after a colon, and the number of the others.
+// enumerate appends the first ten items, after a colon, and the number of the others.
 func enumerate[T any](b *strings.Builder, items []T, separator string, write func(T)) {
 	const most = 10
 	for i, item := range items[:min(len(items), most)] {
@@ -291,12 +287,11 @@ func enumerate[T any](b *strings.Builder, items []T, separator string, write fun
 
 func (g *ExceptionGroup) Unwrap() []error { return g.Errors }
 
-// A PanicError is a panic in a coroutine, in a callback or in a function given
-// to ToThread, caught with the stack on which it happened. It travels like any
-// error.
+// A PanicError is a panic in a coroutine, in a callback or in a function given to ToThread, with
+// the stack on which it happened. It travels like any error.
 type PanicError struct {
 	Value any
-	Stack []byte // as runtime/debug.Stack formats it
+	Stack []byte // in the format of runtime/debug.Stack
 }
 
 // Error returns the panic's value and, in the lines that follow, the stack.
@@ -310,16 +305,16 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// A DeadlockError ends a run in virtual time in which nothing is ready, no
-// timer is set and main still waits. It is [ErrDeadlock] to errors.Is.
+// A DeadlockError ends a run in virtual time in which nothing is ready, no timer is set and main
+// still waits. It is [ErrDeadlock] to errors.Is.
 type DeadlockError struct {
-	Waiting []WaitingTask // in order of creation
+	Waiting []WaitingTask // in the order of their creation
 }
 
-// A WaitingTask tells what a task waits for.
+// A WaitingTask names a task and the thing that it waits for.
 type WaitingTask struct {
 	Name string // the task's name
-	For  string // such as "Lock" or "task Task-2"
+	For  string // the thing it waits for, such as "Lock" or "task Task-2"
 }
 
 func (e *DeadlockError) Error() string {
@@ -335,12 +330,12 @@ func (e *DeadlockError) Unwrap() error { return ErrDeadlock }
 // going without time ever moving on; see [WithMaxTurnsPerInstant]. It is [ErrLivelock] to
 // errors.Is.
 type LivelockError struct {
-	Time  time.Duration // of the loop, at which it stands still
-	Turns int           // that the loop made at that time
+	Time  time.Duration // the loop's time, which stands still
+	Turns int           // the number of turns made at that time
 
-	// Ran names the tasks and callbacks that ran in the last of these turns, each once, in
-	// the order in which they ran, and a hundred at most: "task Task-1", or "callback"
-	// and the function's name.
+	// Ran has the names of the tasks and callbacks that ran in the last of these turns, such as
+	// "task Task-1", or "callback" and the name of a function. It has each name once, in the order
+	// in which they first ran, and a hundred at most.
 	Ran []string
 }
 

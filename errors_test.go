@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestErrorsSpeakWithOneVoice(t *testing.T) {
+func TestTheTextsOfErrorsHaveOneForm(t *testing.T) {
 	voice := regexp.MustCompile(`^asyncio: [a-zA-Z][^.\n]*[^.\n]$`)
 	for _, err := range []error{
 		asyncio.ErrCancelled, asyncio.ErrTimeout, asyncio.ErrInvalidState, asyncio.ErrAwaitSelf, asyncio.ErrForeignLoop,
@@ -44,7 +44,7 @@ func TestCancelledErrorIsErrCancelledAndContextCanceled(t *testing.T) {
 	assert.NotErrorIs(t, context.Canceled, asyncio.ErrCancelled, "the other way round")
 }
 
-func TestCancelledErrorTellsItsCause(t *testing.T) {
+func TestTheTextOfCancelledErrorNamesItsCause(t *testing.T) {
 	assert.Equal(t, "asyncio: cancelled", (&asyncio.CancelledError{}).Error())
 	assert.Equal(t, "asyncio: cancelled: boom", (&asyncio.CancelledError{Cause: errBoom}).Error())
 }
@@ -58,7 +58,7 @@ func TestErrTimeoutIsDeadlineExceededAndANetTimeout(t *testing.T) {
 	assert.True(t, timeout.Timeout())
 }
 
-func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {
+func TestATaskEndsAsCancelledIfItsErrorIsNothingButCancellations(t *testing.T) {
 	other := errors.New("other")
 	join := errors.Join
 	for name, c := range map[string]struct {
@@ -80,7 +80,7 @@ func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {
 		"joined to a timeout":     {join(asyncio.ErrCancelled, asyncio.ErrTimeout), false},
 		"joined to context's":     {join(asyncio.ErrCancelled, context.Canceled), false},
 		"closed and cancelled":    {fmt.Errorf("%w: %w", net.ErrClosed, asyncio.ErrCancelled), false},
-		"a tree of nothing":       {emptyJoin{}, false},
+		"an empty tree":           {emptyJoin{}, false},
 		"another error":           {other, false},
 		"context.Canceled alone":  {context.Canceled, false},
 		"ErrTimeout":              {asyncio.ErrTimeout, false},
@@ -109,13 +109,13 @@ func TestATaskEndsAsCancelledIfAllOfItsErrorIsACancellation(t *testing.T) {
 	}
 }
 
-// emptyJoin is an error that holds none.
+// emptyJoin is a join of no errors.
 type emptyJoin struct{}
 
 func (emptyJoin) Error() string   { return "empty" }
 func (emptyJoin) Unwrap() []error { return nil }
 
-func TestExceptionGroupTellsItsErrors(t *testing.T) {
+func TestTheTextOfExceptionGroupListsItsErrors(t *testing.T) {
 	group := func(errs ...error) *asyncio.ExceptionGroup {
 		return &asyncio.ExceptionGroup{Message: "two things", Errors: errs}
 	}
@@ -194,7 +194,7 @@ func TestDeadlockErrorNamesTheTasksAndWhatTheyWaitFor(t *testing.T) {
 	assert.Contains(t, err.Error(), "asyncio: deadlock: main waits for task forever, lock waits for Lock")
 }
 
-func TestErrorOfAContextIsBothItsOwnAndItsCause(t *testing.T) {
+func TestTheErrorOfAContextIsBothItsErrAndItsCause(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		cancelled, cancel := context.WithCancelCause(ctx)
 		cancel(errBoom)
@@ -230,7 +230,7 @@ func TestTheTextsOfManyErrorsAreBounded(t *testing.T) {
 	assert.EqualError(t, new(asyncio.DeadlockError), "asyncio: deadlock")
 }
 
-func TestNoErrorIsLostThatIsJoinedToACancellation(t *testing.T) {
+func TestAnErrorJoinedToACancellationIsNotLost(t *testing.T) {
 	cleanUp := func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) }
 	started := func(ctx context.Context) *asyncio.Task[asyncio.None] {
 		task := spawn(ctx, cleanUp)
@@ -286,7 +286,7 @@ func TestNoErrorIsLostThatIsJoinedToACancellation(t *testing.T) {
 	}
 }
 
-func TestAnErrorThatIsJoinedToACancellationIsReportedAtTheEndOfARun(t *testing.T) {
+func TestAnErrorJoinedToACancellationIsReportedAtTheEndOfTheRun(t *testing.T) {
 	var reported []error
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		spawn(ctx, func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) })
@@ -301,14 +301,14 @@ func TestAnErrorThatIsJoinedToACancellationIsReportedAtTheEndOfARun(t *testing.T
 	assert.ErrorIs(t, reported[0], errBoom)
 }
 
-func TestTheTextOfGroupsInGroupsIsLinear(t *testing.T) {
+func TestTheTextOfNestedGroupsGrowsLinearly(t *testing.T) {
 	const levels = 100_000
 	err := errBoom
 	for range levels {
 		err = &asyncio.ExceptionGroup{Message: "g", Errors: []error{err}}
 	}
 	const level = "g (1 sub-exception): "
-	text := err.Error() // if each level copied those below, they would come to a hundred gigabytes
+	text := err.Error() // 100 GB if each level copied the levels below
 	assert.Len(t, text, levels*len(level)+len("boom"))
 	assert.Equal(t, level+level, text[:2*len(level)])
 	assert.Equal(t, level+"boom", text[len(text)-len(level)-len("boom"):])

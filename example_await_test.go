@@ -216,7 +216,7 @@ func ExampleTimeoutScope() {
 				if _, err := fetch(ctx, name); err != nil {
 					return err
 				}
-				// Every page may take its time.
+				// The next page gets a limit of its own.
 				if err := scope.Reschedule(asyncio.RunningLoop(ctx).Time() + 1500*time.Millisecond); err != nil {
 					return err
 				}

@@ -40,14 +40,15 @@ func ExampleStreamReader() {
 		if err != nil {
 			return err
 		}
-		rest, err := r.Read(ctx, -1) // all until the end
+		rest, err := r.Read(ctx, -1) // everything until the end
 		fmt.Printf("%q %q %q %q\n", header, body, separator, rest)
 		return err
 	})
 	// Output: "LEN 5\n" "hello" ";" "the rest"
 }
 
-// A writer that drains waits for a slow reader. Without Drain everything would be kept in memory.
+// A writer that drains waits for a slow reader. Without Drain, all of its bytes would be kept in
+// memory.
 func ExampleStreamWriter() {
 	runExample(func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -60,7 +61,7 @@ func ExampleStreamWriter() {
 			if _, err := client.Writer.Write(chunk); err != nil { // never suspends
 				return err
 			}
-			if err := client.Writer.Drain(ctx); err != nil { // suspends while too much is kept
+			if err := client.Writer.Drain(ctx); err != nil { // suspends while too many bytes are kept
 				return err
 			}
 			most = max(most, client.Writer.WriteBufferSize())

@@ -14,7 +14,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A server that opens its port first and accepts clients when it is ready for them.
+// The server opens its port first, and accepts clients when it is ready for them.
 func ExampleServeOption() {
 	runNetworkExample(func(ctx context.Context) error {
 		opts := []asyncio.ServeOption{asyncio.WithoutServing(), asyncio.WithMaxConnections(1000), asyncio.WithReusePort()}

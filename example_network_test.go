@@ -48,7 +48,7 @@ func ExampleConnectionHandler() {
 	var shout asyncio.ConnectionHandler = func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 		line, err := r.ReadLine(ctx)
 		if err != nil {
-			return err // ends this connection alone
+			return err // ends only this connection
 		}
 		fmt.Fprintf(w, "%s!\n", line[:len(line)-1])
 		return nil // the connection is closed once this is sent
@@ -72,7 +72,7 @@ func ExampleConnectionHandler() {
 	// Output: hello!
 }
 
-// A graceful shutdown: the server accepts no more clients, and those it has may finish.
+// A graceful shutdown: the server accepts no more clients, and its current clients may finish.
 func ExampleServer() {
 	runNetworkExample(func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -90,7 +90,7 @@ func ExampleServer() {
 			fmt.Printf("%s", line)
 			return err
 		}))
-		err = server.Shutdown(ctx, 10*time.Second) // after ten seconds the connections are closed
+		err = server.Shutdown(ctx, 10*time.Second) // after ten seconds it closes the remaining connections
 		fmt.Println("serving:", server.IsServing())
 		return err
 	})
@@ -114,7 +114,8 @@ func ExampleSocket() {
 	// Output: tcp true
 }
 
-// A goroutine serves connections of the loop: in a task Accept and Copy would suspend, here they block.
+// A goroutine serves the loop's connections. In a task Accept and Copy would suspend; here they
+// block.
 func ExampleListener() {
 	runNetworkExample(func(ctx context.Context) error {
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -148,7 +149,7 @@ func ExampleListener() {
 	// Output: there and back
 }
 
-// A Dialer dials for libraries: DialContext has the form that they ask for.
+// A Dialer dials for libraries: DialContext has the signature that they ask for.
 func ExampleDialer() {
 	runNetworkExample(func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")

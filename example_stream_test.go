@@ -15,7 +15,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A protocol can be tested in memory, and in virtual time: an hour of silence takes none.
+// A protocol can be tested in memory and in virtual time, where an hour of silence takes no time.
 func ExampleStreamPair() {
 	_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -42,7 +42,7 @@ func ExampleStreamPair() {
 }
 
 func ExampleStartServer() {
-	count := 0 // shared by the tasks of all connections, without a lock
+	count := 0 // the tasks of all connections share it without a lock
 	handle := func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 		count++
 		fmt.Fprintf(w, "you are number %d\n", count)
@@ -164,7 +164,7 @@ func ExampleCreateDatagramEndpoint() {
 	// Output: ping, from the client: true
 }
 
-// A client of a library that takes a dial function, here net/textproto's, and a server of goroutines.
+// A library may use a connection of the loop, here net/textproto. The server is a goroutine.
 func ExampleNewDialer() {
 	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -192,10 +192,10 @@ func ExampleNewDialer() {
 	// Output: ready
 }
 
-// Calls take slices of their options, such as those that a configuration asks for.
+// A call takes a slice of its options, here made from a configuration.
 func ExampleConnectOption() {
 	var config struct {
-		tls       *tls.Config // nil for a connection in the clear
+		tls       *tls.Config // nil for an unencrypted connection
 		keepAlive bool
 	}
 	options := func() (opts []asyncio.ConnectOption) {
@@ -229,7 +229,7 @@ func ExampleConnectOption() {
 	// Output: hello
 }
 
-// One option may be for several calls: this one is for a server and its client, and for pipes.
+// One option may apply to several calls. This one is for a server, its client, and pipes.
 func ExampleLimitOption() {
 	limit := asyncio.WithLimit(10)
 	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {

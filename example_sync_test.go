@@ -17,7 +17,7 @@ func ExampleLock() {
 		withdraw := func(ctx context.Context) error {
 			return lock.With(ctx, func(ctx context.Context) error {
 				was := balance
-				if err := asyncio.Sleep(ctx, time.Second); err != nil { // the lock is held meanwhile
+				if err := asyncio.Sleep(ctx, time.Second); err != nil { // holding the lock meanwhile
 					return err
 				}
 				balance = was - 10

@@ -9,10 +9,10 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// virtual has the examples sleep without taking time.
+// virtual makes the examples sleep without taking time.
 var virtual = asyncio.WithVirtualTime()
 
-// fetch stands for something that takes its time.
+// fetch stands for an operation that takes time.
 func fetch(ctx context.Context, name string) (string, error) {
 	if err := asyncio.Sleep(ctx, time.Second); err != nil {
 		return "", err
@@ -20,7 +20,7 @@ func fetch(ctx context.Context, name string) (string, error) {
 	return "<" + name + ">", nil
 }
 
-// runExample runs main as the only thing that an example is about.
+// runExample runs main in virtual time, and prints its error if it fails.
 func runExample(main func(ctx context.Context) error) {
 	if _, err := asyncio.Run(context.Background(), asyncio.Do(main), virtual); err != nil {
 		fmt.Println("error:", err)
@@ -199,7 +199,7 @@ func ExampleTask_Cancel() {
 			defer fmt.Println("cleaned up")
 			return asyncio.Sleep(ctx, time.Hour)
 		}))
-		if err := asyncio.Sleep(ctx, time.Second); err != nil { // the task begins
+		if err := asyncio.Sleep(ctx, time.Second); err != nil { // lets the task begin
 			return err
 		}
 		task.Cancel()
@@ -259,7 +259,7 @@ func ExampleSleep() {
 			return nil
 		}))
 		fmt.Println("main")
-		if err := asyncio.Sleep(ctx, 0); err != nil { // gives way once
+		if err := asyncio.Sleep(ctx, 0); err != nil { // yields once
 			return err
 		}
 		fmt.Println("main again, other is done:", other.Done())
@@ -333,7 +333,7 @@ func ExampleDeadlockError() {
 func ExampleLivelockError() {
 	poll := func(ctx context.Context) error {
 		for {
-			if err := asyncio.Sleep(ctx, 0); err != nil { // time does not move on
+			if err := asyncio.Sleep(ctx, 0); err != nil { // time does not advance
 				return err
 			}
 		}
@@ -348,7 +348,7 @@ func ExampleLivelockError() {
 func ExampleToThread() {
 	runExample(func(ctx context.Context) error {
 		sum, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
-			sum := 0 // something that takes long, or blocks
+			sum := 0 // a computation that takes long, or a call that blocks
 			for i := range 1000 {
 				sum += i
 			}
@@ -364,7 +364,7 @@ func ExampleRunCoroutineThreadsafe() {
 	runExample(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		page, err := asyncio.ToThread(ctx, func(ctx context.Context) (string, error) {
-			// On another goroutine: have the loop run a coroutine and wait for it.
+			// On another goroutine, have the loop run a coroutine, and wait for its result.
 			return asyncio.RunCoroutineThreadsafe(loop, asyncio.Bind(fetch, "page")).Result(ctx)
 		})
 		fmt.Println(page)

@@ -1,7 +1,7 @@
 package asyncio
 
-// This file is about executors: whatever runs functions on other goroutines than the loop's own
-// threads do, see thread.go.
+// This file is about executors, which run functions on goroutines other than the loop's own
+// threads; see thread.go for those.
 
 import (
 	"context"
@@ -13,19 +13,19 @@ import (
 // An Executor runs functions on goroutines of its own: a pool, a thread that a library insists on,
 // a queue for each device. It is Python's concurrent.futures.Executor.
 type Executor interface {
-	// Submit has work called once, now or later, on another goroutine than the caller's, and
-	// returns at once. If it returns an error, work must not be called. The functions of
-	// several loops may call Submit at the same time.
+	// Submit arranges that work is called once, now or later, on a goroutine other than the
+	// caller's, and returns at once. If it returns an error, work must not be called. Several
+	// loops may call Submit at the same time.
 	Submit(work func()) error
 }
 
-// RunInExecutor is ToThread with the goroutines of an executor: fn runs where and when executor
-// has it run, and RunInExecutor suspends until fn has returned. It returns the error of Submit if
-// there is one. With a nil executor, the loop's default one runs fn, as [ToThread] does.
+// RunInExecutor is ToThread with the goroutines of an executor: executor decides where and when fn
+// runs, and RunInExecutor suspends until fn has returned. If Submit fails, RunInExecutor returns its
+// error. With a nil executor, the loop's default executor runs fn, as [ToThread] does.
 //
-// If the await is cancelled it returns at once. A function that has not begun is not called any
-// more, and the context of one that has is cancelled; Run and Close wait for that one. It is
-// asyncio's run_in_executor.
+// If the await is cancelled, RunInExecutor returns at once. If fn has not begun, it is not called.
+// Otherwise its context is cancelled, and Run and Close wait until it has returned. It is asyncio's
+// run_in_executor.
 func RunInExecutor[T any](ctx context.Context, executor Executor, fn func(ctx context.Context) (T, error)) (T, error) {
 	if executor == nil {
 		return ToThread(ctx, fn)
@@ -33,15 +33,15 @@ func RunInExecutor[T any](ctx context.Context, executor Executor, fn func(ctx co
 	return onThread(ctx, running(ctx).loop, nil, executor, fn)
 }
 
-// SetDefaultExecutor has executor run the functions of ToThread and those of RunInExecutor that
-// name none; with nil, the loop's own goroutines do so, at most as many as WithMaxThreads says.
-// The loop does not shut the executor down. It is asyncio's set_default_executor.
+// SetDefaultExecutor makes executor run the functions of ToThread, and those of RunInExecutor with a
+// nil executor. If executor is nil, the loop's own goroutines run them, within the limit of
+// WithMaxThreads. The loop does not shut the executor down. It is asyncio's set_default_executor.
 func (l *Loop) SetDefaultExecutor(executor Executor) {
 	l.check()
 	l.threads.executor = executor
 }
 
-// submit has an executor call the function of c.
+// submit submits the function of c to an executor.
 func (th *threads) submit(c *threadContext, executor Executor) error {
 	th.mu.Lock()
 	c.submitted = true
@@ -49,14 +49,14 @@ func (th *threads) submit(c *threadContext, executor Executor) error {
 	th.mu.Unlock()
 	return executor.Submit(func() {
 		if th.take(c) {
-			defer c.loop.setLabels(context.Background()) // the goroutine is not ours
+			defer c.loop.setLabels(context.Background()) // the goroutine is the executor's, and goes on
 			c.call.work()
 		}
 	})
 }
 
-// take reports whether the function of c, which an executor is about to call, is to be called: it
-// was not withdrawn, nor called before.
+// take reports whether an executor may call the function of c: the function was neither withdrawn
+// nor called before.
 func (th *threads) take(c *threadContext) bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -65,9 +65,9 @@ func (th *threads) take(c *threadContext) bool {
 	return submitted
 }
 
-// A ThreadPoolExecutor is an Executor that runs a limited number of functions at a time, the others
-// in the order in which they came. Any goroutine may use it, and several loops may share it. It must
-// be made by NewThreadPoolExecutor. It is Python's concurrent.futures.ThreadPoolExecutor.
+// A ThreadPoolExecutor is an Executor that runs a limited number of functions at a time, in the
+// order in which they were submitted. Any goroutine may use it, and several loops may share it. It
+// must be made by NewThreadPoolExecutor. It is Python's concurrent.futures.ThreadPoolExecutor.
 type ThreadPoolExecutor struct {
 	work sync.WaitGroup // functions that have not returned
 
@@ -77,7 +77,7 @@ type ThreadPoolExecutor struct {
 	shutDown bool
 }
 
-// NewThreadPoolExecutor makes an executor that runs at most n functions at a time. It panics if n
+// NewThreadPoolExecutor returns an executor that runs at most n functions at a time. It panics if n
 // is not positive.
 func NewThreadPoolExecutor(n int) *ThreadPoolExecutor {
 	if n <= 0 {
@@ -86,8 +86,8 @@ func NewThreadPoolExecutor(n int) *ThreadPoolExecutor {
 	return &ThreadPoolExecutor{free: n}
 }
 
-// Submit has work called on a goroutine of its own, when fewer than the limit run. After Shutdown
-// it returns ErrExecutorShutDown.
+// Submit calls work on a new goroutine, as soon as fewer functions than the limit are running. It
+// does not block. After Shutdown it returns ErrExecutorShutDown.
 func (e *ThreadPoolExecutor) Submit(work func()) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -106,12 +106,12 @@ func (e *ThreadPoolExecutor) Submit(work func()) error {
 
 func (e *ThreadPoolExecutor) begin(work func()) {
 	go func() {
-		defer e.end() // deferred for runtime.Goexit
+		defer e.end() // deferred, since work may call runtime.Goexit
 		work()
 	}()
 }
 
-// end begins the next function, since one has returned.
+// end is called when a function has returned, and begins the next function.
 func (e *ThreadPoolExecutor) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -123,8 +123,8 @@ func (e *ThreadPoolExecutor) end() {
 	}
 }
 
-// Shutdown has Submit fail from now on. With wait, it blocks the calling goroutine, which should not
-// be a loop's, until all functions that were submitted have returned.
+// Shutdown makes Submit fail from now on. If wait is true, it blocks the calling goroutine, which
+// should not be a loop's, until all submitted functions have returned.
 func (e *ThreadPoolExecutor) Shutdown(wait bool) {
 	e.mu.Lock()
 	e.shutDown = true

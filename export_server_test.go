@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// What the tests of servers, connections and datagrams cannot reach otherwise.
+// This file exports what the tests of servers, connections and datagrams cannot reach otherwise.
 
-// DialAny is OpenConnection with the addresses that a name has.
+// DialAny is OpenConnection to the addresses of a name.
 func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...ConnectOption) (*StreamWriter, error) {
 	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(opts))
 	if err != nil {
@@ -18,7 +18,8 @@ func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...ConnectOption)
 	return &s.writer, nil
 }
 
-// These put what a function makes of a system call in its place until the test is over.
+// The following functions replace a system call until the test ends. Each passes the original
+// function to with, and installs the function that with returns.
 
 func ReplaceAccept(t testing.TB, with func(accept func(int) (int, net.Addr, error)) func(int) (int, net.Addr, error)) {
 	replace(t, &system.accept, with)

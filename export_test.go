@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
-// What the black box tests cannot reach otherwise.
+// This file exports what the black-box tests cannot reach otherwise.
 
 func Interleave(addrs []netip.AddrPort) []netip.AddrPort { return interleave(addrs) }
 
@@ -20,7 +20,7 @@ func RaceToConnect(ctx context.Context, addrs []netip.AddrPort, delay time.Durat
 	return raceToConnect(ctx, addrs, delay, dial, discard)
 }
 
-// StartOn is StartServer with the addresses that a name has.
+// StartOn is StartServer on the addresses of a name.
 func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) (*Server, error) {
 	s, err := newServer(ctx, handler, "tcp", newStreamOptions[ServeOption](nil))
 	if err != nil {
@@ -29,26 +29,26 @@ func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) 
 	return s.start(addrs)
 }
 
-// IdleCoroutines returns how many coroutines wait for tasks.
+// IdleCoroutines returns the number of idle coroutines in the loop's pool.
 func IdleCoroutines(l *Loop) int { return l.fibers.Len() }
 
-// QueueSizes returns for how many entries the queues of a loop have memory.
+// QueueSizes returns the capacities of a loop's queues, in entries.
 func QueueSizes(l *Loop) (ready, timers, posted int) {
 	return l.ready.Cap(), l.timers.Cap(), cap(l.posted.items)
 }
 
-// InterruptIgnored reports that SIGINT was ignored when the test began.
+// InterruptIgnored reports whether SIGINT was ignored when the test began.
 var InterruptIgnored = interruptIgnored
 
-// DenyKill has the killing of processes do as fn does, and waits for them no longer than
-// patience, until it is undone.
+// DenyKill replaces the killing of processes by fn, and limits the wait for a killed process to
+// patience, until undo is called.
 func DenyKill(fn func(*os.Process) error, patience time.Duration) (undo func()) {
 	oldKill, oldPatience := kill, killPatience
 	kill, killPatience = fn, patience
 	return func() { kill, killPatience = oldKill, oldPatience }
 }
 
-// PollNow returns how many events the loop's poller has, which does not give them to anybody.
+// PollNow returns how many events the loop's poller has. The events are not delivered.
 func PollNow(l *Loop) int {
 	events, err := l.reactor.Poller().Poll()
 	if err != nil {
@@ -57,20 +57,20 @@ func PollNow(l *Loop) int {
 	return len(events)
 }
 
-// Polled returns how many descriptors the loop counts on.
+// Polled returns how many descriptors the loop counts as active.
 func Polled(l *Loop) int { return l.reactor.Active() }
 
 // Turns returns how many turns the loop has made.
 func Turns(l *Loop) uint64 { return l.turns }
 
-// The limits of a turn and of a call.
+// Limits of a turn and of a call.
 const (
 	SockShare   = sockShare
 	MaxTransfer = maxTransfer
 	MaxStrays   = reactor.MaxStrays
 )
 
-// AwaitReadable suspends until fd can be read from.
+// AwaitReadable suspends until fd is readable.
 func AwaitReadable(ctx context.Context, l *Loop, fd int) error {
 	c, err := l.callbacksOf(fd)
 	if err != nil {
@@ -79,7 +79,7 @@ func AwaitReadable(ctx context.Context, l *Loop, fd int) error {
 	return c.await(ctx, poll.Read)
 }
 
-// SetLoopPatience shortens how long a goroutine waits for a loop that is blocked.
+// SetLoopPatience sets how long a goroutine waits for a loop that is blocked.
 func SetLoopPatience(d time.Duration) (restore func()) {
 	old := loopPatience
 	loopPatience = d

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// floors are the layers of the package, from the ground up, by the files that stand on them. A
-// file may name declarations of its own floor and of those below. ARCHITECTURE.md says what
-// each floor is for.
+// floors lists the layers of the package, from the bottom up, by their files. A file may name
+// declarations of its own floor and of the floors below. ARCHITECTURE.md describes the purpose of
+// each floor.
 var floors = []string{
 	"errors errno",
 	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_wait_reason task_context awaitable loop_quota",
@@ -32,9 +32,9 @@ var floors = []string{
 	"subprocess subprocess_unix",
 }
 
-// upwards are the arrows that point to a floor above all the same.
+// upwards lists the permitted arrows to a higher floor.
 var upwards = map[string]bool{
-	// The loop closes what it owns, and asks it before it waits.
+	// The loop closes what it owns, and consults it before it waits.
 	"loop.go -> thread.go": true, "loop_clock.go -> thread.go": true,
 	"loop.go -> loop_signal.go": true, "loop.go -> subprocess.go": true,
 }
@@ -61,8 +61,8 @@ func TestAFileNamesNothingOfTheFloorsAbove(t *testing.T) {
 	}
 }
 
-// arrows returns an "a.go -> b.go" for each two files of the package of which the first names a
-// declaration of the second.
+// arrows returns "a.go -> b.go" for each pair of files in which the first names a declaration of
+// the second.
 func arrows(t *testing.T) map[string]bool {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -92,15 +92,15 @@ func sourceFiles(t *testing.T, fset *token.FileSet) []*ast.File {
 	return files
 }
 
-// exportImporter imports the package, and what it imports itself.
+// exportImporter returns an importer of the package and its dependencies.
 func exportImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	t.Helper()
 	exports := goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
 	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// goList runs go list, for Linux whatever the system is, and returns the lines that it prints,
-// each cut at the first space.
+// goList runs go list for Linux, whatever the system is. It returns the lines of the output, each
+// split at the first space.
 func goList(t *testing.T, args ...string) map[string]string {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)

@@ -1,8 +1,9 @@
 package asyncio
 
-// This file is about calls of a Conn, Listener or Dialer on goroutines other than the loop's: a task
-// of the loop does the work while the caller blocks. If the loop does not come round to it, most
-// likely because the running task waits for the caller, the caller must not block for ever.
+// This file runs the calls of a Conn, Listener or Dialer that are made on goroutines other than
+// the loop's: a task of the loop does the work while the caller blocks. If the loop does not
+// get round to the work, most likely because the running task waits for the caller, the caller
+// must not block forever.
 
 import (
 	"context"
@@ -16,7 +17,7 @@ import (
 // loopPatience is how long a foreign call waits for a loop that does nothing.
 var loopPatience = time.Second
 
-// A foreignCall is work that another goroutine has the loop do in a task, and waits for.
+// A foreignCall is work that another goroutine passes to a task of the loop and waits for.
 type foreignCall struct {
 	loop  *Loop
 	ctx   context.Context // the task's
@@ -24,32 +25,33 @@ type foreignCall struct {
 	work  func(ctx context.Context, call *foreignCall) error
 	begun time.Time
 	state atomic.Uint32
-	done  chan error // gets the outcome once
+	done  chan error // receives the outcome, once
 	task  *Task[None]
-	wait  *threadWait // the caller's, if that is a function of ToThread in virtual time; or nil
+	wait  *threadWait // the caller's wait if the caller is a function of ToThread in virtual time, or nil
 }
 
-// The states of a foreignCall. Whichever goroutine moves it on from callOpen decides its outcome.
+// The states of a foreignCall. The goroutine that moves it on from callOpen decides its
+// outcome.
 const (
 	callOpen      = iota
-	callCommitted // the work will be done, without suspending again
-	callAbandoned // the caller has stopped waiting: nothing may be done for it
+	callCommitted // the work will be done without suspending again
+	callAbandoned // the caller has stopped waiting: the work must have no effect
 )
 
-// foreignCalls are the calls under way. Their heartbeat notices a loop that is blocked.
+// foreignCalls are the calls in progress. Their heartbeat detects a loop that is blocked.
 type foreignCalls struct {
 	mu     sync.Mutex
 	calls  map[*foreignCall]struct{}
-	timer  *time.Timer // for the next beat, or nil
-	pinged time.Time   // when the oldest ping was posted that the loop has not come round to, or zero
+	timer  *time.Timer // fires the next beat, or nil
+	pinged time.Time   // when the oldest ping was posted that the loop has not answered; zero if there is none
 	closed bool
 }
 
-// do has a task of the loop do work, and blocks until it is done. Before work takes something, or
-// writes to the caller's memory, it commits the call; after that it does not suspend, and if
-// committing fails it does nothing. The task gets ctx. When bound is done, unless it is nil, the
-// caller stops waiting. The calls of one goroutine begin in order. A call that is cancelled
-// though neither context is done ends with net.ErrClosed: the run is ending.
+// do makes a task of the loop do work, and blocks until the work is done. The task gets ctx.
+// Before work takes something or writes to the caller's memory, it commits the call. After that
+// it must not suspend, and if the commit fails it must do nothing. The caller stops waiting
+// when bound is done, unless bound is nil. The calls of one goroutine begin in order. If a call
+// is cancelled though neither context is done, the run is ending, and do returns net.ErrClosed.
 func (l *Loop) do(ctx, bound context.Context, name string, work func(ctx context.Context, call *foreignCall) error) error {
 	err := l.doIn(ctx, bound, name, work)
 	if isCancelled(err) && ctx.Err() == nil && (bound == nil || bound.Err() == nil) {
@@ -80,14 +82,14 @@ func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx conte
 	return <-call.done
 }
 
-// run begins the work, on the loop's goroutine.
+// run begins the work. It is called on the loop's goroutine.
 func (c *foreignCall) run(l *Loop) {
 	l.threads.foreign.answered()
 	if c.state.Load() == callAbandoned {
 		return
 	}
 	c.task = CreateTask(c.ctx, Do(func(ctx context.Context) error {
-		err := net.ErrClosed // if the loop kills the task
+		err := net.ErrClosed // the outcome if the loop kills the task
 		defer func() {
 			if r := recover(); r != nil {
 				err = &PanicError{r, debug.Stack()}
@@ -99,12 +101,12 @@ func (c *foreignCall) run(l *Loop) {
 	}), WithName(c.name), WithEagerStart())
 }
 
-// commit reports whether the caller still waits, and has it wait until the work is done.
+// commit reports whether the caller still waits, and makes it wait until the work is done.
 func (c *foreignCall) commit() bool {
 	return c.state.CompareAndSwap(callOpen, callCommitted)
 }
 
-// reopen takes a commit back: the caller may stop waiting again.
+// reopen takes a commit back, so that the caller may stop waiting again.
 func (c *foreignCall) reopen() { c.state.Store(callOpen) }
 
 // finish ends the call with the outcome of the work.
@@ -114,7 +116,7 @@ func (c *foreignCall) finish(err error) {
 	}
 }
 
-// abandon ends the call with err, unless it is committed.
+// abandon ends the call with err and cancels its task, unless the call is committed.
 func (c *foreignCall) abandon(err error) {
 	if !c.state.CompareAndSwap(callOpen, callAbandoned) {
 		return
@@ -133,7 +135,7 @@ func (c *foreignCall) end(err error) {
 	c.done <- err
 }
 
-// add reports false if the loop is closed.
+// add adds a call. It reports false if the loop is closed.
 func (f *foreignCalls) add(c *foreignCall) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -145,7 +147,7 @@ func (f *foreignCalls) add(c *foreignCall) bool {
 	}
 	f.calls[c] = struct{}{}
 	if f.pinged.IsZero() {
-		f.pinged = c.begun // the call is a ping of its own
+		f.pinged = c.begun // the call itself serves as a ping
 	}
 	if f.timer == nil {
 		f.timer = time.AfterFunc(loopPatience/4, func() { f.beat(c.loop) })
@@ -159,15 +161,15 @@ func (f *foreignCalls) remove(c *foreignCall) {
 	delete(f.calls, c)
 }
 
-// answered notes that the loop has come round to a ping.
+// answered records that the loop has answered the ping.
 func (f *foreignCalls) answered() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pinged = time.Time{}
 }
 
-// beat posts a ping if the loop has answered the last one, and abandons calls if it has not for
-// too long. It is repeated while there are calls.
+// beat posts a ping if the loop has answered the last one. If the loop has not answered for too
+// long, beat abandons the calls that have waited for as long. It repeats while there are calls.
 func (f *foreignCalls) beat(l *Loop) {
 	f.mu.Lock()
 	now := time.Now()
@@ -197,7 +199,7 @@ func (f *foreignCalls) beat(l *Loop) {
 	}
 }
 
-// close ends all calls, and has those to come fail, since the loop is about to close. It returns
+// close ends all calls and makes later calls fail, since the loop is about to close. It returns
 // the tasks that do the work of the calls.
 func (f *foreignCalls) close() (tasks []AnyTask) {
 	f.mu.Lock()

@@ -5,19 +5,18 @@ import (
 	"fmt"
 )
 
-// A Future is a result that is not there yet. It belongs to one loop, and but
-// for that loop's goroutine nobody may use it. It must be made by NewFuture. It is
-// asyncio.Future.
+// A Future is a result that is not there yet. It belongs to one loop, and only that loop's
+// goroutine may use it. Make it with NewFuture. It is asyncio.Future.
 //
-// A future is pending until SetResult, SetException or Cancel ends it; then its
-// callbacks are scheduled, in the order in which they were added, and run in the
-// loop's next turn. A task that awaits it resumes in its callback's place.
+// A future is pending until SetResult, SetException or Cancel ends it. Then its callbacks are
+// scheduled, in the order in which they were added, and run in the loop's next turn. A task that
+// awaits the future resumes in the place of its callback.
 type Future[T any] struct {
 	future future
 	value  T
 }
 
-// NewFuture makes a pending future. It is asyncio's loop.create_future.
+// NewFuture returns a pending future of loop. It is asyncio's loop.create_future.
 func NewFuture[T any](loop *Loop) *Future[T] {
 	if loop == nil {
 		panic("asyncio: nil loop")
@@ -25,11 +24,10 @@ func NewFuture[T any](loop *Loop) *Future[T] {
 	return &Future[T]{future: future{loop: loop}}
 }
 
-// Await suspends the running task until f is done and returns its result or
-// error. It does not suspend if f is done already. Cancelling the task
-// meanwhile cancels f; see [Shield].
+// Await suspends the running task until f is done and returns f's result or error. It does not
+// suspend if f is done already. Cancelling the task meanwhile cancels f; see [Shield].
 func (f *Future[T]) Await(ctx context.Context) (T, error) {
-	err := (*task)(nil).block(ctx, wait{future: &f.future})
+	err := (*task)(nil).block(ctx, &wait{future: &f.future}, 0)
 	return valueUnless(err, f.value)
 }
 
@@ -43,8 +41,7 @@ func (f *Future[T]) SetResult(v T) error {
 	return nil
 }
 
-// SetException ends f with an error, which must not be nil. It returns
-// ErrInvalidState if f is done.
+// SetException ends f with err, which must not be nil. It returns ErrInvalidState if f is done.
 func (f *Future[T]) SetException(err error) error {
 	if err == nil {
 		panic("asyncio: SetException of a nil error")
@@ -56,8 +53,8 @@ func (f *Future[T]) SetException(err error) error {
 	return nil
 }
 
-// Cancel ends f as cancelled. It reports false if f is done already. The future
-// of a Gather is not ended itself: its children are cancelled.
+// Cancel ends f as cancelled. It reports false if f is done already. If f is the future of a
+// Gather, Cancel cancels the children instead, and f ends when they have ended.
 func (f *Future[T]) Cancel() bool { return f.CancelCause(nil) }
 
 // CancelCause is Cancel with a cause for the CancelledError.
@@ -72,38 +69,38 @@ func (f *Future[T]) Done() bool { return f.future.state != pending }
 // Cancelled reports whether f was cancelled.
 func (f *Future[T]) Cancelled() bool { return f.future.state == cancelled }
 
-// Result returns the value or the error of f, and ErrInvalidState if it is
-// pending. It never suspends.
+// Result returns the value or the error of f, or ErrInvalidState if f is pending. It never
+// suspends.
 func (f *Future[T]) Result() (T, error) {
 	err := f.Exception()
 	return valueUnless(err, f.value)
 }
 
-// Exception returns the error of f, nil if it has a result, and ErrInvalidState
-// if it is pending. It never suspends.
+// Exception returns the error of f, nil if f has a result, or ErrInvalidState if f is pending. It
+// never suspends.
 func (f *Future[T]) Exception() error { return f.future.exception() }
 
-// AddDoneCallback has the loop call fn once f is done, in the turn after. The
-// callbacks run outside of any task. Calling remove before fn was scheduled
-// takes it back, and reports whether it did.
+// AddDoneCallback has the loop call fn in the turn after f is done. Callbacks run outside of any
+// task. remove takes the callback back, unless fn has been scheduled already, and reports whether
+// it did.
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
 	f.future.loop.checkCallback(fn == nil)
 	return addCallback(&f.future, f, fn)
 }
 
-// OnDone is AddDoneCallback for a function that is not given f. It serves futures and tasks of
+// OnDone is AddDoneCallback for a callback without arguments. It serves futures and tasks of
 // any type; see [Waitable].
 func (f *Future[T]) OnDone(fn func()) (remove func() bool) {
 	return f.future.onDone(fn)
 }
 
-// Any gives f with a result of type any; see [Waitable].
+// Any returns f with a result of type any; see [Waitable].
 func (f *Future[T]) Any() FutureLike[any] { return untypedFuture[T]{f} }
 
 // Loop returns the loop that f belongs to. It is asyncio's get_loop.
 func (f *Future[T]) Loop() *Loop { return f.future.loop }
 
-// String tells what kind of future it is, such as "gather of 3".
+// String describes the kind of future, such as "gather of 3".
 func (f *Future[T]) String() string { return f.future.describe() }
 
 func (f *Future[T]) start(context.Context) FutureLike[T] { return f }
@@ -126,27 +123,27 @@ const (
 	cancelled
 )
 
-// future is what futures and tasks of all types have in common.
+// A future is the part of a Future or Task that does not depend on its type.
 type future struct {
 	loop  *Loop
 	state futureState
 
-	// selfAwaited is set for good when a task has awaited itself. Until it is done
-	// whoever awaits it gets an error at once, as CPython has it.
+	// selfAwaited is set for good when a task has awaited itself. Until that task is done, every
+	// await of it returns an error at once, as in CPython.
 	selfAwaited bool
 
-	// err is the error of a finished future. Of a cancelled one it is the
-	// error that its coroutine ended with; as in asyncio, who asks first gets
-	// that, and who asks later gets a new one.
+	// err is the error of a finished future or, in a cancelled task, of its coroutine. As in
+	// asyncio, the latter goes to the first caller that asks, and later callers get a new one.
 	err   error
-	cause error // that Cancel was given, if it was not passed on to something else
+	cause error // the cause given to CancelCause, unless it was passed on to another future
 
 	callbacks nodeList
 	behavior  futureBehavior
 	unseen    *unseen // the report of an error that nobody has looked at
 }
 
-// futureBehavior is what a task or gather's future does in its own way.
+// futureBehavior has the methods in which tasks and the futures of Gather and Shield differ from
+// plain futures.
 type futureBehavior interface {
 	cancel(cause error) bool
 	describe() string
@@ -160,7 +157,7 @@ func (f *future) checkPending() error {
 	return nil
 }
 
-// finish ends f, whose value is in place, with err or without.
+// finish ends f with err, which may be nil. The value is in place already.
 func (f *future) finish(err error) {
 	f.state, f.err = finished, err
 	f.scheduleCallbacks()
@@ -181,8 +178,8 @@ func (f *future) cancel(cause error) bool {
 	return true
 }
 
-// endCancelled ends f as cancelled: by err, the error of its coroutine, or else
-// for cause.
+// endCancelled ends f as cancelled: with err, the error of its coroutine, or, if that is nil, with
+// a new error for cause.
 func (f *future) endCancelled(err, cause error) {
 	f.state, f.err, f.cause = cancelled, err, cause
 	f.scheduleCallbacks()
@@ -195,7 +192,7 @@ func (f *future) scheduleCallbacks() {
 	}
 }
 
-// consume returns the error of a future that is done.
+// consume returns the error of a future that is done, and counts as looking at it.
 func (f *future) consume() error {
 	f.seen()
 	if f.state != cancelled {
@@ -215,7 +212,7 @@ func (f *future) exception() error {
 	return f.consume()
 }
 
-// failed returns the error of a finished future that failed.
+// failed returns the error of a future that has failed, and nil for any other.
 func (f *future) failed() error {
 	if f.state != finished {
 		return nil
@@ -224,6 +221,7 @@ func (f *future) failed() error {
 	return f.err
 }
 
+// seen notes that somebody has looked at the error of f.
 func (f *future) seen() {
 	if f.unseen != nil {
 		f.unseen.unlink()
@@ -231,7 +229,7 @@ func (f *future) seen() {
 	}
 }
 
-// whenDone has w.run scheduled when f is done, which may be at once.
+// whenDone schedules w.run when f is done, or at once if it is done already.
 func (f *future) whenDone(w *node) {
 	if f.state != pending {
 		f.loop.push(w.run)
@@ -240,7 +238,7 @@ func (f *future) whenDone(w *node) {
 	f.callbacks.push(w)
 }
 
-// doneCallback is a callback that a user added to a *Future or a *Task.
+// A doneCallback is a callback that a user has added to a *Future or a *Task.
 type doneCallback[F any] struct {
 	node
 	future F

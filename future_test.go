@@ -140,7 +140,7 @@ func TestAPanicInADoneCallbackIsReportedAndTheOthersRun(t *testing.T) {
 	assert.Equal(t, "panic in callback", seen[0].Message)
 }
 
-func TestErrorsThatNobodyLooksAtAreReported(t *testing.T) {
+func TestErrorsThatAreNeverRetrievedAreReported(t *testing.T) {
 	cases := map[string]struct {
 		main func(ctx context.Context)
 		want []string

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// Gather runs aws concurrently and returns a future of their results, in the order
-// of aws. It makes a task of each coroutine. The first error becomes the future's,
-// at once, and the others go on; a child that is cancelled counts as one that
-// fails with ErrCancelled. To cancel the future is to cancel the children that are
-// not done. Gather itself does not suspend. It is asyncio.gather.
+// Gather runs aws concurrently and returns a future of their results, in the order of aws. It
+// creates a task for each coroutine. The first error ends the future at once, while the other
+// children go on; a child that is cancelled counts as failing with ErrCancelled. Cancelling the
+// future cancels the children that are not done. Gather itself does not suspend. It is
+// asyncio.gather.
 func Gather[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]T] {
 	return gather(ctx, aws, false, func(children []FutureLike[T]) []T {
 		values := make([]T, len(children))
@@ -21,10 +21,9 @@ func Gather[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]T] {
 	})
 }
 
-// GatherErr runs funcs concurrently, each in a task, and suspends until all have returned or
-// one has failed, whose error it returns at once; the others go on. If the waiting is cancelled,
-// so are those that have not returned. It is "await asyncio.gather(...)" for functions without
-// results.
+// GatherErr runs funcs concurrently, each in a task, and suspends until all have returned. If one
+// fails, GatherErr returns its error at once, and the others go on. Cancelling the wait cancels the
+// tasks that have not ended. It is "await asyncio.gather(...)" for functions without results.
 func GatherErr(ctx context.Context, funcs ...func(ctx context.Context) error) error {
 	coros := make([]Coro[None], len(funcs))
 	for i, f := range funcs {
@@ -34,15 +33,14 @@ func GatherErr(ctx context.Context, funcs ...func(ctx context.Context) error) er
 	return err
 }
 
-// A Result is a value or an error.
+// A Result is the value or the error of one awaitable passed to GatherResults.
 type Result[T any] struct {
 	Value T
 	Err   error
 }
 
-// GatherResults is Gather that takes errors for results: the future fails only if it
-// is cancelled itself. It does not suspend. It is asyncio.gather with
-// return_exceptions=True.
+// GatherResults is Gather with errors among the results: its future fails only if it is
+// cancelled itself. It does not suspend. It is asyncio.gather with return_exceptions=True.
 func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]Result[T]] {
 	return gather(ctx, aws, true, func(children []FutureLike[T]) []Result[T] {
 		results := make([]Result[T], len(children))
@@ -67,13 +65,13 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 			g.giveUp()
 		}
 	}()
-	for i, aw := range aws { // one by one: a coroutine that starts eagerly may end those before it
+	for i, aw := range aws { // one by one: a coroutine that starts eagerly may end the futures before it
 		sources[i] = aw.start(ctx)
 		if f := sources[i].core(); f.loop == l {
 			g.add(f)
 		}
 	}
-	if foreign(l, sources) {
+	if ofOtherLoop(l, sources) {
 		out.future.finish(ErrForeignLoop)
 		return out
 	}
@@ -82,17 +80,16 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 	return out
 }
 
-// gathering is the machinery of a gather: it ends the future outer as its children
-// are done.
+// A gathering is the state of one gather. It ends the future outer as its children finish.
 type gathering struct {
 	outer      *future
-	nodes      []gatherNode     // one for each argument, repeated ones too
-	done       []*future        // children that were done beforehand
-	counted    map[*future]bool // those, and in a loop with eager tasks all children
-	todo       int              // children, each counted once
+	nodes      []gatherNode     // one for each argument, including duplicates
+	done       []*future        // children that were done when they were added
+	counted    map[*future]bool // the children in done; all children if the loop has eager tasks
+	todo       int              // children whose end has not been handled, each counted once
 	keepErrors bool
-	cancelled  bool   // Cancel found at least one child to cancel
-	collect    func() // puts the outer future's value in place
+	cancelled  bool   // a Cancel found at least one child to cancel
+	collect    func() // sets the value of outer
 }
 
 type gatherNode struct {
@@ -101,7 +98,8 @@ type gatherNode struct {
 	child     *future
 }
 
-// add adds a child. The slice of nodes must have room for it.
+// add adds a child. The slice of nodes must have room for it, since the callbacks of the
+// children point into it.
 func (g *gathering) add(f *future) {
 	g.nodes = append(g.nodes, gatherNode{gathering: g, child: f})
 	n := &g.nodes[len(g.nodes)-1]
@@ -115,7 +113,7 @@ func (g *gathering) add(f *future) {
 		g.done = append(g.done, f)
 	}
 	g.todo++
-	if f.state != pending || f.loop.eager { // or a coroutine may end f, or await it, before f is added again
+	if f.state != pending || f.loop.eager { // an eager coroutine may end f, or await it, before f is added again
 		if g.counted == nil {
 			g.counted = make(map[*future]bool)
 		}
@@ -123,7 +121,7 @@ func (g *gathering) add(f *future) {
 	}
 }
 
-// giveUp takes all callbacks back.
+// giveUp removes all callbacks and ends the outer future as cancelled.
 func (g *gathering) giveUp() {
 	if g.outer.state == pending {
 		g.outer.endCancelled(nil, nil)
@@ -133,7 +131,8 @@ func (g *gathering) giveUp() {
 	}
 }
 
-// has reports whether f was added before. Its callback is the last, then.
+// has reports whether f was added before. Nothing else adds callbacks to f in between, so the
+// gathering's is the last one then.
 func (g *gathering) has(f *future) bool {
 	if f.callbacks.tail == nil {
 		return false
@@ -142,7 +141,7 @@ func (g *gathering) has(f *future) bool {
 	return ok && n.gathering == g
 }
 
-// begin makes the outer future a gather's, once all children are added.
+// begin makes the outer future behave as a gather, once all children are added.
 func (g *gathering) begin() {
 	if len(g.nodes) == 0 {
 		g.collect()
@@ -177,9 +176,9 @@ func (g *gathering) childDone(f *future) {
 	}
 }
 
-// cancelledError is the error of a gather that was cancelled and all of whose
-// children are done: asyncio takes that of the last argument, or, if that refused to
-// be cancelled, the cause that it was given.
+// cancelledError returns the error of a gather that was cancelled and whose children are all
+// done. As in asyncio it is the error of the last argument. If the last argument refused to be
+// cancelled, it is a new error with the cause passed to that argument.
 func (g *gathering) cancelledError() error {
 	last := g.nodes[len(g.nodes)-1].child
 	if last.state == cancelled {
@@ -188,7 +187,7 @@ func (g *gathering) cancelledError() error {
 	return newCancelled(last.cause)
 }
 
-// cancel cancels the children. The outer future ends when they have.
+// cancel cancels the children. The outer future ends when they have ended.
 func (g *gathering) cancel(cause error) bool {
 	if g.outer.state != pending {
 		return false
@@ -205,11 +204,11 @@ func (g *gathering) cancel(cause error) bool {
 
 func (g *gathering) describe() string { return fmt.Sprintf("gather of %d", len(g.nodes)) }
 
-// errNoCause stands in a gather's results for the cause of a cancellation that had
-// none: asyncio puts a CancelledError with an empty message there.
+// errNoCause is the cause, in a gather's results, of a cancellation without one: asyncio puts a
+// CancelledError with an empty message there.
 var errNoCause = errors.New("")
 
-// gathered is the error of a child as a result.
+// gathered returns the error of a child as a result.
 func (f *future) gathered() error {
 	switch {
 	case f.state != cancelled:
@@ -221,7 +220,7 @@ func (f *future) gathered() error {
 	}
 }
 
-// startAll makes futures of awaitables.
+// startAll returns the futures and tasks of awaitables, starting a task for each coroutine.
 func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []FutureLike[T] {
 	sources := make([]FutureLike[T], len(aws))
 	for i, aw := range aws {

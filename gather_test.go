@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestGatherGivesTheResultsInTheOrderOfItsArguments(t *testing.T) {
+func TestGatherReturnsTheResultsInTheOrderOfItsArguments(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		got, err := asyncio.Gather(ctx, answer(3*time.Second, "a"), answer(time.Second, "b"), answer(2*time.Second, "c")).Await(ctx)
 		require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestGatherTakesAMixtureOfAwaitables(t *testing.T) {
 	})
 }
 
-func TestGatherOfTheSameOneTwiceGivesItsResultTwice(t *testing.T) {
+func TestGatherOfTheSameAwaitableTwiceReturnsItsResultTwice(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		got, err := asyncio.Gather(ctx, tasks[0], tasks[1], tasks[0]).Await(ctx)
@@ -70,7 +70,7 @@ func TestGatherFailsWithTheFirstErrorAndTheOthersGoOn(t *testing.T) {
 		v, err := tasks[0].Await(ctx)
 		assert.NoError(t, err)
 		assert.Equal(t, 1, v)
-		// The run ends without a report: gather has looked at the second error.
+		// The run ends without a report: gather has retrieved the second error.
 	})
 }
 
@@ -89,14 +89,14 @@ func TestGatherFailsWithErrCancelledWhenAChildIsCancelled(t *testing.T) {
 	})
 }
 
-// joinAll waits for tasks that return something.
+// joinAll waits for tasks that return a value.
 func joinAll[T any](ctx context.Context, tasks []*asyncio.Task[T]) {
 	if _, _, err := asyncio.Wait(ctx, tasks); err != nil {
 		panic(err)
 	}
 }
 
-func TestGatherCancelledCancelsTheChildrenThatAreNotDone(t *testing.T) {
+func TestACancelledGatherCancelsItsUnfinishedChildren(t *testing.T) {
 	for name, cancel := range map[string]func(outer *asyncio.Task[[]int], f *asyncio.Future[[]int]) bool{
 		"by its future":        func(_ *asyncio.Task[[]int], f *asyncio.Future[[]int]) bool { return f.CancelCause(errBoom) },
 		"by the awaiting task": func(outer *asyncio.Task[[]int], _ *asyncio.Future[[]int]) bool { return outer.CancelCause(errBoom) },
@@ -122,7 +122,7 @@ func TestGatherCancelledCancelsTheChildrenThatAreNotDone(t *testing.T) {
 	}
 }
 
-func TestGatherCancelledWhileAChildRefusesWaitsForIt(t *testing.T) {
+func TestACancelledGatherWaitsForAChildThatRefuses(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		refusing := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
 			_ = asyncio.Sleep(ctx, time.Hour)
@@ -140,7 +140,7 @@ func TestGatherCancelledWhileAChildRefusesWaitsForIt(t *testing.T) {
 	})
 }
 
-func TestGatherCancelledBeforeTheFirstStepOfItsChildrenRunsNone(t *testing.T) {
+func TestGatherCancelledBeforeTheFirstStepsOfItsChildrenRunsNone(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		began := false
 		f := asyncio.Gather(ctx, asyncio.Do(func(context.Context) error { began = true; return nil }))
@@ -150,7 +150,7 @@ func TestGatherCancelledBeforeTheFirstStepOfItsChildrenRunsNone(t *testing.T) {
 	})
 }
 
-func TestGatherWhoseChildrenAreDoneButNotSeenCannotBeCancelled(t *testing.T) {
+func TestGatherCannotBeCancelledOnceItsChildrenAreDone(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		child := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		f := asyncio.Gather(ctx, child)
@@ -163,7 +163,7 @@ func TestGatherWhoseChildrenAreDoneButNotSeenCannotBeCancelled(t *testing.T) {
 	})
 }
 
-func TestGatherResultsTakesErrorsForResults(t *testing.T) {
+func TestGatherResultsReturnsErrorsAsResults(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, -2, 3)
 		tasks[2].CancelCause(errBoom)
@@ -182,7 +182,7 @@ func TestGatherResultsTakesErrorsForResults(t *testing.T) {
 	})
 }
 
-func TestGatherOfFailuresThatAreDoneFailsAtOnce(t *testing.T) {
+func TestGatherOfFailedTasksFailsAtOnce(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		l := asyncio.RunningLoop(ctx)
 		failed, open := asyncio.NewFuture[int](l), asyncio.NewFuture[int](l)
@@ -208,11 +208,11 @@ func TestGatherOfANilCoroutinePanics(t *testing.T) {
 	})
 }
 
-func TestGatherOutsideOfAnyLoopPanics(t *testing.T) {
+func TestGatherOutsideAnyLoopPanics(t *testing.T) {
 	assert.Panics(t, func() { asyncio.Gather(t.Context(), answer(0, 1)) })
 }
 
-// asyncigo, an earlier port, ran the waiter inside of SetResult.
+// asyncigo, an earlier port, ran the waiter inside SetResult.
 func TestSetResultReturnsBeforeAnyWaiterRuns(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
@@ -231,12 +231,12 @@ func TestSetResultReturnsBeforeAnyWaiterRuns(t *testing.T) {
 		join(ctx, task, group, shield, wait)
 		return nil
 	})
-	// The callback was added before the tasks began. What awaits f through
-	// something else takes a turn more, in the order of f's callbacks.
+	// The callback was added before the tasks began. A task that awaits f through another future
+	// takes one turn more, in the order of f's callbacks.
 	r.expect(t, "SetResult has returned", "callback", "awaits ok", "gathers ok", "shields ok", "waits ok")
 }
 
-func TestGatherOfTenThousand(t *testing.T) {
+func TestGatherTakesTenThousandTasks(t *testing.T) {
 	const n = 10_000
 	inTurn(t, func(ctx context.Context) {
 		coros := make([]asyncio.Coro[int], n)

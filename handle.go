@@ -7,15 +7,15 @@ import (
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
-// A Handle is a callback that CallSoon has scheduled.
+// A Handle is a callback scheduled by CallSoon.
 type Handle struct {
 	loop      *Loop
 	fn        func()
 	cancelled bool
 }
 
-// Cancel keeps the callback from being called. It may be called again, and after
-// the callback was.
+// Cancel keeps the callback from being called. It may be called more than once, and after the
+// callback has run.
 func (h *Handle) Cancel() {
 	h.loop.check()
 	h.cancelled = true
@@ -39,15 +39,14 @@ func (h *Handle) describe() string {
 	return callbackName(h.fn)
 }
 
-// A ThreadsafeHandle is a callback that CallSoonThreadsafeHandle has scheduled. Any goroutine may
-// use it.
+// A ThreadsafeHandle is a callback scheduled by CallSoonThreadsafeHandle. Any goroutine may use it.
 type ThreadsafeHandle struct {
 	fn        atomic.Pointer[func()] // nil once it was called or cancelled
 	cancelled atomic.Bool
 }
 
-// Cancel keeps the callback from being called, and reports whether it does: it does not if the
-// call has begun.
+// Cancel keeps the callback from being called unless the call has begun, and reports whether it
+// does. It may be called more than once.
 func (h *ThreadsafeHandle) Cancel() bool {
 	if h.fn.Swap(nil) != nil {
 		h.cancelled.Store(true)
@@ -77,18 +76,18 @@ type callback func()
 func (fn callback) run(l *Loop)      { l.call(fn) }
 func (fn callback) describe() string { return callbackName(fn) }
 
-// A TimerHandle is a callback that CallLater or CallAt has scheduled.
+// A TimerHandle is a callback scheduled by CallLater or CallAt.
 type TimerHandle struct {
 	Handle
 	when  time.Duration
 	timer timerq.Timer[runnable]
 }
 
-// When returns the time of the loop at which the callback is due.
+// When returns the loop's time at which the callback is due.
 func (h *TimerHandle) When() time.Duration { return h.when }
 
-// Cancel keeps the callback from being called. It may be called again, and after
-// the callback was.
+// Cancel keeps the callback from being called. It may be called more than once, and after the
+// callback has run.
 func (h *TimerHandle) Cancel() {
 	h.Handle.Cancel()
 	h.loop.timers.Stop(&h.timer)
@@ -100,7 +99,8 @@ func (h *TimerHandle) run(l *Loop) {
 	}
 }
 
-// checkCallback panics if a callback is nil or added by a wrong goroutine.
+// checkCallback panics if a callback is nil, and in debug mode if the caller is on the wrong
+// goroutine.
 func (l *Loop) checkCallback(isNil bool) {
 	l.check()
 	if isNil {
@@ -108,7 +108,7 @@ func (l *Loop) checkCallback(isNil bool) {
 	}
 }
 
-// handle makes the handle of a callback, or panics if there can be none.
+// handle returns a Handle for fn. It panics if fn is nil or the loop is closed.
 func (l *Loop) handle(fn func()) Handle {
 	l.checkCallback(fn == nil)
 	if l.closed {

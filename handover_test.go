@@ -9,13 +9,13 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A handover is a way to wait for something that one task at a time gets.
+// A handover is a way to wait for something that only one task at a time gets.
 type handover struct {
 	take func(ctx context.Context) error
-	give func() // to the first who waits
+	give func() // wakes the first waiter
 }
 
-// handovers makes one of each kind, with nothing to take.
+// handovers makes a handover of each kind, with nothing available.
 func handovers(ctx context.Context) map[string]handover {
 	var lock asyncio.Lock
 	_ = lock.Acquire(ctx)
@@ -46,7 +46,7 @@ func handovers(ctx context.Context) map[string]handover {
 				return cond.With(ctx, func(ctx context.Context) error { return cond.Wait(ctx) })
 			},
 			func() {
-				_ = cond.Acquire(ctx) // nobody holds it
+				_ = cond.Acquire(ctx) // it is free
 				cond.Notify(1)
 				cond.Release()
 			},
@@ -54,7 +54,7 @@ func handovers(ctx context.Context) map[string]handover {
 	}
 }
 
-func TestAWaiterThatIsWokenAndThenCancelledWakesTheNext(t *testing.T) {
+func TestAWaiterCancelledAfterItWasWokenWakesTheNext(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		for name, h := range handovers(ctx) {
 			first := spawn(ctx, h.take)
@@ -70,7 +70,7 @@ func TestAWaiterThatIsWokenAndThenCancelledWakesTheNext(t *testing.T) {
 	})
 }
 
-func TestAWaiterThatIsWokenUnderAContextThatIsDoneWakesTheNext(t *testing.T) {
+func TestAWaiterWokenUnderADoneContextWakesTheNext(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		for name, h := range handovers(ctx) {
 			limited, cancel := context.WithCancel(ctx)
@@ -80,7 +80,7 @@ func TestAWaiterThatIsWokenUnderAContextThatIsDoneWakesTheNext(t *testing.T) {
 			cancel()
 			h.give()
 			settled(ctx)
-			if first.Exception() == nil { // it was woken first, and kept what it was woken for
+			if first.Exception() == nil { // it was woken first and kept the handover
 				h.give()
 				settled(ctx)
 			}

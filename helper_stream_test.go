@@ -24,8 +24,8 @@ func init() {
 	signal.Stop(c)
 }
 
-// runReal runs main in real time, for at most a minute, and fails the test if main returns
-// an error, if anything is reported, or if a goroutine or a descriptor is left over.
+// runReal runs main in real time, for at most a minute. It fails the test if main returns an error,
+// if anything is reported, or if a goroutine or a descriptor is left.
 func runReal(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
@@ -37,9 +37,9 @@ func runReal(t *testing.T, main func(ctx context.Context) error) {
 	}))
 	require.NoError(t, err)
 	assert.Empty(t, reports, "reports to the exception handler")
-	// Peers on goroutines of the test's own may still be on their way out.
+	// Peers on goroutines of the test may still be ending.
 	if !assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, 10*time.Second, time.Millisecond,
-		"goroutines left over") { // Eventually has one of its own
+		"goroutines left over") { // Eventually has a goroutine of its own
 		var stacks strings.Builder
 		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
 		t.Log(stacks.String())
@@ -48,7 +48,7 @@ func runReal(t *testing.T, main func(ctx context.Context) error) {
 		"descriptors left over")
 }
 
-// openDescriptors counts the descriptors of the process, where the system can tell.
+// openDescriptors counts the descriptors of the process, on systems that list them.
 func openDescriptors(t *testing.T) int {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -64,7 +64,7 @@ func echo(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter)
 	for {
 		p, err := r.Read(ctx, 64<<10)
 		if err != nil {
-			return nil // the end, or the client has gone
+			return nil // the stream has ended, or the client has gone
 		}
 		if _, err := w.Write(p); err != nil {
 			return nil

@@ -14,12 +14,11 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// errBoom is the error that bodies and causes in these tests have.
+// errBoom is the error that bodies and causes return in these tests.
 var errBoom = errors.New("boom")
 
-// run runs main in virtual time and fails the test if main returns an error, if
-// the run comes to a deadlock, or if anything is reported to the exception
-// handler.
+// run runs main in virtual time. It fails the test if main returns an error, if the run deadlocks,
+// or if anything is reported to the exception handler.
 func run(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
 	var reports []string
@@ -31,7 +30,7 @@ func run(t *testing.T, main func(ctx context.Context) error) {
 	assert.Empty(t, reports, "reports to the exception handler")
 }
 
-// trace records events, and so their order.
+// A trace records events in their order.
 type trace []string
 
 func (r *trace) add(format string, args ...any) {
@@ -60,7 +59,7 @@ func (r *trace) expect(t *testing.T, want ...string) {
 	assert.Equal(t, want, []string(*r), "order of events")
 }
 
-// spawn creates a task of a function without a result.
+// spawn creates a task from a function without a result.
 func spawn(ctx context.Context, f func(ctx context.Context) error) *asyncio.Task[asyncio.None] {
 	return asyncio.CreateTask(ctx, asyncio.Do(f))
 }
@@ -83,10 +82,10 @@ func giveWay(ctx context.Context, n int) {
 	}
 }
 
-// settled lets the loop make as many turns as there can be something to do.
+// settled lets the loop make enough turns for all pending work to finish.
 func settled(ctx context.Context) { giveWay(ctx, 20) }
 
-// join waits for tasks, however they end.
+// join waits until all tasks have ended, in whatever way.
 func join(ctx context.Context, tasks ...*asyncio.Task[asyncio.None]) {
 	if _, _, err := asyncio.Wait(ctx, tasks); err != nil {
 		panic(err)
@@ -96,12 +95,12 @@ func join(ctx context.Context, tasks ...*asyncio.Task[asyncio.None]) {
 	}
 }
 
-// answer is a coroutine function: it returns v after d.
+// answer returns a coroutine that returns v after d.
 func answer[T any](d time.Duration, v T) asyncio.Coro[T] {
 	return func(ctx context.Context) (T, error) { return v, asyncio.Sleep(ctx, d) }
 }
 
-// failing is a coroutine that fails after d.
+// failing returns a coroutine that fails with err after d.
 func failing(d time.Duration, err error) asyncio.Coro[int] {
 	return func(ctx context.Context) (int, error) {
 		if err := asyncio.Sleep(ctx, d); err != nil {
@@ -111,7 +110,7 @@ func failing(d time.Duration, err error) asyncio.Coro[int] {
 	}
 }
 
-// inTurn runs body in the one task of a run, for what needs no more.
+// inTurn runs body in the only task of a run.
 func inTurn(t *testing.T, body func(ctx context.Context)) {
 	t.Helper()
 	run(t, func(ctx context.Context) error {
@@ -120,7 +119,7 @@ func inTurn(t *testing.T, body func(ctx context.Context)) {
 	})
 }
 
-// needInterrupt skips a test of SIGINT where the whole test ignores it.
+// needInterrupt skips a test of SIGINT if the test process ignores the signal.
 func needInterrupt(t *testing.T) {
 	t.Helper()
 	if asyncio.InterruptIgnored {
@@ -128,7 +127,7 @@ func needInterrupt(t *testing.T) {
 	}
 }
 
-// needPoller skips a test that needs descriptors to be polled where the system cannot.
+// needPoller skips the test if the system cannot poll descriptors.
 func needPoller(t *testing.T) {
 	t.Helper()
 	p, err := poll.New()

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The functions on the hot path that have to be inlined stand a few statements below the
-// compiler's budget, and a call after a switch costs as much as a mispredicted branch.
+// The functions on the hot path must be inlined, since a call after a switch costs as much as a
+// mispredicted branch. They are only a few statements below the compiler's budget.
 func TestTheHotPathIsInlined(t *testing.T) {
 	out, err := exec.Command("go", "build", "-gcflags=-m=2", ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)

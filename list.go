@@ -1,17 +1,18 @@
 package asyncio
 
-// runnable is what the ready queue holds.
+// A runnable is an entry of the ready queue.
 type runnable interface{ run(l *Loop) }
 
-// A nodeList links nodes that stand in what they are for, so that adding to it allocates nothing and
-// any node can leave it at once: the callbacks of a future, the tasks that wait for a primitive.
+// A nodeList is a doubly linked list of nodes that are part of larger structs. Adding a node
+// allocates nothing, and any node can leave at once. The callbacks of a future are such a list, and
+// so are the tasks that wait for a primitive.
 type nodeList struct{ head, tail *node }
 
-// A node is a runnable that waits for its time.
+// A node is an entry of a nodeList. It holds the runnable that waits there.
 type node struct {
 	next, prev *node
-	list       *nodeList // the list it stands in, or nil
-	run        runnable  // what becomes ready
+	list       *nodeList // the list that contains it, or nil
+	run        runnable  // made ready when its time comes
 }
 
 func (l *nodeList) push(n *node) {
@@ -24,14 +25,14 @@ func (l *nodeList) push(n *node) {
 	l.tail = n
 }
 
-// takeBack unlinks n and reports whether it stood in a list.
+// takeBack unlinks n and reports whether it was in a list.
 func (n *node) takeBack() bool {
 	linked := n.list != nil
 	n.unlink()
 	return linked
 }
 
-// unlink takes n out of its list, if it stands in one.
+// unlink takes n out of its list, if it is in one.
 func (n *node) unlink() {
 	l := n.list
 	if l == nil {

@@ -16,66 +16,65 @@ import (
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
-// A Loop runs callbacks and tasks, one at a time and in turns, on the goroutine that
-// called RunForever, RunUntilComplete or Run.
+// A Loop runs callbacks and tasks, one at a time and in turns, on the goroutine that called
+// RunForever, RunUntilComplete or Run.
 //
 // Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed,
-// DefaultExceptionHandler and, except in virtual time, Time may be called from any
-// goroutine. Everything else belongs to the loop's own: to its tasks and callbacks while
-// it runs, and to one goroutine at a time while it does not.
-// It is asyncio's event loop.
+// DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
+// Everything else belongs to the loop: to its tasks and callbacks while it runs, and to one
+// goroutine at a time while it does not. It is asyncio's event loop.
 type Loop struct {
 	config
 
-	// What runs now, and what runs next. The loop's goroutine alone uses these.
+	// The entries that run now and next. Only the loop's goroutine uses these.
 	ready       deque.Deque[runnable]
 	left        int    // entries at the front of ready that belong to this turn
-	turns       uint64 // turns that have begun
+	turns       uint64 // number of turns that have begun
 	current     *task  // nil in callbacks and between steps
 	driver      *task  // the task that resumes the others, or nil; see task_drive.go
 	drivesUntil uint64 // the turn in which the driver gives up
 	undriven    int    // while positive no task may drive: one for each eager start on the stack, one if timed
-	timed       bool   // debug mode times each step, which has to be made by the loop itself
-	chores      uint64 // the turn with which doChores is due
+	timed       bool   // debug mode times each step, so the loop makes all steps itself
+	chores      uint64 // the turn that next runs doChores
 
-	// What is alive.
+	// Tasks, and errors of futures.
 	tasks    taskList
-	lastID   uint64 // of a task with a default name
+	lastID   uint64 // the number in the last default name of a task
 	fibers   fiber.Pool[suspension]
 	unseen   nodeList    // errors that nobody has looked at, oldest first
-	labelled atomic.Bool // a context of the loop has been asked for profiler labels; see task_labels.go
+	labelled atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
-	// What waits.
+	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]
-	watches    nodeList    // of watch and runWatch
-	watchesDue atomic.Bool // the context of one is done
+	watches    nodeList    // contexts to look at, each a watch or a runWatch
+	watchesDue atomic.Bool // set by any goroutine when the context of a watch is done
 	clock      clock
-	instant    instant // of virtual time, see loop_livelock.go
+	instant    instant // the current instant of virtual time; see loop_livelock.go
 
-	// Where the loop is in its life.
+	// The state of the run and of the loop.
 	running   atomic.Bool
 	stopping  atomic.Bool
-	turning   bool    // the run makes turns: it has begun with them, and not ended
-	goroutine uintptr // that makes the run, for here; 0 while there is none
-	failure   error   // that ends the run, or ended the last one
-	stuck     bool    // a deadlock or a livelock has ended the run: no task can be waited for
+	turning   bool    // a run has begun to make turns and has not ended
+	goroutine uintptr // identifies the goroutine that called the run; 0 between runs
+	failure   error   // the error that ends the run, or that ended the last one
+	stuck     bool    // a deadlock or a livelock has ended the run, so waiting for tasks would not end
 	closing   bool    // Close is on the stack
-	closed    bool    // written under posted.mu too
+	closed    bool    // written with posted.mu held, so that other goroutines can read it
 
-	// What other goroutines hand in.
+	// Entries from other goroutines.
 	posted mailbox
 
-	// What the loop owns and closes.
+	// Owned by the loop, which closes or stops them.
 	reactor   reactor.Reactor
 	signals   signals
 	processes processes
 	threads   threads
 	buffers   buffer.Pool
-	trimmed   time.Time // when the last period of trimming began, see loop_trim.go
+	trimmed   time.Time // start of the last period of trimming; see loop_trim.go
 }
 
-// NewLoop makes a loop at rest. It holds no goroutine and no descriptor, but it
-// should be closed all the same, for the sake of tasks that were left over. It is
+// NewLoop returns a new loop, which is not running. It holds no goroutine and no descriptor until
+// it needs them. Close it all the same, so that the tasks left over are unwound. It is
 // asyncio.new_event_loop.
 func NewLoop(opts ...LoopOption) *Loop { return newLoop(opts) }
 
@@ -108,7 +107,7 @@ func (l *Loop) AllTasks() []AnyTask {
 	return all
 }
 
-// SetEagerTasks has the tasks that are created from now on start eagerly, or no more; see
+// SetEagerTasks sets whether the tasks that are created from now on start eagerly; see
 // [WithEagerTasks]. It is asyncio's set_task_factory with eager_task_factory, or with None.
 func (l *Loop) SetEagerTasks(on bool) {
 	l.check()
@@ -118,24 +117,23 @@ func (l *Loop) SetEagerTasks(on bool) {
 // EagerTasks reports whether new tasks start eagerly.
 func (l *Loop) EagerTasks() bool { return l.eager }
 
-// CallSoon has the loop call fn in the next turn, after what was scheduled
-// before. It panics if the loop is closed. A panic in fn is reported to the
-// exception handler. It is asyncio's call_soon.
+// CallSoon schedules fn to be called in the next turn, after everything scheduled before it. It
+// panics if the loop is closed. A panic in fn is reported to the exception handler. It is asyncio's
+// call_soon.
 func (l *Loop) CallSoon(fn func()) *Handle {
 	h := new(l.handle(fn))
 	l.push(h)
 	return h
 }
 
-// CallLater has the loop call fn after d, at the earliest in the next turn. It is
-// asyncio's call_later.
+// CallLater schedules fn to be called after d, in the next turn at the earliest. It is asyncio's
+// call_later.
 func (l *Loop) CallLater(d time.Duration, fn func()) *TimerHandle {
 	return l.CallAt(l.after(d), fn)
 }
 
-// CallAt has the loop call fn when its Time has reached when. Calls that are due
-// at the same instant are made in the order in which they were asked for. It is
-// asyncio's call_at.
+// CallAt schedules fn to be called when the loop's Time reaches when. Calls due at the same instant
+// are made in the order in which they were scheduled. It is asyncio's call_at.
 func (l *Loop) CallAt(when time.Duration, fn func()) *TimerHandle {
 	h := &TimerHandle{Handle: l.handle(fn), when: when}
 	h.timer.Value = h
@@ -145,10 +143,9 @@ func (l *Loop) CallAt(when time.Duration, fn func()) *TimerHandle {
 	return h
 }
 
-// CallSoonThreadsafe is CallSoon for any goroutine: it wakes the loop if that
-// waits. A call from the loop's own goroutine takes its place among the calls to
-// CallSoon. After Close it returns ErrLoopClosed. It never blocks. It is
-// asyncio's call_soon_threadsafe.
+// CallSoonThreadsafe is CallSoon for any goroutine: it wakes the loop if the loop is waiting. A
+// call on the loop's own goroutine takes its place among the calls to CallSoon. After Close it
+// returns ErrLoopClosed. It never blocks. It is asyncio's call_soon_threadsafe.
 func (l *Loop) CallSoonThreadsafe(fn func()) error {
 	if fn == nil {
 		panic("asyncio: nil callback")
@@ -156,8 +153,8 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 	return l.post(callback(fn))
 }
 
-// CallSoonThreadsafeHandle is CallSoonThreadsafe for a callback that may be cancelled. It costs
-// two allocations more.
+// CallSoonThreadsafeHandle is CallSoonThreadsafe for a callback that can be cancelled. It costs
+// two more allocations.
 func (l *Loop) CallSoonThreadsafeHandle(fn func()) (*ThreadsafeHandle, error) {
 	if fn == nil {
 		panic("asyncio: nil callback")
@@ -170,11 +167,12 @@ func (l *Loop) CallSoonThreadsafeHandle(fn func()) (*ThreadsafeHandle, error) {
 	return h, nil
 }
 
-// RunForever runs the loop on the calling goroutine until Stop is called, or until ctx
-// is done, whose cause it returns then. In virtual time a loop for which nothing is left
-// to do returns a *DeadlockError, and one whose time stands still a *LivelockError. An
-// error of the system's poller ends the run, too, and is returned. It is asyncio's
-// run_forever.
+// RunForever runs the loop on the calling goroutine until Stop is called or ctx is done. If ctx
+// ends the run, RunForever returns the context's cause. In virtual time it returns a *DeadlockError
+// if the loop has nothing left to do, and a *LivelockError if time stands still while turns go on.
+// An error of the system's poller ends the run, too, and is returned. RunForever returns
+// ErrLoopRunning if the loop is already running or ctx belongs to a running loop, and ErrLoopClosed
+// after Close. It is asyncio's run_forever.
 func (l *Loop) RunForever(ctx context.Context) error {
 	if err := l.beginRun(ctx); err != nil {
 		return err
@@ -193,18 +191,17 @@ func (l *Loop) RunForever(ctx context.Context) error {
 	return nil
 }
 
-// Stop makes RunForever return at the end of the turn. Called before it, Stop
-// lets it make one turn. Any goroutine may call Stop, as often as it likes.
+// Stop makes RunForever return at the end of the current turn. If the loop is not running, its next
+// run makes one turn. Any goroutine may call Stop, as often as it likes.
 func (l *Loop) Stop() {
 	l.stopping.Store(true)
 	l.posted.nudge()
 }
 
-// Close closes the loop. Tasks that were left over are abandoned: their deferred
-// functions run, and nothing else of them. Functions that ToThread started have
-// their contexts cancelled, and Close waits until they have returned. Errors that
-// nobody has looked at are reported. Close of a closed loop does nothing, that of
-// a running one returns ErrLoopRunning.
+// Close closes the loop. Tasks left over are reported and abandoned: only their deferred functions
+// still run. Close cancels the contexts of the functions that ToThread started, and waits until the
+// functions have returned. It reports the errors that nobody has looked at. Closing a closed loop
+// does nothing; closing a running one returns ErrLoopRunning.
 func (l *Loop) Close() error {
 	if l.IsClosed() {
 		return nil
@@ -212,7 +209,7 @@ func (l *Loop) Close() error {
 	if l.running.Load() {
 		return fmt.Errorf("asyncio: cannot close: %w", ErrLoopRunning)
 	}
-	if l.closing { // called by the exception handler
+	if l.closing { // the exception handler has called Close
 		return nil
 	}
 	l.closing = true
@@ -226,7 +223,8 @@ func (l *Loop) Close() error {
 	return nil
 }
 
-// beginRun begins a run on the calling goroutine.
+// beginRun begins a run on the calling goroutine. It returns an error if the loop is closed or
+// running, or if ctx belongs to a running loop.
 func (l *Loop) beginRun(ctx context.Context) error {
 	if l.IsClosed() {
 		return ErrLoopClosed
@@ -246,15 +244,15 @@ func (l *Loop) beginRun(ctx context.Context) error {
 	return nil
 }
 
-// endRun ends the run, in whatever way it ended. The idle coroutines go with it,
-// since the next run may be made in another thread-lock state.
+// endRun ends the run, however it ended. It also releases the idle fibers, since the next run may
+// have another thread-lock state.
 func (l *Loop) endRun() {
 	l.current, l.goroutine = nil, 0
 	l.fibers.Release()
-	l.running.Store(false) // the last: who sees it may run the loop again
+	l.running.Store(false) // last, since a goroutine that sees it may start the next run
 }
 
-// abandon kills what is left of the tasks and closes the loop.
+// abandon kills the remaining tasks and closes the loop.
 func (l *Loop) abandon() {
 	for t := l.tasks.head; t != nil; t = l.tasks.head {
 		l.tasks.remove(t)
@@ -277,13 +275,13 @@ func (l *Loop) abandon() {
 	l.shutDownThreads()
 }
 
-// kill unwinds a task that will not go on. Its future ends as cancelled.
+// kill unwinds a task that is never to resume. Its future ends as cancelled.
 func (l *Loop) kill(t *task) {
-	if c := t.fiber; c != nil {
+	if f := t.fiber; f != nil {
 		l.current = t
 		t.leaveQueue()
 		t.unwinding = killed
-		c.Kill()
+		f.Kill()
 		t.fiber, l.current = nil, nil
 	}
 	if t.state == pending {
@@ -300,14 +298,14 @@ func (l *Loop) after(d time.Duration) time.Duration {
 	return now + d
 }
 
-// onDone posts fn when ctx is done. The function it returns takes that back, and
-// waits for it if it has begun.
+// onDone has the loop call fn when ctx is done. The function it returns ends that. If package
+// context has begun to notify the loop by then, that function waits until it has finished.
 func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 	var posting sync.WaitGroup
 	posting.Add(1)
 	w := &runWatch{ctx: ctx, fn: fn}
 	w.node.run = w
-	cancel := context.AfterFunc(ctx, func() { // before w is in the list: it may panic
+	cancel := context.AfterFunc(ctx, func() { // before w is in the list, since it may panic
 		defer posting.Done()
 		l.lookAtWatches()
 	})
@@ -320,15 +318,15 @@ func (l *Loop) onDone(ctx context.Context, fn func()) (stop func()) {
 	}
 }
 
-// A runWatch calls fn once when a run's context is done.
+// A runWatch calls fn once, when the context of a run is done.
 type runWatch struct {
-	node // in the loop's list of watches, until the run is over
+	node // in the loop's list of watches, until fn is called or the run ends
 	ctx  context.Context
 	fn   func()
 }
 
 func (w *runWatch) run(l *Loop) {
-	defer l.failOnPanic() // in a method of the context
+	defer l.failOnPanic() // a method of the context may panic
 	if w.list != nil && w.ctx.Err() != nil {
 		w.unlink()
 		w.fn()

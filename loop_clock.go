@@ -1,7 +1,7 @@
 package asyncio
 
-// This file is about time: the loop's clock, real or virtual, and how the loop waits
-// until something is due or another goroutine posts to it.
+// This file is about time: the loop's clock, real or virtual, and how the loop waits until an entry
+// is due or another goroutine posts one.
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Never is a time that does not come: as a delay or a deadline it means none. It is not
-// for sums: what is later than Never is long past.
+// Never means no limit, as a delay or as a deadline. Do not do arithmetic with it: Never plus
+// anything overflows into the past.
 const Never time.Duration = 1<<63 - 1
 
-// Seconds returns the least duration of at least s seconds: a time that was computed as a number
-// of seconds, as in Python, does not come a nanosecond early. What is too long for a Duration is
-// Never. It panics if s is not a number.
+// Seconds returns the least duration of at least s seconds, so that a time computed as a number
+// of seconds, as in Python, is not a nanosecond early. If s seconds are too long for a Duration,
+// Seconds returns Never. It panics if s is not a number.
 func Seconds(s float64) time.Duration {
 	switch ns := s * float64(time.Second); {
 	case math.IsNaN(s):
@@ -33,16 +33,15 @@ func Seconds(s float64) time.Duration {
 	}
 }
 
-// clock is the loop's time.
+// A clock is the loop's time.
 type clock struct {
-	start time.Time
-	now   time.Duration // in virtual time
-	timer *time.Timer   // that wakes the loop, once it was needed
+	start time.Time     // when the loop was made
+	now   time.Duration // the time since then, if it is virtual
+	timer *time.Timer   // wakes the loop; made when first needed
 }
 
-// Time returns the loop's time: how long ago it was made, in virtual time or by
-// the monotonic clock. Any goroutine may call it, except in virtual time. It is
-// asyncio's loop.time.
+// Time returns how long ago the loop was made, by the monotonic clock or in virtual time. Any
+// goroutine may call it, except in virtual time. It is asyncio's loop.time.
 func (l *Loop) Time() time.Duration {
 	if l.virtual {
 		return l.clock.now
@@ -50,7 +49,7 @@ func (l *Loop) Time() time.Duration {
 	return time.Since(l.clock.start)
 }
 
-// idle waits until something is ready or due. The ready queue is empty.
+// idle waits until an entry is ready or due. The ready queue is empty when idle is called.
 func (l *Loop) idle() {
 	if l.buffers.IsLarge() {
 		l.buffers.Trim(time.Now)
@@ -62,7 +61,7 @@ func (l *Loop) idle() {
 	}
 	if when, ok := l.timers.Next(); ok {
 		now := l.Time()
-		if when <= now { // the difference of the two might be too large for a Duration
+		if when <= now { // checked first, since when-now may overflow
 			return
 		}
 		patience = min(patience, when-now)
@@ -70,7 +69,7 @@ func (l *Loop) idle() {
 	l.wait(patience)
 }
 
-// wait sleeps for d at most, until something is posted or the loop is to stop.
+// wait sleeps for at most d, and less if an entry is posted or the loop is to stop.
 func (l *Loop) wait(d time.Duration) {
 	if l.reactor.Poller() != nil {
 		l.waitInPoller(d)
@@ -82,8 +81,8 @@ func (l *Loop) wait(d time.Duration) {
 	}
 }
 
-// poll notifies the handlers of descriptors that are ready, and waits for d at most until one is.
-// An error of the poller ends the run.
+// poll notifies the handlers of descriptors that are ready. If none is, it waits for one, for at
+// most d. An error of the poller ends the run.
 func (l *Loop) poll(d time.Duration) {
 	defer l.failOnPanic()
 	if err := l.reactor.Wait(d); err != nil {
@@ -102,7 +101,7 @@ func (l *Loop) waitInPoller(d time.Duration) {
 	l.posted.state.Store(awake)
 }
 
-// waitForWake waits for the entry that the loop is woken with.
+// waitForWake waits for the entry that wakes the loop, for at most d.
 func (l *Loop) waitForWake(d time.Duration) {
 	m := &l.posted
 	if d == Never {
@@ -115,13 +114,13 @@ func (l *Loop) waitForWake(d time.Duration) {
 		timer.Stop()
 		l.accept(r)
 	case <-timer.C:
-		if !m.state.CompareAndSwap(asleep, awake) { // another goroutine was about to wake it
+		if !m.state.CompareAndSwap(asleep, awake) { // another goroutine did it, and is about to send
 			l.accept(<-m.wake)
 		}
 	}
 }
 
-// accept makes ready what the loop was woken with.
+// accept makes r ready, the entry that woke the loop, unless it is nil.
 func (l *Loop) accept(r runnable) {
 	if r != nil {
 		l.ready.PushBack(r)
@@ -137,11 +136,11 @@ func (c *clock) set(d time.Duration) *time.Timer {
 	return c.timer
 }
 
-// idleVirtual jumps to the next timer. While work on other goroutines is
-// outstanding, time stands still; where there is none and no timer, the loop is
-// at its end.
+// idleVirtual moves virtual time on to the next timer. Time stands still while functions that
+// ToThread started are running. If there are none, and neither a timer nor the deadline of a
+// context to wait for, the loop is deadlocked.
 func (l *Loop) idleVirtual() {
-	defer l.failOnPanic() // in the context of a function that waits for the loop
+	defer l.failOnPanic() // the context of a function that waits for the loop may panic
 	if l.threads.busy() || l.posted.any.Load() {
 		l.waitForThreads()
 	} else if when, ok := l.timers.Next(); ok {
@@ -150,15 +149,15 @@ func (l *Loop) idleVirtual() {
 			l.beginInstant()
 		}
 	} else if l.awaitsDeadline() {
-		if l.ready.Len() == 0 { // no context has panicked
+		if l.ready.Len() == 0 { // unless a context has panicked, which made its task ready
 			l.wait(Never)
 		}
-	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil { // none has expired while we looked
+	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil { // no context became done meanwhile
 		l.deadlock()
 	}
 }
 
-// waitForThreads waits for functions of ToThread, and reports those that take long.
+// waitForThreads waits for functions that ToThread started, and reports those that take long.
 func (l *Loop) waitForThreads() {
 	l.beginInstant()
 	if patience := l.reportStandstill(); l.ready.Len() == 0 {
@@ -166,10 +165,10 @@ func (l *Loop) waitForThreads() {
 	}
 }
 
-// isHeld reports whether something outside of the loop keeps virtual time from moving on, or has
-// done so since the last call.
+// isHeld reports whether something outside the loop holds virtual time still, or has done so since
+// the last call.
 func (l *Loop) isHeld() bool {
-	defer l.failOnPanic() // in the context of a function that waits for the loop
+	defer l.failOnPanic() // the context of a function that waits for the loop may panic
 	news := l.threads.news()
 	held := news != l.instant.news
 	l.instant.news = news
@@ -177,7 +176,7 @@ func (l *Loop) isHeld() bool {
 	return held || l.threads.busy() || l.awaitsDeadline()
 }
 
-// awaitsDeadline reports whether a wait will end at the deadline of its context, which is in
+// awaitsDeadline reports whether a wait can still end at the deadline of its context, which is in
 // real time.
 func (l *Loop) awaitsDeadline() bool {
 	for w := l.watches.head; w != nil; w = w.next {

@@ -30,9 +30,8 @@ func epolls(t *testing.T) map[int]bool {
 	return found
 }
 
-// withPoller has a loop make its poller, and returns a function that replaces the poller's
-// descriptor by one that cannot be polled, so that polling is an error from then on, and
-// another that restores it.
+// withPoller makes a loop create its poller. spoil replaces the poller's descriptor by one that
+// cannot be polled, so that polling fails from then on; restore puts the descriptor back.
 func withPoller(t *testing.T, l *asyncio.Loop) (spoil, restore func()) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
@@ -94,8 +93,8 @@ func TestAnErrorOfThePollerEndsTheRun(t *testing.T) {
 	}
 }
 
-// The error is nobody's but the run's: all tasks are where they were, and go on in the next.
-func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
+// The error ends only the run: all tasks stay where they were, and continue in the next run.
+func TestAnErrorOfThePollerFailsNoTask(t *testing.T) {
 	r := asyncio.NewRunner()
 	spoil, restore := withPoller(t, r.Loop())
 	var got trace
@@ -134,8 +133,8 @@ func TestAnErrorOfThePollerHitsNoTask(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// A loop that nobody closes gives its poller's descriptors back all the same.
-func TestALoopThatIsDroppedLeavesNoDescriptor(t *testing.T) {
+// Even a loop that is never closed releases its poller's descriptors.
+func TestADroppedLoopLeavesNoDescriptor(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer r.Close()

@@ -1,6 +1,7 @@
 package asyncio
 
-// This file is debug mode: which goroutine calls, and who blocks the loop.
+// This file is debug mode. It checks which goroutine calls, and logs the entries that block the
+// loop.
 
 import (
 	"fmt"
@@ -25,7 +26,8 @@ func (l *Loop) SetDebug(on bool) {
 // GetDebug reports whether debug mode is on. It is asyncio's get_debug.
 func (l *Loop) GetDebug() bool { return l.debug }
 
-// followDebug has the loop make all steps itself in debug mode. It must not be called in a task.
+// followDebug makes the loop run all steps itself in debug mode, and lets tasks drive again after
+// it. It must not be called in a task.
 func (l *Loop) followDebug() {
 	if l.timed == l.debug {
 		return
@@ -38,15 +40,15 @@ func (l *Loop) followDebug() {
 	}
 }
 
-// SetSlowCallbackDuration sets the duration from which on debug mode logs a callback or a step
-// of a task as slow; see [WithSlowCallbackDuration]. It panics if d is negative.
+// SetSlowCallbackDuration sets the duration from which debug mode logs a callback or a task step as
+// slow; see [WithSlowCallbackDuration]. It panics if d is negative.
 func (l *Loop) SetSlowCallbackDuration(d time.Duration) {
 	l.check()
 	l.slow = notNegative(d)
 }
 
-// SlowCallbackDuration returns the duration from which on debug mode logs what is slow. It is
-// asyncio's slow_callback_duration.
+// SlowCallbackDuration returns the duration from which debug mode logs a callback or a task step as
+// slow. It is asyncio's slow_callback_duration.
 func (l *Loop) SlowCallbackDuration() time.Duration { return l.slow }
 
 func notNegative(d time.Duration) time.Duration {
@@ -56,15 +58,15 @@ func notNegative(d time.Duration) time.Duration {
 	return d
 }
 
-// check panics in debug mode if the calling goroutine is not the one that the
-// loop runs at the moment.
+// check panics in debug mode if the loop is running and the caller is not its running task or
+// callback.
 func (l *Loop) check() {
 	if l.debug {
 		l.checkGoroutine()
 	}
 }
 
-// checkGoroutine is kept out of check, which is inlined everywhere.
+// checkGoroutine is kept out of check, so that check is inlined.
 //
 //go:noinline
 func (l *Loop) checkGoroutine() {
@@ -77,23 +79,30 @@ const wrongGoroutine = "asyncio: call from a goroutine that is not the event loo
 	"or ToThread for a library that starts goroutines"
 
 // here reports whether the caller is the running task, or a callback of the running loop. Any
-// goroutine may ask. One that is not the loop's reads here what the loop writes at the same time,
-// whence the norace; but words are not torn, and whatever it reads, old or new, is not its own
-// number: a coroutine forgets its number before its goroutine ends, as leave does, and only
-// then is it another's.
+// goroutine may ask. A goroutine other than the loop's reads fields that the loop writes at the
+// same time, hence the norace. That is harmless: words are not torn, and no value that it can read,
+// old or new, is its own number. A fiber clears its number before its goroutine ends, and endRun
+// clears the number of the run; only after that can another goroutine get it.
 //
 //go:norace
 func (l *Loop) here() bool {
 	g := gid.G()
 	if t := l.current; t != nil {
-		c := t.fiber
-		return c != nil && c.Is(g)
+		f := t.fiber
+		return f != nil && f.Is(g)
 	}
 	return l.goroutine == g
 }
 
-// bind notes in debug mode that tasks of l wait in q. It panics if those of another loop have, unless
-// that loop is closed.
+// bindQueue calls bind in debug mode if w, which may be nil, is a wait in a queue.
+func (l *Loop) bindQueue(w *wait) {
+	if l.debug && w != nil && w.queue != nil {
+		w.queue.bind(l, w.reason)
+	}
+}
+
+// bind records that tasks of l wait in q. It panics if tasks of another loop have waited there,
+// unless that loop is closed.
 func (q *waitq) bind(l *Loop, reason waitReason) {
 	for {
 		bound := q.loop.Load()
@@ -109,19 +118,19 @@ func (q *waitq) bind(l *Loop, reason waitReason) {
 	}
 }
 
-// defaultSlow is asyncio's.
+// defaultSlow is asyncio's default.
 const defaultSlow = 100 * time.Millisecond
 
-// runTimed runs r in debug mode and logs it if it is slow. It does not report it: as in asyncio
-// that is for the log and not for the exception handler, since nothing has failed.
+// runTimed runs r in debug mode, and logs r if it is slow. As in asyncio, that goes to the log and
+// not to the exception handler, since nothing has failed.
 func (l *Loop) runTimed(r runnable) {
 	start := time.Now()
 	r.run(l)
-	if d := time.Since(start); d >= l.slow && l.debug { // still
-		what := "callback"
+	if d := time.Since(start); d >= l.slow && l.debug { // r may have turned debug mode off
+		name := "callback"
 		if t, ok := r.(*task); ok {
-			what = t.describe()
+			name = t.describe()
 		}
-		slog.Warn("asyncio: the event loop was blocked", "by", what, "for", d)
+		slog.Warn("asyncio: the event loop was blocked", "by", name, "for", d)
 	}
 }

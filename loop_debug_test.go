@@ -59,7 +59,8 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 			}()
 			<-done
 		}
-		// The loop's own, in tasks that start eagerly and in callbacks, go well.
+		// Calls on the loop's own goroutine, in tasks that start eagerly and in callbacks, do not
+		// panic.
 		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
 			loop.CallSoon(func() { _ = f.SetResult(2) })
 			return nil
@@ -71,7 +72,7 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestDebugModeLogsWhatBlocksTheLoop(t *testing.T) {
+func TestDebugModeLogsCallbacksThatBlockTheLoop(t *testing.T) {
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))

@@ -1,7 +1,7 @@
 package asyncio
 
-// This file is about virtual time that stands still because tasks and callbacks keep each
-// other going at one instant.
+// This file is about virtual time that stands still because tasks and callbacks keep each other
+// going at one instant.
 
 import (
 	"fmt"
@@ -11,18 +11,16 @@ import (
 	"strings"
 )
 
-// An instant of virtual time, and what is noted of the turns that the loop makes at it.
+// An instant of virtual time, and a record of the turns that the loop makes at it.
 type instant struct {
 	begun uint64   // the last turn before it
-	ran   []string // in the last turns that are allowed
-	news  uint64   // of the loop's threads, when isHeld looked last
+	ran   []string // names of the entries of the last turns that are allowed
+	news  uint64   // threads.news at the last call of isHeld
 }
 
 const (
-	// livelockTurns is of how many turns a LivelockError names what ran: what keeps itself
-	// going may take several for one round.
-	livelockTurns = 8
-	livelockNames = 100
+	livelockTurns = 8   // the turns whose entries a LivelockError names; one round may take several
+	livelockNames = 100 // the names in a LivelockError, at most
 )
 
 // beginInstant starts counting the turns at a new instant.
@@ -33,7 +31,7 @@ func (l *Loop) beginInstant() {
 	}
 }
 
-// unnoted is how many turns at an instant pass before the loop notes what runs.
+// unnoted returns the number of turns at an instant before the loop begins to note their entries.
 func (l *Loop) unnoted() uint64 { return l.maxTurns - min(l.maxTurns, livelockTurns) }
 
 // checkInstant ends the run if the turn that begins is one too many at this instant.
@@ -58,9 +56,9 @@ func (l *Loop) checkInstant() {
 	}
 }
 
-// noteReady notes what is going to run in this turn.
+// noteReady notes the names of the entries that run in this turn.
 func (l *Loop) noteReady() {
-	const most = 1000 // not to be quadratic
+	const most = 1000 // so that a long queue does not take long in each turn
 	for i := range min(l.left, most) {
 		name := nameOf(l.ready.At(i))
 		if len(l.instant.ran) == livelockNames {
@@ -72,7 +70,7 @@ func (l *Loop) noteReady() {
 	}
 }
 
-// nameOf returns what an entry of the ready queue is, in words for the user.
+// nameOf returns the name of an entry of the ready queue, in words for the user.
 func nameOf(r runnable) string {
 	if r, ok := r.(interface{ describe() string }); ok {
 		return r.describe()
@@ -80,10 +78,10 @@ func nameOf(r runnable) string {
 	return strings.TrimPrefix(fmt.Sprintf("%T", r), "*asyncio.")
 }
 
-// callbackName names a function of whatever type as a callback.
+// callbackName names a function of any type as a callback.
 func callbackName(fn any) string { return "callback " + funcName(fn) }
 
-// funcName returns the name of a function of whatever type.
+// funcName returns the name of a function of any type.
 func funcName(fn any) string {
 	return runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name()
 }

@@ -19,20 +19,20 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// rearm is a callback that schedules itself again and again.
+// rearm schedules a callback that schedules itself again and again.
 func rearm(schedule func(fn func())) {
 	var again func()
 	again = func() { schedule(again) }
 	again()
 }
 
-func TestALivelockEndsTheRunAndNamesWhatRan(t *testing.T) {
+func TestALivelockEndsTheRunAndNamesTheTasksAndCallbacksThatRan(t *testing.T) {
 	forever := func(ctx context.Context) error { return asyncio.Sleep(ctx, asyncio.Never) }
 	for name, c := range map[string]struct {
 		main func(ctx context.Context) error
 		ran  string
 	}{
-		"a task that gives way": {func(ctx context.Context) error {
+		"a task that yields": {func(ctx context.Context) error {
 			for {
 				if err := asyncio.Sleep(ctx, 0); err != nil {
 					return err
@@ -100,7 +100,7 @@ func TestALivelockEndsTheRunAndNamesWhatRan(t *testing.T) {
 			_ = next(ctx)
 			return forever(ctx)
 		}, "task next"},
-		"timeouts that are over": {func(ctx context.Context) error {
+		"expired timeouts": {func(ctx context.Context) error {
 			for {
 				_ = asyncio.Timeout(ctx, 0, func(ctx context.Context, _ *asyncio.TimeoutScope) error { return forever(ctx) })
 			}
@@ -130,11 +130,11 @@ func TestALivelockEndsTheRunAndNamesWhatRan(t *testing.T) {
 	}
 }
 
-func TestTurnsCountByTheInstant(t *testing.T) {
+func TestTurnsAreCountedForEachInstant(t *testing.T) {
 	for _, most := range []int{3, 8, 9, 10, 100} {
 		for _, more := range []int{0, 1} {
 			_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
-				for range 300 { // in each of which the timer and main take a turn
+				for range 300 { // in each of them the timer and main take a turn
 					if err := asyncio.Sleep(ctx, 1); err != nil {
 						return err
 					}
@@ -151,7 +151,7 @@ func TestTurnsCountByTheInstant(t *testing.T) {
 	}
 }
 
-func TestThousandsOfTasksThatGiveWayAreALivelockWithABoundedText(t *testing.T) {
+func TestTheTextOfALivelockOfThousandsOfTasksIsBounded(t *testing.T) {
 	ended := 0
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		for range 10_000 {
@@ -199,7 +199,7 @@ func TestALoopRunsAgainAfterALivelock(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-func TestTurnsDoNotCountWhileTimeHasToStandStill(t *testing.T) {
+func TestTurnsAreNotCountedWhileTimeHasToStandStill(t *testing.T) {
 	opts := []asyncio.Option{asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(20)}
 	t.Run("for a function on a thread", func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -278,18 +278,12 @@ func TestRealTimeHasNoLivelock(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWithMaxTurnsPerInstantNeedsAPositiveNumber(t *testing.T) {
-	for _, n := range []int{0, -1} {
-		assert.PanicsWithValue(t, "asyncio: WithMaxTurnsPerInstant needs a positive number", func() { asyncio.WithMaxTurnsPerInstant(n) })
-	}
-}
-
 func blockedOne(block chan struct{}) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) { <-block; return 1, nil }
 }
 
-// inStandstill runs main in virtual time and returns the reports that it caused. It is run
-// in a bubble, where ten seconds take no time.
+// inStandstill runs main in virtual time and returns the messages that were reported. It runs in a
+// bubble, where ten seconds take no time.
 func inStandstill(t *testing.T, main func(ctx context.Context) error) (messages []string) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(1000),
@@ -313,9 +307,9 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		})
 		require.Len(t, got, 1)
 		assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+$`, got[0])
-		assert.Equal(t, time.Hour, ended, "it waits on")
+		assert.Equal(t, time.Hour, ended, "it keeps waiting")
 	})
-	t.Run("while a task gives way", func(t *testing.T) {
+	t.Run("while a task yields", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			block := make(chan struct{})
 			task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) { return asyncio.ToThread(ctx, blockedOne(block)) })
@@ -330,7 +324,7 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		require.Len(t, got, 1)
 		assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+$`, got[0])
 	})
-	t.Run("with those that block, too", func(t *testing.T) {
+	t.Run("with functions that block, too", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			block := make(chan struct{})
@@ -341,12 +335,12 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 					return asyncio.ToThread(ctx, func(context.Context) (int, error) {
 						select {
 						case <-block:
-						case <-asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Done(): // does not let time go on
+						case <-asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Done(): // does not let time advance
 						}
 						return 0, nil
 					})
 				}),
-				asyncio.Coro[int](func(ctx context.Context) (int, error) { // this one lets it go on
+				asyncio.Coro[int](func(ctx context.Context) (int, error) { // this one lets time advance
 					return asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
 						return asyncio.RunCoroutineThreadsafe(l, answer(time.Second, 1)).Result(ctx)
 					})
@@ -357,12 +351,12 @@ func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 		assert.Contains(t, got[0], ".blockedOne.")
 		assert.Equal(t, 2, strings.Count(got[0], "asyncio_test."), got[0])
 	})
-	t.Run("whatever else reaches the loop", func(t *testing.T) {
+	t.Run("though other calls reach the loop", func(t *testing.T) {
 		got := inStandstill(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			block := make(chan struct{})
 			over := false
-			others := spawn(ctx, func(ctx context.Context) error { // which come and go
+			others := spawn(ctx, func(ctx context.Context) error { // tasks that come and go
 				for !over {
 					if _, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { time.Sleep(time.Second); return 0, nil }); err != nil {
 						return err
@@ -441,7 +435,7 @@ func TestAnExceptionHandlerMayEndARunThatStandsStill(t *testing.T) {
 	})
 }
 
-// A function may wait for the loop under a context that panics when the loop looks at it.
+// A function may wait for the loop under a context that panics when the loop asks for its state.
 func TestAPanicInTheContextOfAFunctionThatWaitsEndsTheRun(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context) error{
 		"while nothing else goes on": func(ctx context.Context) error { return asyncio.Sleep(ctx, asyncio.Never) },
@@ -481,7 +475,7 @@ func TestAPanicInTheContextOfAFunctionThatWaitsEndsTheRun(t *testing.T) {
 	}
 }
 
-// A handler that calls runtime.Goexit ends the run, whatever it is told of, and no task
+// An exception handler that calls runtime.Goexit ends the run, whatever was reported, and no task
 // hangs or goes on.
 func TestAnExceptionHandlerMayCallGoexitOrPanic(t *testing.T) {
 	for name, handle := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic(errBoom) }} {

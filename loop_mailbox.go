@@ -1,6 +1,6 @@
 package asyncio
 
-// This file is the mailbox, in which other goroutines leave what the loop is to run.
+// This file is the mailbox, where other goroutines leave entries for the loop to run.
 
 import (
 	"sync"
@@ -9,35 +9,39 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// A mailbox takes what other goroutines post to the loop. A loop that sleeps is woken once:
-// whoever moves state back to awake does it.
+// A mailbox takes the entries that other goroutines post to the loop. A sleeping loop is woken
+// once: by the goroutine that moves state back to awake.
 type mailbox struct {
-	any   atomic.Bool // the loop has to look, which it does before whatever comes next
+	any   atomic.Bool // items or a request to check are waiting; the loop looks before every turn and push
 	state atomic.Uint32
-	wake  chan runnable // gets the posted entry, or nil, from the goroutine that ended asleep; made when the loop first runs
+	// wake receives one value from the goroutine that ended asleep: the posted entry, or nil. It is
+	// made by the first run.
+	wake chan runnable
 
 	mu     sync.Mutex
 	items  []runnable
-	poller *poll.Poller // in which the loop sleeps, once it has one
+	poller *poll.Poller // the poller in which the loop sleeps, or nil while it has none
 }
 
-// The states of a mailbox. The loop alone leaves awake.
+// The states of a mailbox. Only the loop leaves awake.
 const (
 	awake   = iota
 	asleep  // the loop receives from wake, or is about to
 	polling // the loop waits in its poller, or is about to
 )
 
-// sleep moves the state from awake to how, unless there is something to look at. It
-// reports whether the loop must wait; if it was woken meanwhile, that is so too, but short.
+// sleep moves the state from awake to how, unless something is posted or the loop is to stop. It
+// reports whether the loop must wait. That includes the case that another goroutine has woken the
+// loop meanwhile: the loop must take that wake-up, but does not wait long for it.
 func (l *Loop) sleep(how uint32) bool {
 	m := &l.posted
-	m.state.Store(how) // before it looks: whoever posts after that wakes it
+	m.state.Store(how) // before the checks, so that a goroutine that posts after them wakes the loop
 	return !m.any.Load() && !l.stopping.Load() || !m.state.CompareAndSwap(how, awake)
 }
 
-// handOver wakes a loop that sleeps without a poller with r, which may be nil, and reports false
-// if it does not sleep so. It does without the mutex: such a loop is not closed, and receives r.
+// handOver wakes a loop that sleeps without a poller by sending it r, which may be nil. It reports
+// false if the loop is in another state. It needs no mutex: a loop that sleeps is not closed, and
+// receives r.
 func (m *mailbox) handOver(r runnable) bool {
 	if m.state.Load() != asleep || !m.state.CompareAndSwap(asleep, awake) {
 		return false
@@ -46,20 +50,20 @@ func (m *mailbox) handOver(r runnable) bool {
 	return true
 }
 
-// rouse sees to it that the loop looks. The caller holds the mutex, so that the poller is not
-// closed meanwhile.
+// rouse makes the loop look into its mailbox, and wakes it if it sleeps. The caller holds the
+// mutex, so that the poller is not closed meanwhile.
 func (m *mailbox) rouse() {
-	if !m.any.Load() { // which costs less than Store
+	if !m.any.Load() { // Load costs less than Store
 		m.any.Store(true)
 	}
 	if m.state.Load() == polling && m.state.CompareAndSwap(polling, awake) {
 		m.poller.Wake()
 	} else {
-		m.handOver(nil) // if it has fallen asleep since it was tried
+		m.handOver(nil) // the loop may have fallen asleep since the caller tried
 	}
 }
 
-// nudge has the loop look again at what it waits for, or whether it is to stop.
+// nudge makes the loop check again the things it waits for, and whether it is to stop.
 func (m *mailbox) nudge() {
 	if m.handOver(nil) {
 		return
@@ -72,7 +76,7 @@ func (m *mailbox) nudge() {
 // post schedules r from any goroutine.
 func (l *Loop) post(r runnable) error {
 	m := &l.posted
-	if !m.any.Load() && m.handOver(r) { // or r would overtake the items
+	if !m.any.Load() && m.handOver(r) { // while any is set, r would overtake the items
 		return nil
 	}
 	m.mu.Lock()
@@ -85,7 +89,7 @@ func (l *Loop) post(r runnable) error {
 	return nil
 }
 
-// postQuietly schedules r from any goroutine, but does not wake the loop.
+// postQuietly schedules r from any goroutine without waking the loop.
 func (l *Loop) postQuietly(r runnable) {
 	m := &l.posted
 	m.mu.Lock()
@@ -96,7 +100,7 @@ func (l *Loop) postQuietly(r runnable) {
 	}
 }
 
-// collect moves what was posted to the ready queue.
+// collect moves the posted entries to the ready queue.
 func (l *Loop) collect() {
 	m := &l.posted
 	m.mu.Lock()
@@ -112,5 +116,5 @@ func (l *Loop) collect() {
 	m.any.Store(false)
 }
 
-// maxItems is the capacity up to which the mailbox is not too large, however little is in it.
+// maxItems is the capacity up to which the mailbox is not shrunk, however few items it holds.
 const maxItems = 1024

@@ -1,13 +1,14 @@
 package asyncio
 
-// A quota bounds how often a thing is done in one turn of the loop, so that a peer that keeps
-// up does not keep the loop to itself.
+// A quota limits how often something is done in one turn of the loop, so that a peer that keeps up
+// with the loop does not have it to itself.
 type quota struct {
 	turn uint64 // the turn that n belongs to
 	n    int
 }
 
-// spend takes one of the most that there are in a turn, and reports whether one was left.
+// spend reports whether the quota, of the given size, allows another use in this turn, and counts
+// that use.
 func (q *quota) spend(l *Loop, most int) bool {
 	if q.turn != l.turns {
 		q.turn, q.n = l.turns, 0

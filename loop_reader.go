@@ -1,6 +1,6 @@
 package asyncio
 
-// This file is about descriptors: the loop's poller, and AddReader and AddWriter.
+// This file holds the loop's poller, and AddReader and AddWriter.
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// needPoller makes the poller unless there is one: until a descriptor is registered the loop waits
-// without.
+// needPoller makes the poller, unless there is one already. Until a descriptor is registered, the
+// loop waits without a poller.
 func (l *Loop) needPoller() error {
 	switch {
 	case l.reactor.Poller() != nil:
@@ -32,8 +32,8 @@ func (l *Loop) needPoller() error {
 	return nil
 }
 
-// dropCallbacks takes the caller's descriptor, which is about to be closed, from its callbacks and
-// tasks. Its open file goes on, so that epoll would, too.
+// dropCallbacks removes the callbacks of the caller's descriptor and wakes its tasks, before it
+// is closed. The open file lives on in a duplicate, so epoll would go on reporting it.
 func (l *Loop) dropCallbacks(fd int) {
 	if c, ok := l.reactor.Handler(fd).(*fdCallbacks); ok {
 		l.reactor.Remove(fd)
@@ -41,27 +41,27 @@ func (l *Loop) dropCallbacks(fd int) {
 	}
 }
 
-// AddReader has the loop call fn whenever fd can be read from, or is at its end: once a
-// turn as long as that lasts. It takes the place of an earlier one. fd must not block, and
-// stays the caller's, who calls RemoveReader before closing it. It returns an error if
-// the system cannot poll fd, if a stream of the loop owns it, if the loop is closed, and
-// in virtual time ErrVirtualIO. Like the three calls below it does not suspend, and may be
-// made before the loop runs. It is asyncio's add_reader.
+// AddReader makes the loop call fn whenever fd is readable or at its end: once a turn, for as
+// long as that lasts. fn replaces the callback of an earlier AddReader. fd must be non-blocking,
+// and remains the caller's: call RemoveReader before closing it. AddReader returns an error if
+// the system cannot poll fd, if a stream of the loop owns it, or if the loop is closed, and
+// ErrVirtualIO in virtual time. Like the three calls below it does not suspend, and may be made
+// before the loop runs. It is asyncio's add_reader.
 func (l *Loop) AddReader(fd int, fn func()) error {
 	return l.addCallback(fd, poll.Read, fn)
 }
 
-// AddWriter is AddReader for writing: it has the loop call fn whenever fd has room. It
-// is asyncio's add_writer.
+// AddWriter is AddReader for writing: the loop calls fn whenever fd has room. It is asyncio's
+// add_writer.
 func (l *Loop) AddWriter(fd int, fn func()) error {
 	return l.addCallback(fd, poll.Write, fn)
 }
 
-// RemoveReader undoes AddReader and reports whether there was something to undo. It is
+// RemoveReader undoes AddReader, and reports whether there was a callback to remove. It is
 // asyncio's remove_reader.
 func (l *Loop) RemoveReader(fd int) bool { return l.removeCallback(fd, poll.Read) }
 
-// RemoveWriter undoes AddWriter and reports whether there was something to undo. It is
+// RemoveWriter undoes AddWriter, and reports whether there was a callback to remove. It is
 // asyncio's remove_writer.
 func (l *Loop) RemoveWriter(fd int) bool { return l.removeCallback(fd, poll.Write) }
 
@@ -96,8 +96,8 @@ func (l *Loop) removeCallback(fd int, way poll.Ready) bool {
 	return true
 }
 
-// callbacksOf returns the callbacks of fd, which is the caller's. The reactor keeps them from then
-// on, for the next time that the number is used.
+// callbacksOf returns the callbacks of fd, which is the caller's. The reactor keeps them from
+// then on, for the next time that the number is used.
 func (l *Loop) callbacksOf(fd int) (*fdCallbacks, error) {
 	if err := l.needPoller(); err != nil {
 		return nil, err
@@ -117,19 +117,20 @@ func (l *Loop) callbacksOf(fd int) (*fdCallbacks, error) {
 	}
 }
 
-// fdCallbacks are the callbacks of a descriptor that is the caller's, and the tasks that wait for
-// it. With a callback it is polled level triggered. While only tasks wait it is armed for one event
-// at a time, which costs a system call for each wait and leaves nothing behind: the caller may close
-// the descriptor afterwards, and epoll would go on to report it if a duplicate stays open.
+// fdCallbacks holds the callbacks of a descriptor of the caller's, and the tasks that wait for
+// it. With a callback, the descriptor is polled level triggered. While only tasks wait, it is
+// armed for one event at a time. That costs a system call for each wait, but leaves nothing
+// registered afterwards. So the caller may then close the descriptor even if a duplicate stays
+// open; otherwise epoll would go on reporting it.
 type fdCallbacks struct {
 	loop   *Loop
 	fd     int
-	share  quota // of the Sock calls
+	share  quota // system calls that the Sock methods make in one turn
 	reader fdSide
 	writer fdSide
 }
 
-// fdSide has the callback and the tasks that wait for one direction.
+// fdSide holds the callback and the waiting tasks of one direction.
 type fdSide struct {
 	callback *Handle
 	waiters  waitq
@@ -142,7 +143,7 @@ func (c *fdCallbacks) side(way poll.Ready) *fdSide {
 	return &c.reader
 }
 
-// wants returns the directions that something waits for.
+// wants returns the directions for which there is a callback or a waiting task.
 func (c *fdCallbacks) wants() (ready poll.Ready) {
 	if c.reader.callback != nil || c.reader.waiters.head != nil {
 		ready |= poll.Read
@@ -165,8 +166,8 @@ func (c *fdCallbacks) await(ctx context.Context, way poll.Ready) error {
 	return err
 }
 
-// arm has the reactor report the wanted directions, and more. It does so even if nothing has
-// changed: the number may stand for another descriptor by now.
+// arm makes the reactor report the wanted directions, and more. It does so even if nothing has
+// changed, since the number may stand for another descriptor by now.
 func (c *fdCallbacks) arm(more poll.Ready) (err error) {
 	want := c.wants() | more
 	if c.reader.callback != nil || c.writer.callback != nil {
@@ -180,7 +181,7 @@ func (c *fdCallbacks) arm(more poll.Ready) (err error) {
 	return err
 }
 
-// inUse reports whether c is still what the reactor has for its number.
+// inUse reports whether c is still the reactor's handler for its number.
 func (c *fdCallbacks) inUse() bool { return c.loop.reactor.Handler(c.fd) == c }
 
 func (c *fdCallbacks) isArmed() bool { return c.loop.reactor.Expected(c.fd) == c.wants() }
@@ -197,11 +198,11 @@ func (c *fdCallbacks) OnReady(ready poll.Ready) {
 	}
 }
 
-// run arms the poller for the tasks that were not woken, unless one that was has done so by
+// run arms the poller for the tasks that were not woken, unless a woken task has done so by
 // waiting again.
 func (c *fdCallbacks) run(*Loop) {
 	if c.inUse() && !c.isArmed() {
-		_ = c.arm(0) // wakes them if it fails
+		_ = c.arm(0) // wakes the tasks if it fails
 	}
 }
 
@@ -212,13 +213,13 @@ func (s *fdSide) notify(l *Loop) {
 	}
 }
 
-// OnLost wakes the tasks, to see for themselves.
+// OnLost wakes the tasks, which find the reason when they try again.
 func (c *fdCallbacks) OnLost() {
 	c.reader.waiters.wakeAll()
 	c.writer.waiters.wakeAll()
 }
 
-// An fdCall is a callback that is called each time its descriptor is ready.
+// An fdCall is a Handle that is called each time its descriptor is ready, not once.
 type fdCall Handle
 
 func (c *fdCall) run(l *Loop) {

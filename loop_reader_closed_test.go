@@ -17,10 +17,11 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A duplicate keeps the socket of a descriptor that was closed, as one in a child process
-// does, and something happens to it: the loop does not care.
-func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
-	// Each case leaves a duplicate with the poller's descriptor closed, and makes the duplicate ready.
+// A duplicate, such as a child process may have, keeps the socket of a closed descriptor open.
+// Events on that socket do not concern the loop.
+func TestAClosedDescriptorIsNoLongerPolled(t *testing.T) {
+	// Each case leaves a duplicate of a descriptor that was closed while it was polled, and makes
+	// the duplicate ready.
 	var left []int
 	leave := func(t *testing.T, fd int) {
 		t.Helper()
@@ -46,7 +47,7 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 			recv.Cancel()
 			_, err := recv.Await(ctx)
 			require.ErrorIs(t, err, asyncio.ErrCancelled)
-			require.Zero(t, asyncio.Polled(l), "nobody waits for it")
+			require.Zero(t, asyncio.Polled(l), "no task waits for it")
 			leave(t, a)
 			writeFD(t, b, "x")
 			closeFD(t, a, b)
@@ -129,7 +130,7 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 		"a pipe that was watched": func(t *testing.T, ctx context.Context, l *asyncio.Loop) {
 			in, out, err := os.Pipe()
 			require.NoError(t, err)
-			fd := int(in.Fd()) // which makes it block
+			fd := int(in.Fd()) // makes it block
 			require.NoError(t, syscall.SetNonblock(fd, true))
 			require.NoError(t, l.AddReader(fd, func() { assert.Fail(t, "the reader of a file that was handed over") }))
 			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, fd, 1) })
@@ -174,7 +175,7 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 				l := asyncio.RunningLoop(ctx)
 				leaveSomething(t, ctx, l)
 				giveWay(ctx, 3)
-				if name == "SockRecv that is cancelled" { // epoll tells once what was asked for
+				if name == "SockRecv that is cancelled" { // epoll reports an awaited event once
 					require.LessOrEqual(t, asyncio.PollNow(l), 1)
 				}
 				require.Zero(t, asyncio.PollNow(l), "events of a descriptor that is closed")
@@ -187,8 +188,8 @@ func TestWhatWasClosedIsNotPolledAnyMore(t *testing.T) {
 	}
 }
 
-// The number of a closed descriptor, whose socket a duplicate keeps, is in use again.
-func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
+// The number of a closed descriptor, whose socket a duplicate keeps open, is in use again.
+func TestEventsOfAnEarlierDescriptorWithTheSameNumberAreDropped(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -199,7 +200,7 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 		dup, err := syscall.Dup(a)
 		require.NoError(t, err)
 		c, d := socketpair(t)
-		require.NoError(t, unix.Dup2(c, a)) // which closes it
+		require.NoError(t, unix.Dup2(c, a)) // closes a
 		calls := 0
 		require.NoError(t, l.AddReader(a, func() { calls++ }))
 		writeFD(t, b, "for the earlier one")
@@ -211,8 +212,8 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 	})
 }
 
-// A caller who closes a descriptor before RemoveReader leaves what epoll reports for ever.
-func TestALoopGetsRidOfDescriptorsThatWereClosedTooEarly(t *testing.T) {
+// If a caller closes a descriptor before RemoveReader, epoll keeps reporting it for ever.
+func TestALoopForgetsDescriptorsThatWereClosedTooEarly(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		r, w, peer := accepted(t, ctx)
@@ -227,14 +228,14 @@ func TestALoopGetsRidOfDescriptorsThatWereClosedTooEarly(t *testing.T) {
 		closeFD(t, a)
 		require.True(t, l.RemoveReader(a))
 		writeFD(t, b, "x")
-		giveWay(ctx, 2) // the stream learns that it can be written to
+		giveWay(ctx, 2) // the stream learns that it is writable
 		if runtime.GOOS == "linux" {
 			require.Equal(t, 1, asyncio.PollNow(l))
 		}
 		giveWay(ctx, 2*asyncio.MaxStrays)
 		require.Zero(t, asyncio.PollNow(l))
 
-		// All others are still there.
+		// All other descriptors are still polled.
 		writeFD(t, c, "x")
 		require.NoError(t, errOf(ctx, recv))
 		writeFD(t, d, "x")
@@ -265,7 +266,7 @@ func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 			r.end("recv", err)
 			return err
 		})
-		for range 3 { // each leaves the other one waiting
+		for range 3 { // each leaves the other waiting
 			send := spawn(ctx, func(ctx context.Context) error { return l.SockSendAll(ctx, a, []byte("x")) })
 			giveWay(ctx, 1)
 			emptyFD(t, b)
@@ -281,7 +282,7 @@ func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 	})
 }
 
-func TestADescriptorThatCannotBePolledAnyMoreWakesItsTasks(t *testing.T) {
+func TestADescriptorThatCanNoLongerBePolledWakesItsTasks(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)

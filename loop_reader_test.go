@@ -4,8 +4,6 @@ package asyncio_test
 
 import (
 	"context"
-	"net"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -15,8 +13,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// socketpair makes two connected sockets that do not block, and closes them at the end of the
-// test unless they are closed by then.
+// socketpair makes two connected non-blocking sockets. It closes them at the end of the test unless
+// the test has closed them.
 func socketpair(t *testing.T) (a, b int) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -79,7 +77,7 @@ func TestASecondReaderReplacesTheFirst(t *testing.T) {
 	})
 }
 
-func TestReaderAndWriterOfOneDescriptorAreApart(t *testing.T) {
+func TestTheReaderAndTheWriterOfADescriptorAreIndependent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -103,7 +101,7 @@ func TestADescriptorMayBeClosedUnderThePoller(t *testing.T) {
 		require.NoError(t, l.AddReader(a, func() { t.Error("called for a descriptor that is closed") }))
 		closeFD(t, a, b)
 		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-		// Its number stands for another one now.
+		// The number belongs to another descriptor now.
 		c, d := socketpair(t)
 		require.Equal(t, []int{a, b}, []int{c, d})
 		var heard asyncio.Event
@@ -116,7 +114,7 @@ func TestADescriptorMayBeClosedUnderThePoller(t *testing.T) {
 	})
 }
 
-func TestADescriptorOfAStreamIsNotForOthers(t *testing.T) {
+func TestAddReaderRefusesTheDescriptorOfAStream(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -130,7 +128,7 @@ func TestADescriptorOfAStreamIsNotForOthers(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBePolledIsAnError(t *testing.T) {
+func TestAddReaderRefusesNumbersThatAreNotDescriptors(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		require.Error(t, l.AddReader(-1, func() {}))
@@ -161,7 +159,7 @@ func TestAPanicInAReaderIsReported(t *testing.T) {
 	require.Equal(t, 1, reports)
 }
 
-func TestALoopThatClosesLeavesTheCallersDescriptorsOpen(t *testing.T) {
+func TestClosingALoopLeavesTheCallersDescriptorsOpen(t *testing.T) {
 	a, b := socketpair(t)
 	runReal(t, func(ctx context.Context) error {
 		return asyncio.RunningLoop(ctx).AddReader(a, func() {})
@@ -216,200 +214,4 @@ func TestTheContextOfARunEndsALoopThatPolls(t *testing.T) {
 		return asyncio.Sleep(ctx, time.Hour)
 	}))
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-func TestSockCalls(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		l := asyncio.RunningLoop(ctx)
-		a, b := socketpair(t)
-		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
-		require.NoError(t, asyncio.Sleep(ctx, 0))
-		require.NoError(t, l.SockSendAll(ctx, b, []byte("hello")))
-		got, err := recv.Await(ctx)
-		require.NoError(t, err)
-		require.Equal(t, "hello", string(got))
-
-		// More than the system takes at once.
-		const size = 8 << 20
-		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return l.SockSendAll(ctx, b, make([]byte, size)) }))
-		p, total := make([]byte, 64<<10), 0
-		for total < size {
-			n, err := l.SockRecvInto(ctx, a, p)
-			require.NoError(t, err)
-			total += n
-		}
-		_, err = send.Await(ctx)
-		require.NoError(t, err)
-
-		// A receive that is cancelled loses nothing.
-		recv = asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
-		require.NoError(t, asyncio.Sleep(ctx, 0))
-		recv.Cancel()
-		_, err = recv.Await(ctx)
-		require.ErrorIs(t, err, asyncio.ErrCancelled)
-		writeFD(t, b, "kept")
-		got, err = l.SockRecv(ctx, a, 100)
-		require.NoError(t, err)
-		require.Equal(t, "kept", string(got))
-
-		closeFD(t, b)
-		got, err = l.SockRecv(ctx, a, 100)
-		require.NoError(t, err)
-		require.Empty(t, got)
-		require.ErrorIs(t, l.SockSendAll(ctx, a, []byte{1}), syscall.EPIPE)
-		closeFD(t, a)
-		_, err = l.SockRecv(ctx, a, 1)
-		require.ErrorIs(t, err, syscall.EBADF)
-		return nil
-	})
-}
-
-// Between two calls the caller may close the descriptor, and the number may come again.
-func TestSockCallsOnANumberThatComesAgain(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		l := asyncio.RunningLoop(ctx)
-		for range 3 {
-			a, b := socketpair(t)
-			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
-			require.NoError(t, asyncio.Sleep(ctx, 0))
-			writeFD(t, b, "x")
-			_, err := recv.Await(ctx)
-			require.NoError(t, err)
-			closeFD(t, a, b)
-		}
-		return nil
-	})
-}
-
-func TestSockConnectAndAccept(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		l := asyncio.RunningLoop(ctx)
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		file, err := listener.(*net.TCPListener).File()
-		require.NoError(t, err)
-		require.NoError(t, listener.Close())
-		defer file.Close()
-		fd := int(file.Fd())
-		require.NoError(t, syscall.SetNonblock(fd, true))
-
-		accept := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
-			conn, peer, err := l.SockAccept(ctx, fd)
-			require.NotNil(t, peer)
-			return conn, err
-		})
-		client, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-		require.NoError(t, err)
-		require.NoError(t, syscall.SetNonblock(client, true))
-		require.NoError(t, l.SockConnect(ctx, client, listener.Addr()))
-		server, err := accept.Await(ctx)
-		require.NoError(t, err)
-		require.NoError(t, l.SockSendAll(ctx, client, []byte("hello")))
-		got, err := l.SockRecv(ctx, server, 10)
-		require.NoError(t, err)
-		require.Equal(t, "hello", string(got))
-		closeFD(t, client, server)
-
-		require.NoError(t, file.Close())
-		client, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-		require.NoError(t, err)
-		require.NoError(t, syscall.SetNonblock(client, true))
-		require.ErrorIs(t, l.SockConnect(ctx, client, listener.Addr()), syscall.ECONNREFUSED)
-		closeFD(t, client)
-		return nil
-	})
-}
-
-func TestSockDatagrams(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		l := asyncio.RunningLoop(ctx)
-		var fds [2]int
-		var addrs [2]net.Addr
-		for i := range fds {
-			conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-			require.NoError(t, err)
-			file, err := conn.(*net.UDPConn).File()
-			require.NoError(t, err)
-			defer file.Close()
-			addrs[i], fds[i] = conn.LocalAddr(), int(file.Fd())
-			require.NoError(t, conn.Close())
-			require.NoError(t, syscall.SetNonblock(fds[i], true))
-		}
-		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) {
-			p, from, err := l.SockRecvFrom(ctx, fds[1], 100)
-			require.Equal(t, addrs[0].String(), from.String())
-			return p, err
-		})
-		require.NoError(t, asyncio.Sleep(ctx, 0))
-		n, err := l.SockSendTo(ctx, fds[0], []byte("hello"), addrs[1])
-		require.NoError(t, err)
-		require.Equal(t, 5, n)
-		got, err := recv.Await(ctx)
-		require.NoError(t, err)
-		require.Equal(t, "hello", string(got))
-		return nil
-	})
-}
-
-func TestPipesAreStreams(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		in, out, err := os.Pipe()
-		require.NoError(t, err)
-		r, err := asyncio.ConnectReadPipe(ctx, in)
-		require.NoError(t, err)
-		w, err := asyncio.ConnectWritePipe(ctx, out)
-		require.NoError(t, err)
-		require.True(t, w.CanWriteEOF())
-		require.Positive(t, w.GetExtraInfo("pipe"))
-		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
-			for range 100 {
-				if _, err := w.Write(make([]byte, 10_000)); err != nil {
-					return err
-				}
-				if err := w.Drain(ctx); err != nil {
-					return err
-				}
-			}
-			return w.Close()
-		}))
-		got, err := r.Read(ctx, -1)
-		require.NoError(t, err)
-		require.Len(t, got, 1_000_000)
-		_, err = send.Await(ctx)
-		require.NoError(t, err)
-
-		in, out, err = os.Pipe()
-		require.NoError(t, err)
-		r, err = asyncio.ConnectReadPipe(ctx, in)
-		require.NoError(t, err)
-		w, err = asyncio.ConnectWritePipe(ctx, out)
-		require.NoError(t, err)
-		_, err = w.Write(make([]byte, 1_000_000)) // more than the pipe has room for
-		require.NoError(t, err)
-		require.NoError(t, w.WriteEOF())
-		require.NoError(t, w.WriteEOF())
-		_, err = w.WriteString("x")
-		require.ErrorContains(t, err, "write after WriteEOF")
-		got, err = r.Read(ctx, -1)
-		require.NoError(t, err)
-		require.Len(t, got, 1_000_000)
-		require.NoError(t, w.WaitClosed(ctx))
-
-		in, out, err = os.Pipe()
-		require.NoError(t, err)
-		r, err = asyncio.ConnectReadPipe(ctx, in)
-		require.NoError(t, err)
-		w, err = asyncio.ConnectWritePipe(ctx, out)
-		require.NoError(t, err)
-		require.NoError(t, r.Close())
-		_, err = w.Write([]byte{1})
-		require.ErrorIs(t, err, syscall.EPIPE)
-		require.NoError(t, w.Close())
-
-		file, err := os.Open("go.mod")
-		require.NoError(t, err)
-		_, err = asyncio.ConnectReadPipe(ctx, file)
-		require.ErrorContains(t, err, "is not a pipe")
-		return file.Close()
-	})
 }

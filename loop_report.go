@@ -8,21 +8,21 @@ import (
 	"slices"
 )
 
-// An ExceptionContext is what an exception handler is told.
+// An ExceptionContext describes an event to the exception handler.
 type ExceptionContext struct {
 	Message string // such as "task exception was never retrieved"
 	Err     error  // nil if there is none
-	Task    string // the name of the task that it is about, if it is about one
+	Task    string // the name of the task concerned, or "" if there is none
 
-	// Extra is what a library adds in CallExceptionHandler: anything that a handler might
-	// want to look at or to log.
+	// Extra is what a library passes to CallExceptionHandler besides: values that a handler may
+	// want to inspect or to log.
 	Extra map[string]any
 }
 
-// SetExceptionHandler sets what is called, on the loop's goroutine, with errors that have
-// nowhere else to go; with nil they are logged. A handler may pass on what it does not handle, to
-// the one that GetExceptionHandler returned before or to DefaultExceptionHandler. It is asyncio's
-// set_exception_handler.
+// SetExceptionHandler sets the function that the loop calls, on its goroutine, with errors that
+// have nowhere else to go. With nil they are logged. A handler may pass on the errors that it does
+// not handle, to the handler that GetExceptionHandler returned before or to
+// DefaultExceptionHandler. It is asyncio's set_exception_handler.
 func (l *Loop) SetExceptionHandler(handler func(*Loop, ExceptionContext)) {
 	l.check()
 	l.handler = handler
@@ -32,8 +32,8 @@ func (l *Loop) SetExceptionHandler(handler func(*Loop, ExceptionContext)) {
 // asyncio's get_exception_handler.
 func (l *Loop) GetExceptionHandler() func(*Loop, ExceptionContext) { return l.handler }
 
-// CallExceptionHandler reports an error that has nowhere else to go to the exception handler. If
-// that panics, both are logged. It is asyncio's call_exception_handler.
+// CallExceptionHandler calls the exception handler with c, or logs c if there is none. If the
+// handler panics, both c and the panic are logged. It is asyncio's call_exception_handler.
 func (l *Loop) CallExceptionHandler(c ExceptionContext) {
 	l.check()
 	l.report(c)
@@ -43,7 +43,8 @@ func (l *Loop) CallExceptionHandler(c ExceptionContext) {
 // may call it. It is asyncio's default_exception_handler.
 func (l *Loop) DefaultExceptionHandler(c ExceptionContext) { c.log() }
 
-// report tells the exception handler. If that panics, the log gets both.
+// report calls the exception handler with c, or logs c if there is none. If the handler panics,
+// report logs both c and the panic.
 func (l *Loop) report(c ExceptionContext) {
 	if l.handler == nil {
 		c.log()
@@ -74,7 +75,7 @@ func (c ExceptionContext) log() {
 	slog.Error("asyncio: "+c.Message, attrs...)
 }
 
-// call calls a user's callback. A panic in it does not end the loop.
+// call calls a user's callback. A panic in it is reported, and does not end the loop.
 func (l *Loop) call(fn func()) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -84,15 +85,15 @@ func (l *Loop) call(fn func()) {
 	fn()
 }
 
-// unseen is the error of a future that nobody has looked at. It must not refer to
-// the future: it is reported when that becomes garbage, and at the latest when
-// the loop closes.
+// An unseen is the error of a future that nobody has looked at. It must not refer to the future:
+// the error is reported when the future becomes garbage, or at the latest when the loop closes.
 type unseen struct {
-	node // in the loop's list, until somebody looks
+	node // in the loop's list, until somebody looks or the error is reported
 	err  error
-	task string // its name, if it is a task's
+	task string // the name of the task, or "" if the future is not a task's
 }
 
+// track has err reported unless somebody looks at it.
 func (l *Loop) track(f *future, err error) *unseen {
 	u := &unseen{err: err}
 	u.node.run = u
@@ -100,7 +101,7 @@ func (l *Loop) track(f *future, err error) *unseen {
 		u.task = t.Name()
 	}
 	l.unseen.push(&u.node)
-	// The runtime's goroutine must not wake a loop under testing/synctest.
+	// The cleanup runs on a goroutine of the runtime, which must not wake a loop under testing/synctest.
 	runtime.AddCleanup(f, func(u *unseen) { l.postQuietly(u) }, u)
 	return u
 }
@@ -110,11 +111,11 @@ func (u *unseen) run(l *Loop) {
 		return
 	}
 	u.unlink()
-	what := "future"
+	kind := "future"
 	if u.task != "" {
-		what = "task"
+		kind = "task"
 	}
-	l.report(ExceptionContext{Message: what + " exception was never retrieved", Err: u.err, Task: u.task})
+	l.report(ExceptionContext{Message: kind + " exception was never retrieved", Err: u.err, Task: u.task})
 }
 
 func (l *Loop) reportUnseen() {

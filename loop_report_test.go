@@ -41,7 +41,7 @@ func TestWithoutAHandlerReportsAreLogged(t *testing.T) {
 	log.Reset()
 	_, err = asyncio.Run(t.Context(), fail, asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) { panic("handler") }))
 	require.NoError(t, err)
-	assert.Contains(t, log.String(), "never retrieved", "what the handler was to report is not lost")
+	assert.Contains(t, log.String(), "never retrieved", "the report that the handler received is not lost")
 	assert.Contains(t, log.String(), "panic in exception handler")
 }
 

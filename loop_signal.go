@@ -8,23 +8,23 @@ import (
 	"sync/atomic"
 )
 
-// signals is who hears what on a loop.
+// signals are the listeners of a loop, by signal.
 type signals map[os.Signal]*signalListener
 
-// A signalListener is a goroutine that hears one signal, and who is told of it. There is one for
-// a signal, and not one for each that wants to be told, so that no signal is told to two
-// when one follows the other.
+// A signalListener is a goroutine that receives one signal, and the callbacks that it posts to
+// the loop. There is one listener for each signal, not one for each callback, so that no signal
+// reaches both of two callbacks when one replaces the other.
 type signalListener struct {
 	heard chan os.Signal
 	gone  chan struct{} // closed when the goroutine has ended
 
 	mu          sync.Mutex
-	handler     *signalHandler // what AddSignalHandler has set
-	interrupter *interrupter   // who is told if there is no handler
+	handler     *signalHandler // set by AddSignalHandler, or nil
+	interrupter *interrupter   // notified if there is no handler; or nil
 }
 
-// set changes who is told of a signal, and starts and ends its listener with the first and
-// the last of them.
+// set changes the callbacks of a signal. It starts the listener with the first callback and
+// stops it with the last one.
 func (s *signals) set(sig os.Signal, change func(*signalListener)) {
 	ln := (*s)[sig]
 	if ln == nil {
@@ -75,32 +75,33 @@ func (ln *signalListener) hear() {
 	}
 }
 
-// stop ends the goroutine and waits for that.
+// stop ends the goroutine and waits until it has ended.
 func (ln *signalListener) stop() {
 	signal.Stop(ln.heard)
 	close(ln.heard)
 	<-ln.gone
 }
 
-// A signalHandler is what AddSignalHandler has set.
+// A signalHandler is the callback that AddSignalHandler has set.
 type signalHandler struct {
 	loop *Loop
 	fn   func()
 
-	pending atomic.Bool // it is in the ready queue or the mailbox
+	pending atomic.Bool // the handler is in the ready queue or the mailbox
 }
 
-// AddSignalHandler has the loop call fn, outside of any task, when the program gets the
-// signal. It takes the place of an earlier one. As in the system itself a signal that
-// comes again before fn was called counts once. While a handler for os.Interrupt is set,
-// WithInterrupt does nothing. A handler does not keep a loop in virtual time from
-// jumping to its next timer, or from a deadlock. A signal that was ignored when the program
-// began is handled, too, while a handler is set.
+// AddSignalHandler makes the loop call fn, outside of any task, when the program receives sig.
+// It replaces an earlier handler of sig. As in the system itself, a signal that comes again
+// before fn was called counts once. While there is a handler for os.Interrupt, WithInterrupt
+// does nothing. A handler does not keep a loop in virtual time from jumping to its next timer,
+// or from a deadlock. While there is a handler, a signal that was ignored when the program
+// began is handled, too.
 //
-// It returns an error for signals that cannot be handled, since there are none of that number,
-// the system does not let a program have them, or the Go runtime keeps them to itself, as it
-// does SIGSEGV and others that report a fault; and ErrLoopClosed. It does not suspend. It is
-// asyncio's add_signal_handler.
+// AddSignalHandler returns ErrLoopClosed after Close. It returns an error for a signal that
+// cannot be handled: there is no signal of that number, the system does not deliver it to
+// programs, or the Go runtime keeps it to itself, as it does SIGSEGV and other signals that
+// report a fault. It panics if sig or fn is nil. It does not suspend. It is asyncio's
+// add_signal_handler.
 func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.checkCallback(fn == nil)
 	if sig == nil {
@@ -116,8 +117,8 @@ func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	return nil
 }
 
-// RemoveSignalHandler undoes AddSignalHandler and reports whether there was something to
-// undo. The signal then does again what it did before. It does not suspend. It is asyncio's
+// RemoveSignalHandler removes the handler of sig and reports whether there was one. The signal
+// then has the effect again that it had before. It does not suspend. It is asyncio's
 // remove_signal_handler.
 func (l *Loop) RemoveSignalHandler(sig os.Signal) bool {
 	l.check()
@@ -130,12 +131,12 @@ func (l *Loop) RemoveSignalHandler(sig os.Signal) bool {
 
 func (l *Loop) setSignalHandler(sig os.Signal, h *signalHandler) {
 	if old := l.signals.handler(sig); old != nil {
-		old.fn = nil // it may be scheduled
+		old.fn = nil // old may be scheduled
 	}
 	l.signals.set(sig, func(ln *signalListener) { ln.handler = h })
 }
 
-// post schedules the handler, unless it is. It is called from the listener's goroutine.
+// post schedules the handler unless it is scheduled already. The listener's goroutine calls it.
 func (h *signalHandler) post() {
 	if !h.pending.Swap(true) {
 		_ = h.loop.post(h) // a closed loop has no use for it
@@ -149,20 +150,21 @@ func (h *signalHandler) run(l *Loop) {
 	}
 }
 
-// interruptIgnored reports that SIGINT was ignored when the program began, as it is under nohup
-// and in the background of a shell script: whoever did that wants no program to hear it.
-// Package os/signal forgets it when the signal is asked for.
+// interruptIgnored reports whether SIGINT was ignored when the program began, as it is under
+// nohup and in the background of a shell script. Whoever arranged that wants no program to
+// receive it. It is recorded here because package os/signal forgets it once the program asks
+// for the signal.
 var interruptIgnored = signal.Ignored(os.Interrupt)
 
-// An interrupter has SIGINT cancel a task, for WithInterrupt.
+// An interrupter makes SIGINT cancel a task, for WithInterrupt.
 type interrupter struct {
 	task      *task
-	heard     int  // on the listener's goroutine
-	cancelled bool // on the loop's
+	heard     int  // signals received; the listener's goroutine alone uses it
+	cancelled bool // the signal has cancelled the task; the loop's goroutine alone uses it
 }
 
-// cancelOnInterrupt has SIGINT cancel t. The function it returns ends that, and
-// makes ErrInterrupted of a cancellation that was SIGINT's alone.
+// cancelOnInterrupt makes SIGINT cancel t. The function that it returns undoes that, and sets
+// *err to ErrInterrupted if nothing but SIGINT has cancelled t.
 func (t *task) cancelOnInterrupt(err *error) (restore func()) {
 	i := &interrupter{task: t}
 	signals := &t.loop.signals
@@ -184,6 +186,6 @@ func (i *interrupter) post() {
 	i.task.loop.CallSoonThreadsafe(func() { i.cancelled = i.task.cancel(ErrInterrupted) })
 }
 
-// exitInterrupted is the exit code of a program that SIGINT ended: 128 and the
-// signal's number.
+// exitInterrupted is the exit code of a program that SIGINT has ended: 128 plus the number of
+// the signal.
 const exitInterrupted = 130

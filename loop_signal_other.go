@@ -4,5 +4,5 @@ package asyncio
 
 import "os"
 
-// deliverable reports whether the runtime hands the signal to programs.
+// deliverable reports whether the runtime delivers the signal to programs.
 func deliverable(sig os.Signal) bool { return sig != os.Kill }

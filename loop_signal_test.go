@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// raise sends a signal to the test's own process.
+// raise sends a signal to the test process.
 func raise(t *testing.T, sig syscall.Signal) {
 	t.Helper()
 	require.NoError(t, syscall.Kill(os.Getpid(), sig))
@@ -66,18 +66,18 @@ func TestAStormOfSignalsIsNotQueued(t *testing.T) {
 		require.Less(t, calls, 10, "calls for signals that came while the loop stood still")
 		last.Clear()
 		raise(t, syscall.SIGUSR1)
-		return last.Wait(ctx) // it still hears
+		return last.Wait(ctx) // signals still arrive
 	})
 }
 
-func TestASignalHandlerThatWasRemovedIsNotCalled(t *testing.T) {
+func TestARemovedSignalHandlerIsNotCalled(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		var end asyncio.Event
 		require.NoError(t, l.AddSignalHandler(syscall.SIGUSR2, end.Set))
 		require.NoError(t, l.AddSignalHandler(syscall.SIGUSR1, func() { t.Error("called") }))
 		raise(t, syscall.SIGUSR1)
-		require.NoError(t, l.AddSignalHandler(syscall.SIGUSR1, func() {})) // or it would end the test
+		require.NoError(t, l.AddSignalHandler(syscall.SIGUSR1, func() {})) // without a handler the signal would end the test process
 		raise(t, syscall.SIGUSR2)
 		return end.Wait(ctx)
 	})
@@ -121,8 +121,8 @@ func TestSignalsThatCannotBeHandledAreRefused(t *testing.T) {
 	require.ErrorIs(t, l.AddSignalHandler(syscall.SIGUSR1, func() {}), asyncio.ErrLoopClosed)
 }
 
-// Every signal that is taken arrives.
-func TestEachSignalIsRefusedOrHeard(t *testing.T) {
+// Every signal that AddSignalHandler accepts arrives.
+func TestEachSignalIsRefusedOrDelivered(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		for n := syscall.Signal(1); n <= 64; n++ {
@@ -168,7 +168,7 @@ func init() {
 	}
 }
 
-// As of jobs in the background of a shell script.
+// A shell starts background jobs of a script with SIGINT ignored.
 func TestWithInterruptLeavesAnIgnoredSignalIgnored(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `trap "" INT; exec "$0"`, os.Args[0])
 	cmd.Env = append(os.Environ(), "ASYNCIO_TEST_CHILD=interrupt ignored")
@@ -177,7 +177,7 @@ func TestWithInterruptLeavesAnIgnoredSignalIgnored(t *testing.T) {
 	require.Equal(t, "main goes on: <nil>\na handler hears it: <nil>\nRun: <nil>\nthe next Run: <nil>\n", string(out))
 }
 
-func TestASignalHandlerGoesBeforeWithInterrupt(t *testing.T) {
+func TestASignalHandlerTakesPrecedenceOverWithInterrupt(t *testing.T) {
 	needInterrupt(t)
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// deliverable reports whether the runtime hands the signal to programs.
+// deliverable reports whether the runtime delivers the signal to programs.
 func deliverable(sig os.Signal) bool {
 	number, ok := sig.(syscall.Signal)
 	switch number {
@@ -19,11 +19,11 @@ func deliverable(sig os.Signal) bool {
 	}
 	last := syscall.Signal(31)
 	if runtime.GOOS == "linux" || runtime.GOOS == "android" {
-		const stackFault = 16 // another signal on MIPS, whose SIGSTKFLT is none
+		const stackFault = 16 // SIGSTKFLT; on MIPS, which has none, the number is that of SIGUSR1
 		if mips := syscall.SIGUSR1 == stackFault; number == stackFault && !mips {
 			return false
 		}
-		if number >= 32 && number <= 34 { // the C libraries' own
+		if number >= 32 && number <= 34 { // used by the C libraries themselves
 			return false
 		}
 		last = 64

@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// deliverable reports whether the runtime hands the signal to programs. There are two: for
-// Ctrl+C and Ctrl+Break, and for the end of the session.
+// deliverable reports whether the runtime delivers the signal to programs. It delivers two:
+// os.Interrupt for Ctrl+C and Ctrl+Break, and SIGTERM for the end of the session.
 func deliverable(sig os.Signal) bool { return sig == os.Interrupt || sig == syscall.SIGTERM }

@@ -1,9 +1,9 @@
 package asyncio
 
-// This file is asyncio's sock_… calls, on descriptors that are the caller's. These must not
-// block (see syscall.SetNonblock), which debug mode checks, and the caller closes them, but not
-// while a call waits for one. SockRecv, SockRecvInto and SockSendAll take pipes and terminals,
-// too. A call that waits costs the poller one system call; streams cost none.
+// This file holds asyncio's sock_… calls, on descriptors of the caller's. The descriptors must be
+// non-blocking (see syscall.SetNonblock), which debug mode checks. The caller closes them, but
+// not while a call waits for one. SockRecv, SockRecvInto and SockSendAll take pipes and
+// terminals, too. A call that waits costs one system call for the poller; streams cost none.
 
 import (
 	"context"
@@ -17,19 +17,19 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// sockShare is how many system calls the Sock calls make on one descriptor in one turn, each for
-// maxTransfer bytes at most. Then the task gives way, so that a peer that keeps up does not keep
-// the loop to itself.
+// sockShare is the number of system calls that the Sock methods make on one descriptor in one
+// turn, each for at most maxTransfer bytes. Then the task gives way, so that a peer that keeps up
+// does not keep the loop to itself.
 const sockShare = 4
 
-// maxTransfer is how many bytes one system call moves at most. Without a limit it would go on for
-// as long as the peer keeps up.
+// maxTransfer is the number of bytes that one system call moves at most. Without a limit it would
+// go on for as long as the peer keeps up.
 const maxTransfer = 256 << 10
 
-// admitSockCall returns the callbacks of fd, for one call. It suspends for a turn if this one has
-// had its share of calls.
+// admitSockCall returns the callbacks of fd, for one call. If the turn's calls are used up, it
+// suspends for a turn.
 func (l *Loop) admitSockCall(ctx context.Context, fd int) (*fdCallbacks, error) {
-	running(ctx) // panics outside of any task, before anything is changed
+	running(ctx) // panics outside a task, before anything is changed
 	for {
 		c, err := l.callbacksOf(fd)
 		if err != nil {
@@ -49,8 +49,8 @@ func (l *Loop) admitSockCall(ctx context.Context, fd int) (*fdCallbacks, error) 
 	}
 }
 
-// attempt makes a call on fd again and again, and suspends until fd is ready in between, until
-// it gives something other than netfd.ErrAgain.
+// attempt makes a call on fd again and again, until it returns something other than
+// netfd.ErrAgain. Between two calls it suspends until fd is ready.
 func (l *Loop) attempt(ctx context.Context, fd int, way poll.Ready, op string, call func() error) error {
 	for {
 		c, err := l.admitSockCall(ctx, fd)
@@ -66,9 +66,10 @@ func (l *Loop) attempt(ctx context.Context, fd int, way poll.Ready, op string, c
 	}
 }
 
-// SockRecv receives at most n bytes from a socket, and suspends until there are some. No
-// bytes and no error are the end, as in asyncio. If it is cancelled nothing is lost. It panics
-// if n is negative. It is asyncio's sock_recv.
+// SockRecv receives at most n bytes from a socket, and suspends until there are some. At the end
+// it returns no bytes and no error, as in asyncio. fd must be non-blocking, and remains the
+// caller's. A call that is cancelled loses nothing. It panics if n is negative. It is asyncio's
+// sock_recv.
 func (l *Loop) SockRecv(ctx context.Context, fd, n int) ([]byte, error) {
 	if n < 0 {
 		panic("asyncio: SockRecv of a negative number of bytes")
@@ -78,8 +79,8 @@ func (l *Loop) SockRecv(ctx context.Context, fd, n int) ([]byte, error) {
 	return p[:n], err
 }
 
-// SockRecvInto is SockRecv into p, and suspends like it. It returns how many bytes it has
-// received: 0 is the end, or that p has no room. It is asyncio's sock_recv_into.
+// SockRecvInto is SockRecv into p, and suspends like it. It returns the number of bytes received;
+// 0 means the end, or that p is empty. It is asyncio's sock_recv_into.
 func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -91,8 +92,8 @@ func (l *Loop) SockRecvInto(ctx context.Context, fd int, p []byte) (n int, err e
 	return n, err
 }
 
-// SockSendAll sends p to a socket, and suspends until the system has taken all of it. If it
-// fails or is cancelled, nobody knows how much it has taken. It is asyncio's sock_sendall.
+// SockSendAll sends p to a socket, and suspends until the system has taken all of it. If it fails
+// or is cancelled, some of the bytes may have been sent. It is asyncio's sock_sendall.
 func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	for len(p) > 0 {
 		err := l.attempt(ctx, fd, poll.Write, "send", func() error {
@@ -107,8 +108,8 @@ func (l *Loop) SockSendAll(ctx context.Context, fd int, p []byte) error {
 	return nil
 }
 
-// insist is attempt for a call whose peer on this machine has no room, of which the poller knows
-// nothing: it tries again after a while.
+// insist is attempt for a call whose peer, on this machine, has no room. The poller does not
+// report when there is room again, so insist tries again after a while.
 func (l *Loop) insist(ctx context.Context, fd int, op string, call func() error) error {
 	for delay := time.Millisecond; ; delay = min(2*delay, maxRetryDelay) {
 		if _, err := l.admitSockCall(ctx, fd); err != nil {
@@ -125,8 +126,8 @@ func (l *Loop) insist(ctx context.Context, fd int, op string, call func() error)
 
 const maxRetryDelay = 50 * time.Millisecond
 
-// SockConnect connects a socket to addr, and suspends until that is done. A unix server whose
-// backlog is full is tried again and again. If it is cancelled the system goes on connecting:
+// SockConnect connects a socket to addr, and suspends until the connection is made. While a unix
+// server's backlog is full, it tries again. If it is cancelled, the system goes on connecting, so
 // close the socket. It is asyncio's sock_connect.
 func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
 	err := l.insist(ctx, fd, "connect", func() error { return netfd.Connect(fd, addr) })
@@ -136,7 +137,7 @@ func (l *Loop) SockConnect(ctx context.Context, fd int, addr net.Addr) error {
 	return err
 }
 
-// awaitConnection suspends until the system has connected a socket, or has failed to.
+// awaitConnection suspends until the system has connected a socket or failed to.
 func (l *Loop) awaitConnection(ctx context.Context, fd int) error {
 	for {
 		c, err := l.admitSockCall(ctx, fd)
@@ -153,8 +154,8 @@ func (l *Loop) awaitConnection(ctx context.Context, fd int) error {
 }
 
 // SockAccept accepts a connection on a listening socket, and suspends until there is one. It
-// returns its descriptor, which does not block and is the caller's, and the address of the
-// peer. It is asyncio's sock_accept.
+// returns the descriptor of the connection, which is non-blocking and the caller's, and the
+// address of the peer. It is asyncio's sock_accept.
 func (l *Loop) SockAccept(ctx context.Context, fd int) (conn int, peer net.Addr, err error) {
 	for {
 		conn = -1
@@ -168,9 +169,9 @@ func (l *Loop) SockAccept(ctx context.Context, fd int) (conn int, peer net.Addr,
 	}
 }
 
-// SockRecvFrom receives a datagram, of which it keeps n bytes at most, and suspends until there is
-// one. It returns the sender's address, too. It panics if n is negative. It is asyncio's
-// sock_recvfrom.
+// SockRecvFrom receives a datagram, and suspends until there is one. It returns at most n bytes
+// of the datagram, dropping the rest, and the address of the sender. It panics if n is negative.
+// It is asyncio's sock_recvfrom.
 func (l *Loop) SockRecvFrom(ctx context.Context, fd, n int) (p []byte, from net.Addr, err error) {
 	if n < 0 {
 		panic("asyncio: SockRecvFrom of a negative number of bytes")
@@ -186,11 +187,11 @@ func (l *Loop) SockRecvFrom(ctx context.Context, fd, n int) (p []byte, from net.
 	return p[:n], from, err
 }
 
-// maxDatagram is more than any system sends in one.
+// maxDatagram is more than any system sends in one datagram.
 const maxDatagram = 16 << 20
 
 // SockSendTo sends a datagram to addr, and suspends until the system has room for it. It returns
-// how many bytes it has sent: all of p, or none. It is asyncio's sock_sendto.
+// the number of bytes sent, which is len(p) or, with an error, 0. It is asyncio's sock_sendto.
 func (l *Loop) SockSendTo(ctx context.Context, fd int, p []byte, addr net.Addr) (int, error) {
 	send := func() error { return netfd.SendTo(fd, p, addr) }
 	var err error

@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// tcpListener makes a listening socket that does not block.
+// tcpListener makes a non-blocking socket that listens.
 func tcpListener(t *testing.T) (fd int, addr net.Addr) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,7 +26,7 @@ func tcpListener(t *testing.T) (fd int, addr net.Addr) {
 	return fd, ln.Addr()
 }
 
-// dupOf makes another descriptor of a socket of package net.
+// dupOf duplicates the descriptor of a socket of package net.
 func dupOf(t *testing.T, c syscall.Conn) (fd int) {
 	t.Helper()
 	raw, err := c.SyscallConn()
@@ -46,7 +46,7 @@ func tcpSocket(t *testing.T) int {
 	return fd
 }
 
-// fillFD writes to a socket until it has no room.
+// fillFD writes to a socket until it is full.
 func fillFD(t *testing.T, fd int) {
 	t.Helper()
 	p := make([]byte, 1<<20)
@@ -59,7 +59,7 @@ func fillFD(t *testing.T, fd int) {
 	}
 }
 
-// emptyFD reads all there is.
+// emptyFD reads all the bytes that are available.
 func emptyFD(t *testing.T, fd int) {
 	t.Helper()
 	p := make([]byte, 1<<20)
@@ -71,7 +71,7 @@ func emptyFD(t *testing.T, fd int) {
 	}
 }
 
-func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
+func TestSockCallsWithAFastPeerLetOtherTasksRun(t *testing.T) {
 	for name, call := range map[string]func(l *asyncio.Loop, ctx context.Context, fd int, addr net.Addr) error{
 		"SockRecv": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
 			_, err := l.SockRecv(ctx, fd, 1)
@@ -130,7 +130,7 @@ func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
 		})
 	})
 
-	t.Run("much in one call", func(t *testing.T) {
+	t.Run("many bytes in one call", func(t *testing.T) {
 		runReal(t, func(ctx context.Context) error {
 			l := asyncio.RunningLoop(ctx)
 			a, b := socketpair(t)
@@ -157,7 +157,7 @@ func TestAPeerThatKeepsUpLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
-func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
+func TestSockCallsCancelledWhileTheyYieldLoseNothing(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -175,7 +175,7 @@ func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
 			}
 		})
 		giveWay(ctx, 1)
-		recv.Cancel() // while it gives way
+		recv.Cancel() // while it yields
 		require.ErrorIs(t, errOf(ctx, recv), asyncio.ErrCancelled)
 		require.Len(t, got, asyncio.SockShare)
 		rest, err := l.SockRecv(ctx, a, 10)
@@ -185,7 +185,7 @@ func TestGivingWayIsCancelledWithoutLoss(t *testing.T) {
 	})
 }
 
-func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
+func TestSockCallsRefuseNumbersThatAreNotTheCallersDescriptors(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "")
@@ -199,7 +199,7 @@ func TestNumbersThatAreNoDescriptorOfTheCallers(t *testing.T) {
 		defer dir.Close()
 		a, b := socketpair(t)
 		closeFD(t, a, b)
-		beyond := int(int64(a) + 1<<40) // the system would look at the lower half
+		beyond := int(int64(a) + 1<<40) // the system would use only the lower half
 		for name, c := range map[string]struct {
 			fd   int
 			want any
@@ -262,7 +262,7 @@ func TestSockCallsOnAPipe(t *testing.T) {
 		got, err := recv.Await(ctx)
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(got))
-		// It may become a stream afterwards.
+		// The descriptor may become a stream afterwards.
 		r, err := asyncio.ConnectReadPipe(ctx, os.NewFile(uintptr(fds[0]), "pipe"))
 		require.NoError(t, err)
 		writeFD(t, fds[1], "x")
@@ -276,7 +276,7 @@ func TestSockCallsOnAPipe(t *testing.T) {
 	})
 }
 
-func TestADescriptorThatBlocksIsAnErrorInDebugMode(t *testing.T) {
+func TestABlockingDescriptorIsAnErrorInDebugMode(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -292,7 +292,7 @@ func TestADescriptorThatBlocksIsAnErrorInDebugMode(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
+func TestConnectingToAFullUnixServerIsRetried(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"}
@@ -336,8 +336,8 @@ func TestAUnixServerThatIsFullIsTriedAgain(t *testing.T) {
 	})
 }
 
-// The sender's socket has room, so the poller would say at once that it is ready.
-func TestAUnixReceiverThatIsFullIsTriedAgain(t *testing.T) {
+// The sender's socket has room, so the poller would report it as ready at once.
+func TestSendingToAFullUnixReceiverIsRetried(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixgram"}
@@ -373,7 +373,7 @@ func TestAUnixReceiverThatIsFullIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestSockCallsThatWaitWhenTheLoopCloses(t *testing.T) {
+func TestClosingALoopUnwindsTasksInSockCalls(t *testing.T) {
 	a, b := socketpair(t)
 	defer closeFD(t, a, b)
 	fillFD(t, a)
@@ -397,4 +397,137 @@ func TestSockCallsThatWaitWhenTheLoopCloses(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	r.expect(t, "unwound", "unwound")
+}
+
+func TestSockCalls(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		a, b := socketpair(t)
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		require.NoError(t, l.SockSendAll(ctx, b, []byte("hello")))
+		got, err := recv.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+
+		// The system takes only a part of this at once.
+		const size = 8 << 20
+		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return l.SockSendAll(ctx, b, make([]byte, size)) }))
+		p, total := make([]byte, 64<<10), 0
+		for total < size {
+			n, err := l.SockRecvInto(ctx, a, p)
+			require.NoError(t, err)
+			total += n
+		}
+		_, err = send.Await(ctx)
+		require.NoError(t, err)
+
+		// A cancelled receive loses nothing.
+		recv = asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 100) })
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		recv.Cancel()
+		_, err = recv.Await(ctx)
+		require.ErrorIs(t, err, asyncio.ErrCancelled)
+		writeFD(t, b, "kept")
+		got, err = l.SockRecv(ctx, a, 100)
+		require.NoError(t, err)
+		require.Equal(t, "kept", string(got))
+
+		closeFD(t, b)
+		got, err = l.SockRecv(ctx, a, 100)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		require.ErrorIs(t, l.SockSendAll(ctx, a, []byte{1}), syscall.EPIPE)
+		closeFD(t, a)
+		_, err = l.SockRecv(ctx, a, 1)
+		require.ErrorIs(t, err, syscall.EBADF)
+		return nil
+	})
+}
+
+// Between two calls the caller may close the descriptor, and its number may be in use again.
+func TestSockCallsWorkOnAReusedNumber(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		for range 3 {
+			a, b := socketpair(t)
+			recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return l.SockRecv(ctx, a, 1) })
+			require.NoError(t, asyncio.Sleep(ctx, 0))
+			writeFD(t, b, "x")
+			_, err := recv.Await(ctx)
+			require.NoError(t, err)
+			closeFD(t, a, b)
+		}
+		return nil
+	})
+}
+
+func TestSockConnectAndAccept(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		file, err := listener.(*net.TCPListener).File()
+		require.NoError(t, err)
+		require.NoError(t, listener.Close())
+		defer file.Close()
+		fd := int(file.Fd())
+		require.NoError(t, syscall.SetNonblock(fd, true))
+
+		accept := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
+			conn, peer, err := l.SockAccept(ctx, fd)
+			require.NotNil(t, peer)
+			return conn, err
+		})
+		client, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.SetNonblock(client, true))
+		require.NoError(t, l.SockConnect(ctx, client, listener.Addr()))
+		server, err := accept.Await(ctx)
+		require.NoError(t, err)
+		require.NoError(t, l.SockSendAll(ctx, client, []byte("hello")))
+		got, err := l.SockRecv(ctx, server, 10)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+		closeFD(t, client, server)
+
+		require.NoError(t, file.Close())
+		client, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, syscall.SetNonblock(client, true))
+		require.ErrorIs(t, l.SockConnect(ctx, client, listener.Addr()), syscall.ECONNREFUSED)
+		closeFD(t, client)
+		return nil
+	})
+}
+
+func TestSockDatagrams(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		var fds [2]int
+		var addrs [2]net.Addr
+		for i := range fds {
+			conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+			require.NoError(t, err)
+			file, err := conn.(*net.UDPConn).File()
+			require.NoError(t, err)
+			defer file.Close()
+			addrs[i], fds[i] = conn.LocalAddr(), int(file.Fd())
+			require.NoError(t, conn.Close())
+			require.NoError(t, syscall.SetNonblock(fds[i], true))
+		}
+		recv := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) {
+			p, from, err := l.SockRecvFrom(ctx, fds[1], 100)
+			require.Equal(t, addrs[0].String(), from.String())
+			return p, err
+		})
+		require.NoError(t, asyncio.Sleep(ctx, 0))
+		n, err := l.SockSendTo(ctx, fds[0], []byte("hello"), addrs[1])
+		require.NoError(t, err)
+		require.Equal(t, 5, n)
+		got, err := recv.Await(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(got))
+		return nil
+	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestCallSoonRunsInOrderAndWhatItSchedulesInTheNextTurn(t *testing.T) {
+func TestCallSoonRunsCallbacksInOrderAndNewOnesInTheNextTurn(t *testing.T) {
 	var tr trace
 	loop := asyncio.NewLoop()
 	defer loop.Close()
@@ -26,67 +26,6 @@ func TestCallSoonRunsInOrderAndWhatItSchedulesInTheNextTurn(t *testing.T) {
 	loop.CallSoon(func() { tr.add("b") })
 	require.NoError(t, loop.RunForever(t.Context()))
 	assert.Equal(t, trace{"a", "b", "c", "d"}, tr)
-}
-
-func TestTimersFireByDeadlineAndThenInTheOrderInWhichTheyWereSet(t *testing.T) {
-	var tr trace
-	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
-	defer loop.Close()
-	at := func(d time.Duration, text string) *asyncio.TimerHandle {
-		return loop.CallLater(d, func() { tr.add("%v %s", loop.Time(), text) })
-	}
-	at(2*time.Second, "late")
-	at(time.Second, "first")
-	cancelled := at(time.Second, "cancelled")
-	at(time.Second, "second")
-	at(-time.Second, "overdue")
-	h := loop.CallAt(time.Second, func() { tr.add("%v third", loop.Time()) })
-	assert.Equal(t, time.Second, h.When())
-	cancelled.Cancel()
-	cancelled.Cancel()
-	assert.True(t, cancelled.Cancelled())
-	never := loop.CallAt(asyncio.Never, func() { tr.add("never") })
-	assert.Equal(t, asyncio.Never, never.When())
-	require.ErrorIs(t, loop.RunForever(t.Context()), asyncio.ErrDeadlock)
-	assert.Equal(t, trace{"0s overdue", "1s first", "1s second", "1s third", "2s late"}, tr)
-	never.Cancel()
-	h.Cancel() // after it was called
-}
-
-func TestAHandleThatIsReadyCanStillBeCancelled(t *testing.T) {
-	var tr trace
-	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
-	defer loop.Close()
-	var soon *asyncio.Handle
-	var later *asyncio.TimerHandle
-	loop.CallLater(time.Second, func() { soon.Cancel(); later.Cancel() })
-	later = loop.CallLater(time.Second, func() { tr.add("later") })
-	loop.CallLater(time.Second/2, func() {
-		loop.CallLater(time.Second/2, func() { tr.add("last"); loop.Stop() })
-	})
-	loop.CallLater(time.Second, func() { soon = loop.CallSoon(func() { tr.add("soon") }) })
-	soon = loop.CallSoon(func() {})
-	require.NoError(t, loop.RunForever(t.Context()))
-	assert.Equal(t, trace{"last"}, tr)
-}
-
-func TestManyTimersHalfOfThemCancelled(t *testing.T) {
-	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
-	defer loop.Close()
-	const n = 20_000
-	fired, last := 0, time.Duration(0)
-	for i := range n {
-		h := loop.CallLater(time.Duration(i*7919%n)*time.Millisecond, func() {
-			assert.GreaterOrEqual(t, loop.Time(), last)
-			last = loop.Time()
-			fired++
-		})
-		if i%2 == 0 {
-			h.Cancel()
-		}
-	}
-	require.ErrorIs(t, loop.RunForever(t.Context()), asyncio.ErrDeadlock)
-	assert.Equal(t, n/2, fired)
 }
 
 func TestStop(t *testing.T) {
@@ -181,7 +120,7 @@ func TestClose(t *testing.T) {
 		assert.PanicsWithValue(t, "asyncio: event loop is closed", func() { asyncio.CreateTask(loop.Context(t.Context()), sleeper(0)) })
 		loop.Stop()
 	})
-	t.Run("abandons the tasks that are left, and reports them", func(t *testing.T) {
+	t.Run("abandons the remaining tasks, and reports them", func(t *testing.T) {
 		var tr trace
 		var seen reports
 		loop := asyncio.NewLoop(seen.handler())
@@ -335,12 +274,12 @@ func TestNilCallbacksAndCoroutinesPanic(t *testing.T) {
 	}
 }
 
-// early is made while the main goroutine is locked to its thread, as it is in init.
+// early is made while the main goroutine is locked to its thread, as it is during init.
 var early *asyncio.Loop
 
 func init() { early = asyncio.NewLoop() }
 
-func TestALoopMadeInInitRunsElsewhere(t *testing.T) {
+func TestALoopMadeInInitRunsOnAnotherGoroutine(t *testing.T) {
 	_, err := asyncio.RunUntilComplete(t.Context(), early, sleeper(0))
 	require.NoError(t, err)
 	done := make(chan error)

@@ -2,17 +2,17 @@ package asyncio
 
 import "time"
 
-// This file is about giving back what a burst of tasks has left behind: their coroutines, and
-// the memory of the queues in which they stood. It is done in small portions, so that nobody
-// waits for it, and slowly, so that bursts that come again and again find all in place.
+// This file gives back the memory that a burst of tasks leaves behind: the fibers of the tasks, and
+// the memory of the queues. It works in small portions, so that nothing has to wait for it, and
+// slowly, so that recurring bursts find everything in place.
 
 const (
 	trimPeriod = time.Second
-	trimPause  = time.Millisecond // between the portions of a period, if the loop has nothing to do
+	trimPause  = time.Millisecond // between the portions of a period, if the loop is idle
 )
 
-// trim gives back a portion if there is something to give back, and returns after what time
-// it should be called again: Never if there is nothing.
+// trim gives back a portion, if there is anything to give back. It returns how long to wait before
+// the next call, or Never.
 func (l *Loop) trim() time.Duration {
 	if !l.fibers.IsLarge() && !l.ready.IsLarge() && !l.timers.IsLarge() {
 		return Never

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// burst has n tasks wait at a time, and returns when they have ended.
+// burst has n tasks wait at the same time, and returns when they have ended.
 func burst(ctx context.Context, n int) {
 	var event asyncio.Event
 	tasks := make([]*asyncio.Task[asyncio.None], n)
@@ -25,7 +25,7 @@ func burst(ctx context.Context, n int) {
 	join(ctx, tasks...)
 }
 
-// inBubble runs main in real time that takes none.
+// inBubble runs main in real time, which takes no time in a bubble.
 func inBubble(t *testing.T, main func(ctx context.Context) error) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(main))
@@ -33,10 +33,10 @@ func inBubble(t *testing.T, main func(ctx context.Context) error) {
 	})
 }
 
-// slack is for goroutines that are none of the test's, such as the runtime's.
+// slack allows for goroutines that do not belong to the test, such as the runtime's.
 const slack = 50
 
-func TestTheCoroutinesOfABurstAreGivenBack(t *testing.T) {
+func TestTheCoroutinesOfABurstAreReleased(t *testing.T) {
 	const tasks, kept = 20_000, 1024
 	for name, wait := range map[string]func(ctx context.Context) error{
 		"by a loop that sleeps": func(ctx context.Context) error { return asyncio.Sleep(ctx, 20*time.Second) },
@@ -63,7 +63,7 @@ func TestTheCoroutinesOfABurstAreGivenBack(t *testing.T) {
 	}
 }
 
-func TestTheCoroutinesOfBurstsThatRecurAreKept(t *testing.T) {
+func TestTheCoroutinesOfRecurringBurstsAreKept(t *testing.T) {
 	const tasks = 2500
 	inBubble(t, func(ctx context.Context) error {
 		before := runtime.NumGoroutine()
@@ -78,7 +78,7 @@ func TestTheCoroutinesOfBurstsThatRecurAreKept(t *testing.T) {
 	})
 }
 
-// No portion keeps the loop for long: a task that sleeps meanwhile is on time.
+// No portion holds the loop up for long: a task that sleeps meanwhile wakes on time.
 func TestTrimmingIsDoneInPortions(t *testing.T) {
 	inBubble(t, func(ctx context.Context) error {
 		burst(ctx, 15_000)

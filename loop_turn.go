@@ -1,7 +1,7 @@
 package asyncio
 
-// This file is the turns of the loop: what is ready when a turn begins runs in it, and what that
-// makes ready runs in the next.
+// This file runs the turns of the loop. The entries that are ready when a turn begins run in it;
+// those that become ready meanwhile run in the next.
 
 import "runtime/debug"
 
@@ -21,8 +21,8 @@ func (l *Loop) loop() error {
 	}
 }
 
-// fail ends the run with err before anything else runs. It only takes note: whoever calls it
-// may stand on the stack of a task that drives the loop and has nothing to do with err.
+// fail ends the run with err before anything else runs. It only records err, and does not panic:
+// the caller may be on the stack of a task that drives the loop and has nothing to do with err.
 func (l *Loop) fail(err error) {
 	if l.failure == nil {
 		l.failure = err
@@ -30,7 +30,7 @@ func (l *Loop) fail(err error) {
 	l.stopping.Store(true)
 }
 
-// failOnPanic is deferred where code that is no task's own might panic on the stack of the
+// failOnPanic is deferred around code that belongs to no task, but may panic on the stack of the
 // task that drives.
 func (l *Loop) failOnPanic() {
 	if r := recover(); r != nil {
@@ -38,6 +38,7 @@ func (l *Loop) failOnPanic() {
 	}
 }
 
+// turn waits until something is ready or due, and runs one turn.
 func (l *Loop) turn() {
 	if !l.nextTurn() {
 		if !l.stopping.Load() {
@@ -56,7 +57,7 @@ func (l *Loop) turn() {
 		switch t, ok := r.(*task); {
 		case l.debug:
 			l.runTimed(r)
-		case ok && t.fiber != nil: // t.run(), short of a call: see task.direct
+		case ok && t.fiber != nil: // t.run(l) without the call; see task.direct
 			l.current = t
 			t.fiber.Resume()
 			l.current = nil
@@ -66,13 +67,14 @@ func (l *Loop) turn() {
 	}
 }
 
-// nextTurn begins the next turn if something is ready for it already and nobody stops the
-// loop.
+// nextTurn begins the next turn if something is ready for it already and the loop is not to stop.
+// It reports whether the turn has entries to run.
 func (l *Loop) nextTurn() bool {
 	if l.posted.any.Load() {
 		l.collect()
 	}
-	// In virtual time, where order is all, no turn passes over a context that is done.
+	// The order of events in virtual time is fixed, so there every turn looks at the contexts
+	// itself and does not depend on when the goroutines of package context run.
 	if l.watches.head != nil && (l.virtual || l.watchesDue.Load()) {
 		l.watchesDue.Store(false)
 		l.fireWatches()
@@ -86,10 +88,11 @@ func (l *Loop) nextTurn() bool {
 		}
 	}
 	l.beginTurn()
-	return l.left > 0 // unless it was a turn too many
+	return l.left > 0 // checkInstant clears it if this is a turn too many
 }
 
-// beginTurn adds the timers that are due to what is ready, all of which is the turn's.
+// beginTurn moves the timers that are due to the ready queue. All entries then in the queue belong
+// to the turn.
 func (l *Loop) beginTurn() {
 	l.turns++
 	if l.timers.Len() > 0 {
@@ -104,7 +107,7 @@ func (l *Loop) beginTurn() {
 	}
 }
 
-// doChores does what needs no doing in every turn.
+// doChores does the work that is not needed in every turn.
 func (l *Loop) doChores() {
 	const period = 64 // turns
 	l.chores = l.turns + period
@@ -114,9 +117,9 @@ func (l *Loop) doChores() {
 	}
 }
 
-// push makes r ready: it runs in the next turn.
+// push makes r ready to run in the next turn.
 func (l *Loop) push(r runnable) {
-	if l.posted.any.Load() { // what was posted before comes before
+	if l.posted.any.Load() { // entries posted earlier come first
 		l.collect()
 	}
 	l.ready.PushBack(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -52,7 +53,7 @@ func TestOptionsAndConstructorsRefuseNonsenseAtOnce(t *testing.T) {
 
 func giveWayOnce(ctx context.Context) error { return asyncio.Sleep(ctx, 0) }
 
-// started calls fn in a task, and panics as it does.
+// started calls fn in a task, and panics if fn does.
 func started(fn func(ctx context.Context)) {
 	var panicked any
 	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
@@ -62,5 +63,11 @@ func started(fn func(ctx context.Context)) {
 	}))
 	if panicked != nil {
 		panic(panicked)
+	}
+}
+
+func TestWithMaxTurnsPerInstantNeedsAPositiveNumber(t *testing.T) {
+	for _, n := range []int{0, -1} {
+		assert.PanicsWithValue(t, "asyncio: WithMaxTurnsPerInstant needs a positive number", func() { asyncio.WithMaxTurnsPerInstant(n) })
 	}
 }

@@ -9,18 +9,19 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal, which is closed
-// by its reader's Close. It moves f's descriptor to the stream and closes f itself, unless that is
-// a standard stream; a reader that AddReader has set for it is removed. Descriptors 0, 1 and 2
-// stay open, and after Close they are the program's and its children's as before. If it returns
-// an error, f is as it was and remains the caller's: ErrVirtualIO in virtual time, ErrNoPoller
-// where there is neither epoll nor kqueue, ErrLoopClosed, or that f cannot be polled, as a regular
-// file cannot: read that in ToThread.
+// ConnectReadPipe makes a stream of f: a pipe, a FIFO, a socket or a terminal. The reader's Close
+// closes the stream. ConnectReadPipe moves f's descriptor to the stream: it closes f itself, and
+// removes a callback that AddReader has set for it. A standard stream is different: descriptors
+// 0, 1 and 2 stay open, and after Close the program and its children can use them as before. If
+// ConnectReadPipe returns an error, f is unchanged and remains the caller's. The error is
+// ErrVirtualIO in virtual time, ErrNoPoller where there is neither epoll nor kqueue, and
+// ErrLoopClosed if the loop is closed. Otherwise f cannot be polled. A regular file never can:
+// read it in ToThread.
 //
-// A pipe or a terminal that others share, such as the shell, does not become non-blocking
-// for them: it is opened anew. Where the system cannot do that, it is non-blocking for all
-// until the stream is closed: on Linux if /proc or the permission is missing, elsewhere for
-// pipes and sockets. Nothing else should read f meanwhile.
+// A pipe or a terminal that is shared with other processes, such as the shell, does not become
+// non-blocking for them: ConnectReadPipe opens it anew. Where the system cannot do that, it is
+// non-blocking for all of them until the stream is closed: on Linux if /proc or the permission is
+// missing, elsewhere for pipes and sockets. Nothing else should read f meanwhile.
 //
 // It does not suspend. It is asyncio's connect_read_pipe.
 func ConnectReadPipe(ctx context.Context, f *os.File, opts ...LimitOption) (*StreamReader, error) {
@@ -31,8 +32,8 @@ func ConnectReadPipe(ctx context.Context, f *os.File, opts ...LimitOption) (*Str
 	return &s.reader, nil
 }
 
-// ConnectWritePipe is ConnectReadPipe for writing. The stream is closed by its writer's
-// Close or WriteEOF. It does not suspend. It is asyncio's connect_write_pipe.
+// ConnectWritePipe is ConnectReadPipe for writing. The writer's Close or WriteEOF closes the
+// stream. It does not suspend. It is asyncio's connect_write_pipe.
 func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 	s, err := openPipe(RunningLoop(ctx), f, true, new(streamOptions))
 	if err != nil {
@@ -41,7 +42,7 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 	return &s.writer, nil
 }
 
-// openPipe makes a stream of f, which it takes over.
+// openPipe makes a stream of f, which it takes over unless it fails.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
 	if err := l.needPoller(); err != nil {
@@ -61,7 +62,7 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	}
 	s := &socket{network: "pipe", writeOnly: write, standard: isStandard(f)}
 	s.fd.Socket = info.Mode()&fs.ModeSocket != 0
-	s.fd.Readable = !write // an end that was there before the poller is none of its news
+	s.fd.Readable = !write // the poller may not report an end that was there before
 	stream, err := s.begin(l, fd, o)
 	if err != nil {
 		restore()
@@ -78,8 +79,8 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	return stream, nil
 }
 
-// isStandard reports whether f is descriptor 0, 1 or 2. If these were closed, the next socket
-// would get the number, and with it all that the program and the runtime print.
+// isStandard reports whether f is descriptor 0, 1 or 2. If one of these were closed, the next
+// socket would get its number, and with it whatever the program and the runtime print there.
 func isStandard(f *os.File) (standard bool) {
 	if raw, err := f.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { standard = fd <= 2 })

@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// terminal returns the two sides of a pseudoterminal, both of which block.
+// terminal returns the two sides of a pseudoterminal, both of them blocking.
 func terminal(t *testing.T) (master, tty *os.File) {
 	t.Helper()
 	open := func(path string) *os.File {
@@ -31,14 +31,14 @@ func terminal(t *testing.T) (master, tty *os.File) {
 	return master, open(fmt.Sprintf("/dev/pts/%d", n))
 }
 
-func TestATerminalThatOthersShareBlocksForThemAsBefore(t *testing.T) {
+func TestATerminalSharedWithOthersStillBlocksForThem(t *testing.T) {
 	master, tty := terminal(t)
 	talk(t, tty, tty, master, master, "\x04", func() { require.True(t, blocks(t, tty)) })
 	require.True(t, blocks(t, tty))
 }
 
-// The controlling side of a terminal cannot be opened anew: that would make another terminal.
-func TestWhatHadToBeMadeNonBlockingBlocksAgainAfterTheLastStream(t *testing.T) {
+// The controlling side of a terminal cannot be reopened: opening it would make another terminal.
+func TestADescriptorMadeNonBlockingBlocksAgainAfterItsLastStream(t *testing.T) {
 	for _, closes := range []bool{true, false} {
 		master, tty := terminal(t)
 		share := shareOf(t, master)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// sharedPipe returns the ends of a pipe that block, as those do that a program inherits.
+// sharedPipe returns the ends of a blocking pipe, such as a program inherits.
 func sharedPipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	var fds [2]int
@@ -50,7 +51,7 @@ func blocks(t *testing.T, f *os.File) bool {
 	return flags&unix.O_NONBLOCK == 0
 }
 
-func TestAPipeThatOthersShareBlocksForThemAsBefore(t *testing.T) {
+func TestAPipeSharedWithOthersStillBlocksForThem(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w := sharedPipe(t)
 		in, out := shareOf(t, r), shareOf(t, w)
@@ -117,7 +118,7 @@ func TestAFIFOWhoseWritersHaveGoneIsReadToItsEnd(t *testing.T) {
 	})
 }
 
-func TestAFileIsTheCallersAfterAFailure(t *testing.T) {
+func TestAFileStaysTheCallersAfterAFailure(t *testing.T) {
 	dir := t.TempDir()
 	usable := func(t *testing.T, f *os.File) {
 		t.Helper()
@@ -189,7 +190,7 @@ func TestADeviceThatCannotBePolledStaysTheCallers(t *testing.T) {
 	})
 }
 
-func TestASocketThatOthersShareBlocksForThemAsBefore(t *testing.T) {
+func TestASocketSharedWithOthersStillBlocksForThem(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -211,7 +212,7 @@ func TestASocketThatOthersShareBlocksForThemAsBefore(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello\n", string(line))
 		require.NoError(t, reader.Close())
-		_, err = writer.Write(make([]byte, 1<<20)) // more than there is room for
+		_, err = writer.Write(make([]byte, 1<<20)) // more than fits
 		require.NoError(t, err)
 		sent := spawn(ctx, func(ctx context.Context) error { return writer.Drain(ctx) })
 		_, err = asyncio.ToThread(ctx, func(context.Context) (int64, error) { return io.CopyN(io.Discard, far, 1<<20) })
@@ -223,7 +224,7 @@ func TestASocketThatOthersShareBlocksForThemAsBefore(t *testing.T) {
 	})
 }
 
-func TestWhatComesOnASharedSocketAfterCloseIsForTheOthers(t *testing.T) {
+func TestBytesThatArriveOnASharedSocketAfterCloseAreLeftForTheOthers(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -244,7 +245,7 @@ func TestWhatComesOnASharedSocketAfterCloseIsForTheOthers(t *testing.T) {
 	})
 }
 
-func TestAPipeOfTheProgramsOwnIsTakenOver(t *testing.T) {
+func TestAPipeOfTheProgramItselfIsTakenOver(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
@@ -258,18 +259,17 @@ func TestAPipeOfTheProgramsOwnIsTakenOver(t *testing.T) {
 	})
 }
 
-// hasReopening reports whether the system can open pipes anew, and has socket calls that do not
-// block.
+// hasReopening reports whether the system can reopen pipes and has socket calls that do not block.
 const hasReopening = runtime.GOOS == "linux" && runtime.GOARCH != "386" && runtime.GOARCH != "s390x"
 
-// A program that has its standard streams on a loop, and then needs them otherwise.
+// A program that uses its standard streams on a loop, and afterwards without it.
 func init() {
 	children["standard streams"] = func() {
 		_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 			in, err1 := asyncio.ConnectReadPipe(ctx, os.Stdin)
 			out, err2 := asyncio.ConnectWritePipe(ctx, os.Stdout)
 			errOut, err3 := asyncio.ConnectWritePipe(ctx, os.Stderr)
-			r, w, err4 := os.Pipe() // has the numbers that are free
+			r, w, err4 := os.Pipe() // takes the free numbers
 			if err := errors.Join(err1, err2, err3, err4); err != nil {
 				return err
 			}
@@ -304,7 +304,7 @@ func talk(t *testing.T, stdin, stdout *os.File, in io.Writer, out io.Reader, end
 	ended := make(chan error, 1)
 	go func() {
 		ended <- cmd.Wait()
-		fmt.Fprintln(stdout, over) // or else the test, which has the other end, would read on
+		fmt.Fprintln(stdout, over) // otherwise the test, which has the other end, would read on
 	}()
 	lines := bufio.NewScanner(out)
 	expect := func(want string) {
@@ -354,4 +354,67 @@ func TestStandardStreamsStayOpen(t *testing.T) {
 	})
 	require.True(t, blocks(t, stdin))
 	require.True(t, blocks(t, stdout))
+}
+
+func TestPipesAreStreams(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		in, out, err := os.Pipe()
+		require.NoError(t, err)
+		r, err := asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err := asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		require.True(t, w.CanWriteEOF())
+		require.Positive(t, w.GetExtraInfo("pipe"))
+		send := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			for range 100 {
+				if _, err := w.Write(make([]byte, 10_000)); err != nil {
+					return err
+				}
+				if err := w.Drain(ctx); err != nil {
+					return err
+				}
+			}
+			return w.Close()
+		}))
+		got, err := r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 1_000_000)
+		_, err = send.Await(ctx)
+		require.NoError(t, err)
+
+		in, out, err = os.Pipe()
+		require.NoError(t, err)
+		r, err = asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err = asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		_, err = w.Write(make([]byte, 1_000_000)) // more than fits into the pipe
+		require.NoError(t, err)
+		require.NoError(t, w.WriteEOF())
+		require.NoError(t, w.WriteEOF())
+		_, err = w.WriteString("x")
+		require.ErrorContains(t, err, "write after WriteEOF")
+		got, err = r.Read(ctx, -1)
+		require.NoError(t, err)
+		require.Len(t, got, 1_000_000)
+		require.NoError(t, w.WaitClosed(ctx))
+
+		in, out, err = os.Pipe()
+		require.NoError(t, err)
+		r, err = asyncio.ConnectReadPipe(ctx, in)
+		require.NoError(t, err)
+		w, err = asyncio.ConnectWritePipe(ctx, out)
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		_, err = w.Write([]byte{1})
+		require.ErrorIs(t, err, syscall.EPIPE)
+		require.NoError(t, w.Close())
+
+		file, err := os.Open("go.mod")
+		require.NoError(t, err)
+		_, err = asyncio.ConnectReadPipe(ctx, file)
+		require.ErrorContains(t, err, "is not a pipe")
+		return file.Close()
+	})
 }

@@ -7,29 +7,30 @@ import (
 	"github.com/go-asyncio/asyncio/internal/deque"
 )
 
-// A Queue hands values from tasks that put to tasks that get, in the order in which
-// they were put. It must be made by NewQueue, and not be copied. It is asyncio.Queue.
+// A Queue hands values from tasks that put them to tasks that get them, in the order in which
+// they were put. It must be made by NewQueue and must not be copied. It is asyncio.Queue.
 //
-// It is for tasks of one loop; other goroutines reach it through CallSoonThreadsafe.
+// Only the tasks and callbacks of one loop may use a Queue. Other goroutines reach it through
+// [Loop.CallSoonThreadsafe].
 type Queue[T any] struct {
 	items      store[T]
 	maxsize    int
 	getters    waitq
 	putters    waitq
-	unfinished int   // values for which TaskDone was not called
-	finished   Event // no value is unfinished
+	unfinished int   // values for which TaskDone has not been called
+	finished   Event // set when unfinished drops to 0
 	shutDown   bool
 }
 
-// store holds a queue's values and knows their order.
+// A store holds the values of a queue and determines their order.
 type store[T any] interface {
 	put(T)
 	get() T
 	len() int
 }
 
-// NewQueue makes a queue that holds maxsize values at most. If maxsize is not positive
-// it is unbounded.
+// NewQueue makes a queue that holds at most maxsize values. If maxsize is not positive, the
+// queue is unbounded.
 func NewQueue[T any](maxsize int) *Queue[T] {
 	return &Queue[T]{items: &fifo[T]{}, maxsize: maxsize}
 }
@@ -42,18 +43,19 @@ func (q *Queue[T]) QSize() int {
 	return q.items.len()
 }
 
-// MaxSize returns the number of values that the queue holds at most, or what is not
-// positive if it is unbounded.
+// MaxSize returns the maxsize that the queue was made with. The queue is unbounded if it is not
+// positive.
 func (q *Queue[T]) MaxSize() int { return q.maxsize }
 
-// Empty reports whether there is nothing to get.
+// Empty reports whether the queue holds no value.
 func (q *Queue[T]) Empty() bool { return q.QSize() == 0 }
 
-// Full reports whether there is no room.
+// Full reports whether the queue has no room for another value.
 func (q *Queue[T]) Full() bool { return q.QSize() >= q.maxsize && q.maxsize > 0 }
 
-// Put puts v in. It suspends while the queue is full. It returns ErrQueueShutDown after
-// Shutdown, and otherwise the error of a cancellation; in both cases v was not put in.
+// Put puts v into the queue. It suspends while the queue is full. It returns ErrQueueShutDown
+// after Shutdown; any other error is that of a cancellation. With an error, v is not in the
+// queue. It is asyncio's put.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	for q.Full() {
 		if q.shutDown {
@@ -69,7 +71,8 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	return q.PutNowait(v)
 }
 
-// PutNowait puts v in, or returns ErrQueueFull or ErrQueueShutDown.
+// PutNowait puts v into the queue without suspending, or returns ErrQueueFull or
+// ErrQueueShutDown. It is asyncio's put_nowait.
 func (q *Queue[T]) PutNowait(v T) error {
 	switch {
 	case q.shutDown:
@@ -84,9 +87,9 @@ func (q *Queue[T]) PutNowait(v T) error {
 	return nil
 }
 
-// Get takes a value out. It suspends while the queue is empty. It returns
-// ErrQueueShutDown if the queue is empty and was shut down, and otherwise the error of
-// a cancellation, with which no value is lost.
+// Get removes and returns the next value. It suspends while the queue is empty. It returns
+// ErrQueueShutDown if the queue is empty and was shut down; any other error is that of a
+// cancellation, which loses no value. It is asyncio's get.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	for q.Empty() {
 		if q.shutDown {
@@ -102,7 +105,8 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	return q.GetNowait()
 }
 
-// GetNowait takes a value out, or returns ErrQueueEmpty or ErrQueueShutDown.
+// GetNowait removes and returns the next value without suspending. If the queue is empty, it
+// returns ErrQueueEmpty or, after Shutdown, ErrQueueShutDown. It is asyncio's get_nowait.
 func (q *Queue[T]) GetNowait() (v T, err error) {
 	switch {
 	case !q.Empty():
@@ -116,8 +120,8 @@ func (q *Queue[T]) GetNowait() (v T, err error) {
 	}
 }
 
-// TaskDone tells that the work on a value that was got is done. It panics if it is
-// called more often than values were put in.
+// TaskDone records that the work on a value from the queue is done. It panics if it is called
+// more often than values were put in. It does not suspend. It is asyncio's task_done.
 func (q *Queue[T]) TaskDone() {
 	if q.unfinished <= 0 {
 		panic("asyncio: TaskDone called too many times")
@@ -128,8 +132,8 @@ func (q *Queue[T]) TaskDone() {
 	}
 }
 
-// Join suspends until TaskDone was called for every value that was put in. The error
-// is that of a cancellation.
+// Join suspends until TaskDone has been called for every value that was put in. It returns an
+// error only if it is cancelled. It is asyncio's join.
 func (q *Queue[T]) Join(ctx context.Context) error {
 	if q.unfinished == 0 {
 		return nil
@@ -137,9 +141,9 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 	return q.finished.Wait(ctx)
 }
 
-// Shutdown ends the queue: Put fails from now on, and Get when the queue is empty. With
-// immediate, it is emptied at once, and what was in it counts as done. All who wait to
-// put or get are woken.
+// Shutdown ends the queue: from now on Put fails, and Get fails once the queue is empty. If
+// immediate is set, Shutdown empties the queue at once, and the values removed count as done.
+// It wakes all tasks that wait to put or get. It does not suspend. It is asyncio's shutdown.
 func (q *Queue[T]) Shutdown(immediate bool) {
 	q.shutDown = true
 	if immediate {
@@ -160,11 +164,12 @@ func (s *fifo[T]) put(v T)  { s.PushBack(v) }
 func (s *fifo[T]) get() T   { return s.PopFront() }
 func (s *fifo[T]) len() int { return s.Len() }
 
-// A LifoQueue is a Queue that gives the value that was put in last. It must be made by
+// A LifoQueue is a Queue whose next value is the one put in last. It must be made by
 // NewLifoQueue. It is asyncio.LifoQueue.
 type LifoQueue[T any] struct{ Queue[T] }
 
-// NewLifoQueue makes a queue that holds maxsize values at most, or any number.
+// NewLifoQueue makes a queue that holds at most maxsize values, or any number if maxsize is not
+// positive.
 func NewLifoQueue[T any](maxsize int) *LifoQueue[T] {
 	return &LifoQueue[T]{Queue[T]{items: &lifo[T]{}, maxsize: maxsize}}
 }
@@ -175,18 +180,19 @@ func (s *lifo[T]) put(v T)  { s.PushBack(v) }
 func (s *lifo[T]) get() T   { return s.PopBack() }
 func (s *lifo[T]) len() int { return s.Len() }
 
-// A PriorityQueue is a Queue that gives the least value. In which order it gives equal
-// ones is left open, as in asyncio; it is the same one. It must be made by
-// NewPriorityQueue or NewPriorityQueueFunc. It is asyncio.PriorityQueue.
+// A PriorityQueue is a Queue whose next value is the least one. The order of equal values is
+// unspecified, as in asyncio, and is the same as there. It must be made by NewPriorityQueue or
+// NewPriorityQueueFunc. It is asyncio.PriorityQueue.
 type PriorityQueue[T any] struct{ Queue[T] }
 
-// NewPriorityQueue makes a queue that holds maxsize values at most, or any number.
+// NewPriorityQueue makes a queue that holds at most maxsize values, or any number if maxsize is
+// not positive.
 func NewPriorityQueue[T cmp.Ordered](maxsize int) *PriorityQueue[T] {
 	return NewPriorityQueueFunc(maxsize, cmp.Compare[T])
 }
 
-// NewPriorityQueueFunc is NewPriorityQueue for values that compare orders, in the way of
-// cmp.Compare.
+// NewPriorityQueueFunc is NewPriorityQueue for values ordered by compare, a function like
+// cmp.Compare. It panics if compare is nil.
 func NewPriorityQueueFunc[T any](maxsize int, compare func(a, b T) int) *PriorityQueue[T] {
 	if compare == nil {
 		panic("asyncio: nil comparison")
@@ -195,9 +201,9 @@ func NewPriorityQueueFunc[T any](maxsize int, compare func(a, b T) int) *Priorit
 }
 
 // priority is a binary heap. It treats equal values as Python's heapq does, which
-// container/heap does not: to take the least value out, the hole that it leaves goes
-// down to a leaf, past the right child where both are equal, and the last value is
-// put there and goes up.
+// container/heap does not: when the least value is removed, the hole at the top moves down to a
+// leaf, past the right child if both children are equal, and the last value is put there and
+// moves up.
 type priority[T any] struct {
 	compare func(a, b T) int
 	heap    []T
@@ -224,7 +230,7 @@ func (s *priority[T]) get() T {
 	return least
 }
 
-// up moves the value at i up to its place.
+// up moves the value at i up to its position.
 func (s *priority[T]) up(i int) {
 	v := s.heap[i]
 	for i > 0 {
@@ -238,7 +244,7 @@ func (s *priority[T]) up(i int) {
 	s.heap[i] = v
 }
 
-// down moves the hole at the top down to a leaf, and returns where that is.
+// down moves the hole at the top down to a leaf and returns its index.
 func (s *priority[T]) down() (hole int) {
 	for child := 1; child < len(s.heap); child = 2*hole + 1 {
 		if right := child + 1; right < len(s.heap) && s.compare(s.heap[child], s.heap[right]) >= 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// getters creates tasks that get a value each and record it.
+// getters creates tasks that each get one value and record it.
 func getters(ctx context.Context, r *trace, q *asyncio.Queue[int], names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -30,7 +30,7 @@ func getters(ctx context.Context, r *trace, q *asyncio.Queue[int], names ...stri
 	return tasks
 }
 
-// putters creates tasks that put the given values and record that they did.
+// putters creates a task for each value, which puts the value and records that it did.
 func putters(ctx context.Context, r *trace, q *asyncio.Queue[int], values ...int) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(values))
 	for i, v := range values {
@@ -59,7 +59,7 @@ func drain[T any](q interface{ GetNowait() (T, error) }) []T {
 	}
 }
 
-func TestQueuesGiveValuesInTheirOrder(t *testing.T) {
+func TestQueuesReturnValuesInTheirOrder(t *testing.T) {
 	type queue interface {
 		PutNowait(int) error
 		GetNowait() (int, error)
@@ -87,7 +87,7 @@ func TestQueuesGiveValuesInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestPriorityQueueGivesEqualValuesInTheOrderOfPythonsHeapq(t *testing.T) {
+func TestPriorityQueueReturnsEqualValuesInTheOrderOfPythonsHeapq(t *testing.T) {
 	type job struct {
 		priority int
 		name     string
@@ -125,7 +125,7 @@ func TestQueueNowaitNeverWaits(t *testing.T) {
 	require.NoError(t, q.PutNowait(2))
 	assert.True(t, q.Full())
 	assert.ErrorIs(t, q.PutNowait(3), asyncio.ErrQueueFull)
-	assert.Equal(t, []int{1, 2}, drain[int](q), "what did not fit is not in it")
+	assert.Equal(t, []int{1, 2}, drain[int](q), "the value that did not fit is not in the queue")
 }
 
 func TestQueueWithRoomAndValuesDoesNotSuspend(t *testing.T) {
@@ -145,7 +145,7 @@ func TestQueueWithRoomAndValuesDoesNotSuspend(t *testing.T) {
 	r.expect(t, "got 0", "got 1", "got 2", "next turn")
 }
 
-func TestQueueServesGettersInTheOrderInWhichTheyCame(t *testing.T) {
+func TestQueueServesGettersInTheOrderOfTheirCalls(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](0)
@@ -159,7 +159,7 @@ func TestQueueServesGettersInTheOrderInWhichTheyCame(t *testing.T) {
 	r.expect(t, "A got 0", "B got 1", "C got 2")
 }
 
-func TestQueueServesPuttersInTheOrderInWhichTheyCame(t *testing.T) {
+func TestQueueServesPuttersInTheOrderOfTheirCalls(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](1)
@@ -201,7 +201,7 @@ func TestQueueLosesNoValueWhenTheWokenGetterIsCancelled(t *testing.T) {
 			assert.ElementsMatch(t, []string{"A cancelled", "B got 1"}, r)
 		})
 	}
-	t.Run("with nobody else waiting", func(t *testing.T) {
+	t.Run("without another waiter", func(t *testing.T) {
 		var r trace
 		run(t, func(ctx context.Context) error {
 			q := asyncio.NewQueue[int](0)
@@ -244,7 +244,7 @@ func TestQueueLosesNoRoomWhenTheWokenPutterIsCancelled(t *testing.T) {
 	}
 }
 
-func TestQueueWaiterWhoseContextIsDoneTakesAndPutsNothing(t *testing.T) {
+func TestQueueWaiterWithADoneContextGetsAndPutsNothing(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](1)
 		derived, cancel := context.WithCancel(ctx)
@@ -263,7 +263,7 @@ func TestQueueWaiterWhoseContextIsDoneTakesAndPutsNothing(t *testing.T) {
 	})
 }
 
-func TestQueueJoinWaitsUntilAllIsDone(t *testing.T) {
+func TestQueueJoinWaitsUntilAllItemsAreDone(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		q := asyncio.NewQueue[int](0)
@@ -301,7 +301,7 @@ func TestQueueJoinWaitsUntilAllIsDone(t *testing.T) {
 	r.expect(t, "1s done 0", "2s done 1", "3s done 2", "3s joined")
 }
 
-func TestTaskDoneTooOftenPanics(t *testing.T) {
+func TestTaskDonePanicsIfItIsCalledTooOften(t *testing.T) {
 	q := asyncio.NewQueue[int](0)
 	assert.PanicsWithValue(t, "asyncio: TaskDone called too many times", q.TaskDone)
 	require.NoError(t, q.PutNowait(1))
@@ -311,7 +311,7 @@ func TestTaskDoneTooOftenPanics(t *testing.T) {
 	assert.NotPanics(t, q.TaskDone, "reuse after")
 }
 
-func TestQueueShutdownLetsWhatIsInItBeGot(t *testing.T) {
+func TestQueueShutdownLeavesTheItemsToGetters(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		q := asyncio.NewQueue[int](2)
 		require.NoError(t, q.PutNowait(1))
@@ -353,12 +353,12 @@ func TestQueueShutdownImmediateEmptiesIt(t *testing.T) {
 				join(ctx, joiner)
 				_, err := q.GetNowait()
 				assert.ErrorIs(t, err, asyncio.ErrQueueShutDown)
-				assert.Panics(t, q.TaskDone, "what was in it counts as done")
+				assert.Panics(t, q.TaskDone, "the dropped items count as done")
 				q.Shutdown(true)
 			})
 		})
 	}
-	t.Run("but not of what was got", func(t *testing.T) {
+	t.Run("but not of items that were got", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
 			q := asyncio.NewQueue[int](0)
 			require.NoError(t, q.PutNowait(1))
@@ -369,7 +369,7 @@ func TestQueueShutdownImmediateEmptiesIt(t *testing.T) {
 			settled(ctx)
 			q.Shutdown(true)
 			settled(ctx)
-			assert.False(t, joiner.Done(), "one value is at work")
+			assert.False(t, joiner.Done(), "one value is not done")
 			q.TaskDone()
 			join(ctx, joiner)
 		})
@@ -387,7 +387,7 @@ func TestAQueueOrBarrierThatWasNotMadeByItsFunctionPanics(t *testing.T) {
 	})
 }
 
-func TestQueueShutdownWakesAllWhoWait(t *testing.T) {
+func TestQueueShutdownWakesAllWaiters(t *testing.T) {
 	for _, immediate := range []bool{false, true} {
 		var r trace
 		run(t, func(ctx context.Context) error {
@@ -432,7 +432,7 @@ func TestQueueGetterWokenByShutdownAndCancelledIsCancelled(t *testing.T) {
 	r.expect(t, "A cancelled")
 }
 
-func TestQueueCarriesEveryValueOnceWhateverIsCancelled(t *testing.T) {
+func TestQueueDeliversEveryValueOnceDespiteCancellations(t *testing.T) {
 	const n = 200
 	for size := range 3 {
 		run(t, func(ctx context.Context) error {

@@ -7,17 +7,17 @@ import (
 	"os/signal"
 )
 
-// Run makes a loop, runs main in it on the calling goroutine, and closes it. When main
-// has returned, the tasks that are left are cancelled in the order of their creation and
-// waited for; what they fail with is reported. All goroutines that the run had are gone
-// when Run returns, in whatever way it does.
+// Run makes a loop, runs main in it on the calling goroutine, and closes it. When main has
+// returned, Run cancels the tasks that are left, in the order of their creation, waits for them,
+// and reports the errors with which they fail. However Run ends, no goroutine of the run is left.
 //
-// When ctx is done, main is cancelled, with the context's cause as its own; if it is
-// done already, main is not called. A panic in main is returned as a *PanicError;
-// runtime.Goexit in a task, which is what t.FailNow is, goes on in the caller of Run.
+// When ctx is done, main is cancelled with the context's cause. If ctx is done already, main is not
+// called. A panic in main is returned as a *PanicError. A runtime.Goexit in a task, such as
+// t.FailNow, goes on in the caller of Run.
 //
-// Given the context of a task, Run returns ErrLoopRunning. Given another inside a task, it
-// runs a second loop, and the first stands still. It is asyncio.run.
+// Called with the context of a task, Run returns ErrLoopRunning. Called inside a task with a
+// context that carries no loop, it runs a second loop while the first stands still. It is
+// asyncio.run.
 func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
 	r := NewRunner(opts...)
 	defer r.loop.abandonUnlessClosed()
@@ -30,20 +30,19 @@ func Run[T any](ctx context.Context, main Coro[T], opts ...Option) (T, error) {
 	return v, err
 }
 
-// A Runner runs several coroutines one after the other in one loop. It is
-// asyncio.Runner.
+// A Runner runs several coroutines, one after the other, in one loop. It is asyncio.Runner.
 type Runner struct{ loop *Loop }
 
-// NewRunner makes a runner and its loop. It must be closed.
+// NewRunner returns a new runner with a loop of its own. The caller must close it.
 func NewRunner(opts ...Option) *Runner { return &Runner{newLoop(opts)} }
 
 // Loop returns the loop of the runner.
 func (r *Runner) Loop() *Loop { return r.loop }
 
-// RunIn runs main in the runner's loop, on the calling goroutine, until it is done.
-// Tasks that are left then stand still until the next RunIn, or are cancelled by Close.
-// It returns ErrLoopRunning if the loop is running or if ctx is that of a task, and
-// ErrLoopClosed after Close. It is asyncio's Runner.run.
+// RunIn runs main in the runner's loop, on the calling goroutine, until main has returned. The
+// tasks that are left then stand still until the next RunIn, or until Close cancels them. RunIn
+// returns ErrLoopRunning if the loop is running or ctx belongs to a running loop, and ErrLoopClosed
+// after Close. It is asyncio's Runner.run.
 func RunIn[T any](ctx context.Context, r *Runner, main Coro[T]) (v T, err error) {
 	if main == nil {
 		panic("asyncio: nil coroutine")
@@ -65,8 +64,8 @@ func RunIn[T any](ctx context.Context, r *Runner, main Coro[T]) (v T, err error)
 	return task.Result()
 }
 
-// Close cancels the tasks that are left, in the order of their creation, waits
-// for them, reports their errors, and closes the loop.
+// Close cancels the tasks that are left, in the order of their creation, waits for them, reports
+// their errors, and closes the loop.
 func (r *Runner) Close() error {
 	l := r.loop
 	if l.IsClosed() {
@@ -85,10 +84,11 @@ func (r *Runner) Close() error {
 	return l.Close()
 }
 
-// RunUntilComplete runs loop on the calling goroutine until aw is done and returns its
-// result. It makes a task of a coroutine. When ctx is done, what it waits for is
-// cancelled, with the context's cause. It returns ErrLoopRunning, ErrLoopClosed, or
-// ErrLoopStopped if Stop came first. It is asyncio's run_until_complete.
+// RunUntilComplete runs loop on the calling goroutine until aw is done and returns its result. If
+// aw is a coroutine, it creates a task from it. When ctx is done, the future or task is cancelled
+// with the context's cause. RunUntilComplete returns ErrLoopRunning, ErrLoopClosed, ErrForeignLoop
+// if aw belongs to another loop, or ErrLoopStopped if Stop came first. It is asyncio's
+// run_until_complete.
 func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (v T, err error) {
 	if err := loop.beginRun(ctx); err != nil {
 		return v, err
@@ -96,7 +96,7 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 	defer loop.endRun()
 	f := aw.start(loop.Context(ctx))
 	if t, ok := f.(*Task[T]); ok && FutureLike[T](t) != any(aw) {
-		t.task.Context, t.task.watchesParent = ctx, false // the run itself cancels it
+		t.task.Context, t.task.watchesParent = ctx, false // the run itself cancels the task
 	}
 	if f.core().loop != loop {
 		return v, ErrForeignLoop
@@ -107,7 +107,7 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 	return valueUnless(f.core().consume(), f.result())
 }
 
-// runUntilDone runs the loop, which has been entered, until f is done.
+// runUntilDone runs the loop until f is done. beginRun has been called.
 func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 	cancel := func() { f.cancel(contextCause(ctx)) }
 	if ctx.Err() != nil {
@@ -117,7 +117,7 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 	}
 	over := false
 	stop := &doneCallback[*future]{fn: func(*future) {
-		if !over { // or it would end the next run
+		if !over { // a call left in the queue must not end the next run
 			l.stopping.Store(true)
 		}
 	}}
@@ -136,8 +136,8 @@ func (l *Loop) runUntilDone(ctx context.Context, f *future) error {
 	return nil
 }
 
-// shutDown cancels all tasks and waits for them. Until they have ended other goroutines may still
-// use the loop's Conns, for which it makes tasks of its own.
+// shutDown cancels all tasks and waits for them. Until they have ended, other goroutines may still
+// use the loop's Conns, and the loop creates tasks for their calls.
 func (l *Loop) shutDown() error {
 	if err := l.beginRun(context.Background()); err != nil {
 		return err
@@ -149,8 +149,8 @@ func (l *Loop) shutDown() error {
 	if err := l.cancelAndWait(l.threads.foreign.close()); err != nil {
 		return err
 	}
-	// asyncio now shuts down its asynchronous generators and its executor, in a task
-	// each. What is ready still runs meanwhile.
+	// asyncio now shuts down its asynchronous generators and its executor, in a task each. Entries
+	// that are ready still run during these two steps.
 	for range 2 {
 		step := CreateTask(l.Context(context.Background()), Do(func(context.Context) error { return nil }))
 		if err := l.runUntilDone(context.Background(), &step.task.future); err != nil {
@@ -182,7 +182,7 @@ func (l *Loop) cancelAndWait(tasks []AnyTask) error {
 	return nil
 }
 
-// abandonUnlessClosed is for a run that ends by a panic or runtime.Goexit.
+// abandonUnlessClosed cleans up after a run that ends by a panic or by runtime.Goexit.
 func (l *Loop) abandonUnlessClosed() {
 	if !l.IsClosed() {
 		l.abandon()

@@ -18,12 +18,12 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// sleeper is a coroutine that sleeps.
+// sleeper returns a coroutine that sleeps for d.
 func sleeper(d time.Duration) asyncio.Coro[asyncio.None] {
 	return asyncio.Do(func(ctx context.Context) error { return asyncio.Sleep(ctx, d) })
 }
 
-// reports collects what an exception handler is told.
+// reports collects the calls of an exception handler.
 type reports []asyncio.ExceptionContext
 
 func (r *reports) handler() asyncio.LoopOption {
@@ -37,7 +37,7 @@ func (r *reports) texts() (texts []string) {
 	return texts
 }
 
-func TestRunReturnsWhatMainReturns(t *testing.T) {
+func TestRunReturnsTheResultOfMain(t *testing.T) {
 	v, err := asyncio.Run(t.Context(), func(ctx context.Context) (int, error) { return 42, asyncio.Sleep(ctx, 0) })
 	require.NoError(t, err)
 	assert.Equal(t, 42, v)
@@ -75,12 +75,12 @@ func leave(ctx context.Context, t *testing.T) {
 	if err := asyncio.Sleep(ctx, 0); err != nil {
 		panic(err)
 	}
-	for range 100 { // and some that have not begun
+	for range 100 { // and some tasks that have not begun
 		asyncio.CreateTask(ctx, sleeper(0))
 	}
 }
 
-func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
+func TestRunLeavesNoGoroutineBehindHoweverItEnds(t *testing.T) {
 	ways := map[string]struct {
 		opts []asyncio.Option
 		end  func(ctx context.Context, cancel func()) error
@@ -140,7 +140,7 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 			done := make(chan struct{})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			go func() { // which Goexit ends
+			go func() { // ended by Goexit
 				defer close(done)
 				_, _ = asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
 					leave(ctx, t)
@@ -148,7 +148,7 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 				}), append(way.opts, asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))...)
 			}()
 			<-done
-			// The goroutine above, and the context's, may still be on their way out.
+			// The goroutine above, and that of the context, may still be ending.
 			for start := time.Now(); runtime.NumGoroutine() > before && time.Since(start) < 10*time.Second; {
 				runtime.Gosched()
 			}
@@ -157,7 +157,7 @@ func TestRunLeavesNoGoroutineBehindWhicheverWayItEnds(t *testing.T) {
 	}
 }
 
-func TestRunCancelsWhatIsLeftInOrderOfCreationAndWaitsForIt(t *testing.T) {
+func TestRunCancelsTheRemainingTasksInOrderOfCreationAndWaitsForThem(t *testing.T) {
 	var tr trace
 	var seen reports
 	v, err := asyncio.Run(t.Context(), func(ctx context.Context) (int, error) {
@@ -182,7 +182,7 @@ func TestRunCancelsWhatIsLeftInOrderOfCreationAndWaitsForIt(t *testing.T) {
 	assert.Equal(t, []string{"b: unhandled exception during shutdown: boom"}, seen.texts())
 }
 
-func TestCancellingTheOuterContextWakesALoopThatSleeps(t *testing.T) {
+func TestCancellingTheOuterContextWakesASleepingLoop(t *testing.T) {
 	cause := errors.New("shutdown")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -194,7 +194,7 @@ func TestCancellingTheOuterContextWakesALoopThatSleeps(t *testing.T) {
 	require.ErrorIs(t, err, cause)
 }
 
-func TestAContextThatIsDoneKeepsMainFromBeginning(t *testing.T) {
+func TestMainDoesNotBeginUnderADoneContext(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	_, err := asyncio.Run(ctx, asyncio.Do(func(context.Context) error { t.Error("main began"); return nil }))
@@ -208,7 +208,7 @@ func TestMainMayRefuseToBeCancelled(t *testing.T) {
 		cancel()
 		err := asyncio.Sleep(ctx, time.Hour)
 		assert.ErrorIs(t, err, asyncio.ErrCancelled)
-		return "cleaned up", asyncio.Sleep(ctx, time.Microsecond) // delivered once
+		return "cleaned up", asyncio.Sleep(ctx, time.Microsecond) // the cancellation is delivered only once
 	})
 	require.NoError(t, err)
 	assert.Equal(t, "cleaned up", v)
@@ -271,8 +271,8 @@ func TestUnderSynctestAContextsDeadlineEndsTheRun(t *testing.T) {
 	})
 }
 
-// The loop's coroutines take on the thread of a locked goroutine.
-func TestRunUnderLockOSThread(t *testing.T) {
+// The loop's coroutines inherit the thread of a locked goroutine.
+func TestRunWorksUnderLockOSThread(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -282,7 +282,7 @@ func TestRunUnderLockOSThread(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// These are run in a process of their own.
+// Some tests run this binary again, with a function of their own in place of the tests.
 func TestMain(m *testing.M) {
 	if f := children[os.Getenv("ASYNCIO_TEST_CHILD")]; f != nil {
 		f()
@@ -381,7 +381,7 @@ func TestFailNowInATaskEndsTheTestAndNothingElse(t *testing.T) {
 	assert.NotContains(t, out, "not reached")
 }
 
-func TestATaskThatRecoversPanicsIsAbandonedAllTheSame(t *testing.T) {
+func TestATaskThatRecoversPanicsIsAbandonedToo(t *testing.T) {
 	var tr trace
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		guarded := func(name string, wait func() error) (err error) {
@@ -434,7 +434,7 @@ func TestInVirtualTimeARunEndsWhenATaskCancelsItsContext(t *testing.T) {
 	}
 }
 
-func TestAStopThatCameTooLateDoesNotEndTheNextRun(t *testing.T) {
+func TestALateStopDoesNotEndTheNextRun(t *testing.T) {
 	loop := asyncio.NewLoop()
 	defer loop.Close()
 	for range 100 {
@@ -475,7 +475,7 @@ func TestTheExceptionHandlerMayCloseTheLoop(t *testing.T) {
 	assert.Equal(t, 1, reported)
 }
 
-func TestDeferredFunctionsOfAbandonedTasksMayWaitInVain(t *testing.T) {
+func TestDeferredFunctionsOfAbandonedTasksDoNotWait(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		f, g := newFuture[int](ctx), newFuture[int](ctx)
 		var lock asyncio.Lock
@@ -490,7 +490,7 @@ func TestDeferredFunctionsOfAbandonedTasksMayWaitInVain(t *testing.T) {
 			defer func() {
 				_ = f.SetResult(1)
 				lock.Release()
-				assert.NoError(t, lock.Acquire(ctx), "nobody waits for it")
+				assert.NoError(t, lock.Acquire(ctx), "no task waits for it")
 			}()
 			return asyncio.Sleep(ctx, asyncio.Never)
 		})

@@ -12,51 +12,51 @@ import (
 	"time"
 )
 
-// A ConnectionHandler serves a connection, in a task of its own. When it returns, or is
-// cancelled before it has begun, the connection is closed, once the bytes written are sent. Its
-// error, or a panic, ends this connection alone, and is reported to the exception handler
-// unless it is a cancellation.
+// A ConnectionHandler serves a connection, in a task of its own. When it returns, or its task is
+// cancelled before it has begun, the connection is closed once the written bytes are sent. An
+// error or a panic of the handler ends this connection alone. It is reported to the exception
+// handler, unless it is a cancellation.
 type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWriter) error
 
-// A Server accepts connections and has a handler serve each. Only its loop's tasks and
-// callbacks may use it. Serve, WaitClosed and Shutdown suspend; its other methods do not. It
-// is asyncio.Server.
+// A Server accepts connections and has a handler serve each one. Only its loop's tasks and
+// callbacks may use it. Serve, WaitClosed and Shutdown suspend; its other methods do not. It is
+// asyncio.Server.
 //
 // There are three ways to close it, each going further than the one before:
 //
 //   - [Server.Close] stops listening, and waits for nothing;
 //   - [Server.CloseClients] and [Server.AbortClients] close the connections, and
 //     [Server.WaitClosed] waits until all are closed. [Server.Serve] does all this when it is
-//     cancelled. A handler whose connection is closed may go on: what it waits for may be
-//     something else. It ends by itself, or is cancelled with all other tasks at the end of
-//     the run;
-//   - [Server.Shutdown] waits for the handlers as well, and cancels those that are left when the
-//     time that it gives them is over.
+//     cancelled. A handler whose connection is closed may go on, since it may be waiting for
+//     something else. It ends by itself, or is cancelled with all other tasks at the end of the
+//     run;
+//   - [Server.Shutdown] also waits for the handlers, and cancels those that still run when the
+//     grace period is over.
 //
 // [WithMaxConnections] counts a connection until it is closed and its handler has returned.
 type Server struct {
-	loop    *Loop
-	ctx     context.Context
-	handler ConnectionHandler
-	options *streamOptions
-	network string
-	sockets []*listener
-	serving bool
-	closed  bool
-	hurry   bool      // the time that Shutdown gives is over
-	conns   list.List // of *connection, in the order in which they were accepted
-	open    int       // connections that are not closed; conns may hold others, whose handlers go on
+	loop     *Loop
+	ctx      context.Context
+	handler  ConnectionHandler
+	options  *streamOptions
+	network  string
+	sockets  []*listener
+	serving  bool
+	closed   bool
+	aborting bool      // the grace period of Shutdown is over
+	conns    list.List // of *connection, in the order in which they were accepted
+	open     int       // connections that are not closed; conns also holds closed ones whose handlers still run
 
-	closing   waitq // of tasks in Serve
-	allClosed waitq // of tasks that wait until the server is closed and open is 0
-	allEnded  waitq // of tasks that wait until the server is closed and conns is empty
+	closing   waitq // tasks in Serve
+	allClosed waitq // tasks that wait until the server is closed and open is 0
+	allEnded  waitq // tasks that wait until the server is closed and conns is empty
 }
 
-// StartServer listens on a TCP address, "host:port", and has handler serve each connection in
-// a task that is created with ctx. An empty host means all of this machine's addresses, port 0
-// one that is free. It suspends while it looks a name up. What goes wrong then comes back as an
-// error; see [WithoutServing] to accept later. The server lives until it is closed or its loop
-// is. It is asyncio.start_server.
+// StartServer listens on a TCP address, "host:port", and has handler serve each connection in a
+// task that is created with ctx. An empty host means all addresses of this machine; port 0 means
+// that the system chooses a free port. It suspends while it looks a name up. It returns an error
+// if it cannot listen; see [WithoutServing] to accept connections later. The server lives until
+// it or its loop is closed. It is asyncio.start_server.
 func StartServer(ctx context.Context, handler ConnectionHandler, address string, opts ...ServeOption) (*Server, error) {
 	return startServer(ctx, handler, address, newStreamOptions(opts))
 }
@@ -77,9 +77,9 @@ func startServer(ctx context.Context, handler ConnectionHandler, address string,
 	return s.start(addrs)
 }
 
-// StartUnixServer is StartServer for the path of a unix socket. It takes the place of a
-// socket that an earlier server has left there, and removes its own when it is closed. It does
-// not suspend. It is asyncio.start_unix_server.
+// StartUnixServer is StartServer for the path of a unix socket. It replaces a socket that an
+// earlier server has left there, and removes its own when it is closed. It does not suspend. It
+// is asyncio.start_unix_server.
 func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...UnixServeOption) (*Server, error) {
 	return startUnixServer(ctx, handler, path, newStreamOptions(opts))
 }
@@ -90,7 +90,7 @@ func startUnixServer(ctx context.Context, handler ConnectionHandler, path string
 		return nil, err
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		_ = os.Remove(path) // if that fails, to bind fails with the better error
+		_ = os.Remove(path) // if this fails, bind fails with a better error
 	}
 	return s.start([]net.Addr{&net.UnixAddr{Name: path, Net: "unix"}})
 }
@@ -110,8 +110,8 @@ func newServer(ctx context.Context, handler ConnectionHandler, network string, o
 	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
 }
 
-// StartServing begins to accept, if the server does not yet. It returns net.ErrClosed after
-// Close. It is asyncio's start_serving.
+// StartServing starts accepting connections, unless the server does so already. After Close it
+// returns net.ErrClosed. It is asyncio's start_serving.
 func (s *Server) StartServing() error {
 	s.loop.check()
 	if s.closed {
@@ -130,7 +130,7 @@ func (s *Server) StartServing() error {
 // IsServing reports whether the server accepts connections. It is asyncio's is_serving.
 func (s *Server) IsServing() bool { return s.serving }
 
-// Sockets returns the sockets that the server listens on; none after Close. It is asyncio's
+// Sockets returns the sockets that the server listens on, or none after Close. It is asyncio's
 // sockets.
 func (s *Server) Sockets() []Socket {
 	sockets := make([]Socket, len(s.sockets))
@@ -148,11 +148,11 @@ func (s *Server) Addr() net.Addr {
 	return s.sockets[0].addr
 }
 
-// Serve suspends, and the server accepts connections, until it is closed, when Serve returns
-// nil; net.ErrClosed if it was closed before. If Serve is cancelled, it closes the server and
-// its connections, waits as WaitClosed does, and returns the cancellation. It does not wait for
-// handlers, but it does for clients to read what they were sent: a second cancellation ends
-// that. It is asyncio's serve_forever.
+// Serve accepts connections and suspends until the server is closed. It returns nil then, but
+// net.ErrClosed if the server was closed before the call. If Serve is cancelled, it closes the
+// server and its connections, waits as WaitClosed does, and returns the cancellation. It does not
+// wait for handlers, but it does wait for clients to read the bytes sent to them; a second
+// cancellation ends that wait. It is asyncio's serve_forever.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.StartServing(); err != nil {
 		return err
@@ -161,13 +161,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err != nil {
 		s.Close()
 		s.CloseClients()
-		_ = s.WaitClosed(context.WithoutCancel(ctx)) // a context that is done would not let it wait
+		_ = s.WaitClosed(context.WithoutCancel(ctx)) // if ctx is done, no call can wait under it
 	}
 	return err
 }
 
-// Close stops accepting. Connections that were accepted go on. It never suspends, and may be
-// called again. It is asyncio's close.
+// Close stops accepting connections. The connections already accepted go on. It never suspends,
+// and a second Close does nothing. It is asyncio's close.
 func (s *Server) Close() {
 	s.loop.check()
 	if s.closed {
@@ -186,7 +186,7 @@ func (s *Server) closeSockets() {
 	s.sockets = nil
 }
 
-// CloseClients closes all connections, each once what was written is sent: their handlers
+// CloseClients closes all connections, each once its written bytes are sent. The handlers then
 // read io.EOF. It is asyncio's close_clients.
 func (s *Server) CloseClients() {
 	for c := range s.connections {
@@ -202,9 +202,9 @@ func (s *Server) AbortClients() {
 	}
 }
 
-// WaitClosed suspends until the server is closed and all its connections are; those whose
-// handlers still run do not count once they are closed. The error is that of a cancellation.
-// It is asyncio's wait_closed.
+// WaitClosed suspends until the server and all its connections are closed. It does not wait for
+// handlers whose connections are closed. Its only error is a cancellation. It is asyncio's
+// wait_closed.
 func (s *Server) WaitClosed(ctx context.Context) error {
 	for !s.closed || s.open > 0 {
 		if err := s.allClosed.wait(ctx, waitServerEnd); err != nil {
@@ -214,17 +214,17 @@ func (s *Server) WaitClosed(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown closes the server and suspends until all connections are closed and their handlers
-// have returned. It gives them the time grace for it; then it cancels the handlers that are
-// left, drops what their clients have not read, and waits for the handlers' ends. If it is
-// cancelled it returns at once, and the handlers go on. It has no counterpart in asyncio.
+// Shutdown closes the server and suspends until all connections are closed and all handlers have
+// returned. Once the time grace is over, it cancels the handlers that still run, drops the bytes
+// that their clients have not read, and waits until the handlers have returned. If Shutdown is
+// cancelled, it returns at once and the handlers go on. It has no counterpart in asyncio.
 func (s *Server) Shutdown(ctx context.Context, grace time.Duration) error {
 	s.Close()
 	err := Timeout(ctx, grace, func(ctx context.Context, _ *TimeoutScope) error { return s.waitEnded(ctx) })
 	if !errors.Is(err, ErrTimeout) {
 		return err
 	}
-	s.hurry = true
+	s.aborting = true
 	for c := range s.connections {
 		if c.task.Done() {
 			c.stream.writer.Abort()
@@ -245,7 +245,7 @@ func (s *Server) waitEnded(ctx context.Context) error {
 	return nil
 }
 
-// connections ranges over the connections, which may end meanwhile.
+// connections ranges over the connections. A connection may end while it is yielded.
 func (s *Server) connections(yield func(*connection) bool) {
 	for e := s.conns.Front(); e != nil; {
 		next := e.Next()
@@ -256,7 +256,7 @@ func (s *Server) connections(yield func(*connection) bool) {
 	}
 }
 
-// wakeWaiting wakes those whose wait is over.
+// wakeWaiting wakes the tasks whose wait is over.
 func (s *Server) wakeWaiting() {
 	if s.closed && s.open == 0 {
 		s.allClosed.wakeAll()
@@ -266,20 +266,20 @@ func (s *Server) wakeWaiting() {
 	}
 }
 
-// A connection is one that the server has accepted. It ends when its handler has returned and
-// its stream is closed.
+// A connection is one client's connection to the server. It ends when its handler has returned
+// and its stream is closed.
 type connection struct {
 	server *Server
 	stream *stream
 	task   *Task[None]
-	place  *list.Element // in the server's list
+	place  *list.Element // in the server's list, or nil once the connection has ended
 	closed bool
 }
 
 // Loop returns the loop that s belongs to. It is asyncio's get_loop.
 func (s *Server) Loop() *Loop { return s.loop }
 
-// serve begins to serve a socket, which it takes over.
+// serve starts to serve a socket, which it takes over.
 func (s *Server) serve(fd int, peer net.Addr) {
 	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
 	if err != nil {
@@ -291,12 +291,12 @@ func (s *Server) serve(fd int, peer net.Addr) {
 	st.below.(*socket).ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
-	c.task = CreateTask(s.ctx, Do(c.run), startLater) // since run needs c.task
+	c.task = CreateTask(s.ctx, Do(c.run), startLater) // run needs c.task
 	c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
 }
 
-// run is the task of a connection. Nothing that has to happen may be deferred here: a task that
-// is cancelled before its first step does not come here.
+// run is the task of a connection. Nothing essential may be deferred here: a task that is
+// cancelled before its first step never gets here.
 func (c *connection) run(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -310,7 +310,7 @@ func (c *connection) run(ctx context.Context) (err error) {
 	w := &c.stream.writer
 	if o := c.server.options; o.tls != nil {
 		if err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout); err != nil {
-			// Anybody can send anything: asyncio, too, reports that in debug mode alone.
+			// Anybody can send anything, so this is reported in debug mode only, as in asyncio.
 			if c.server.loop.debug && !isCancelled(err) {
 				message := fmt.Sprintf("TLS handshake with %v failed", w.RemoteAddr())
 				c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
@@ -321,9 +321,9 @@ func (c *connection) run(ctx context.Context) (err error) {
 	return c.server.handler(ctx, &c.stream.reader, w)
 }
 
-// onReturned is called when the task is done.
+// onReturned is called when the handler's task is done.
 func (c *connection) onReturned() {
-	if c.server.hurry {
+	if c.server.aborting {
 		c.stream.writer.Abort()
 	} else {
 		c.stream.writer.Close()
@@ -339,7 +339,7 @@ func (c *connection) onClosed() {
 	c.leave()
 }
 
-// leave gives the connection's place back once it has ended.
+// leave removes the connection from the server once it has ended. Another can then be accepted.
 func (c *connection) leave() {
 	s := c.server
 	if !c.closed || !c.task.Done() || c.place == nil {
@@ -356,7 +356,7 @@ func (c *connection) leave() {
 	s.wakeWaiting()
 }
 
-// String tells the addresses.
+// String returns the addresses that the server listens on.
 func (s *Server) String() string {
 	var addrs []string
 	for _, ln := range s.sockets {

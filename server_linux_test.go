@@ -50,7 +50,7 @@ func TestAServerRecoversFromALackOfDescriptors(t *testing.T) {
 	require.Equal(t, 1, reports)
 }
 
-// highestDescriptor returns the highest number of a descriptor that is open.
+// highestDescriptor returns the highest number of an open descriptor.
 func highestDescriptor(t *testing.T) int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
@@ -64,7 +64,7 @@ func highestDescriptor(t *testing.T) int {
 	return highest
 }
 
-// Whatever it is that finds no descriptor left.
+// A lack of descriptors leaves nothing behind, whichever call meets it.
 func TestALackOfDescriptorsLeavesNothingBehind(t *testing.T) {
 	var limit syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
@@ -76,7 +76,7 @@ func TestALackOfDescriptorsLeavesNothingBehind(t *testing.T) {
 			tight := limit
 			tight.Cur = uint64(highestDescriptor(t) + 1)
 			require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &tight))
-			var holes []*os.File // below the limit, all but so many
+			var holes []*os.File // use up the numbers below the limit
 			for {
 				f, err := os.Open(os.DevNull)
 				if err != nil {

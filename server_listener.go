@@ -1,7 +1,6 @@
 package asyncio
 
-// This file is about the sockets that a server listens on: how they are bound, and how they
-// accept.
+// This file holds the sockets that a server listens on: how they are bound, and how they accept.
 
 import (
 	"errors"
@@ -20,29 +19,29 @@ type listener struct {
 	server *Server
 	fd     int // -1 once closed
 	addr   net.Addr
-	path   string       // of a unix socket
-	file   os.FileInfo  // at path, or nil: there is none in the abstract namespace
-	ready  bool         // it is in the ready queue
-	full   bool         // the server has all the connections that it may have
-	failed int          // connections in a row that had failed before they were accepted
-	retry  *TimerHandle // while it waits for resources, or nil
+	path   string       // of a unix socket, or empty
+	file   os.FileInfo  // the file at path, or nil: the abstract namespace has no files
+	queued bool         // in the ready queue
+	full   bool         // the server has as many connections as it may have
+	failed int          // connections in a row that failed before they were accepted
+	retry  *TimerHandle // ends a pause; nil if there is none
 }
 
-// A Socket is one that a server listens on.
+// A Socket is a socket that a server listens on.
 type Socket struct{ l *listener }
 
-// Addr returns the address, with the port that the system chose if the server asked for
-// port 0.
+// Addr returns the address. If the server asked for port 0, it has the port that the system
+// chose.
 func (s Socket) Addr() net.Addr { return s.l.addr }
 
-// Fd returns the descriptor, which remains the server's.
+// Fd returns the descriptor, which still belongs to the server.
 func (s Socket) Fd() uintptr { return uintptr(s.l.fd) }
 
-// portTries is how many ports a server that may have any tries in order to find one that is
-// free on all of its addresses.
+// portTries is the number of ports that the server tries if it was given port 0, to find one that
+// is free on all its addresses.
 const portTries = 16
 
-// start listens on addrs, and serves unless the options say not to.
+// start listens on addrs, and starts serving unless WithoutServing was given.
 func (s *Server) start(addrs []net.Addr) (*Server, error) {
 	taken, err := s.listenAll(addrs)
 	for tries := 1; taken && tries < portTries; tries++ {
@@ -58,8 +57,8 @@ func (s *Server) start(addrs []net.Addr) (*Server, error) {
 	return s, s.StartServing()
 }
 
-// listenAll listens on addrs, or on none if it fails: taken reports that the port which the
-// system had chosen for the first address is in use on another.
+// listenAll listens on addrs, or on none if it fails. taken reports that it failed because the
+// port that the system chose for the first address is in use on another.
 func (s *Server) listenAll(addrs []net.Addr) (taken bool, err error) {
 	for i, addr := range addrs {
 		addr, chosen := s.withPort(addr)
@@ -69,7 +68,7 @@ func (s *Server) listenAll(addrs []net.Addr) (taken bool, err error) {
 		case err == nil:
 			s.sockets = append(s.sockets, ln)
 		case another && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, errAddrNotAvail)):
-			// A system, or a machine, without IPv6: the others do.
+			// The system or the machine has no IPv6. The other addresses will do.
 		default:
 			s.closeSockets()
 			taken := chosen && errors.Is(err, errAddrInUse)
@@ -79,8 +78,8 @@ func (s *Server) listenAll(addrs []net.Addr) (taken bool, err error) {
 	return false, nil
 }
 
-// withPort puts the port that the system chose for the first address in the place of port 0,
-// and reports whether it did.
+// withPort replaces port 0 by the port that the system chose for the first address, and reports
+// whether it did.
 func (s *Server) withPort(addr net.Addr) (_ net.Addr, chosen bool) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || tcp.Port != 0 || len(s.sockets) == 0 {
@@ -89,7 +88,7 @@ func (s *Server) withPort(addr net.Addr) (_ net.Addr, chosen bool) {
 	return &net.TCPAddr{IP: tcp.IP, Port: s.sockets[0].addr.(*net.TCPAddr).Port, Zone: tcp.Zone}, true
 }
 
-// listen makes a socket that is bound to addr.
+// listen makes a socket that listens on addr.
 func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 	fd, err := netfd.Socket(addr)
 	if err != nil {
@@ -135,32 +134,32 @@ var errNoAddress = errors.New("asyncio: the system does not tell the address of 
 // OnReady is called when there may be a connection to accept.
 func (ln *listener) OnReady(poll.Ready) { ln.schedule() }
 
-// schedule has the loop try to accept.
+// schedule makes the loop try to accept connections, if it may do so now.
 func (ln *listener) schedule() {
-	if ln.server.serving && !ln.ready && !ln.full && ln.retry == nil {
-		ln.ready = true
+	if ln.server.serving && !ln.queued && !ln.full && ln.retry == nil {
+		ln.queued = true
 		ln.server.loop.push(ln)
 	}
 }
 
 const (
-	// maxAccepts is how many connections a listener accepts in one turn, however many wait:
-	// the first steps of all their handlers come in the next one.
+	// maxAccepts is the number of connections that a listener accepts in one turn, however many
+	// wait. All their handlers take their first steps in the next turn.
 	maxAccepts = 16
 
-	// maxFailed is how many connections in a row may have failed before they were accepted
-	// until a listener takes the error for its own.
+	// maxFailed is the number of connections in a row that may fail before they are accepted.
+	// After that the listener takes the error for its own.
 	maxFailed = 1024
 
 	// acceptRetryDelay is how long a listener waits, as asyncio does, when the system has no
-	// descriptor or no memory for another connection, and after an error of its own: the poller
-	// does not report again the connections that were waiting by then.
+	// descriptor or no memory for another connection, and after an error of its own. It must
+	// retry by itself: the poller does not report connections again that are waiting already.
 	acceptRetryDelay = time.Second
 )
 
-// run accepts some of the connections that wait.
+// run accepts some of the waiting connections.
 func (ln *listener) run(*Loop) {
-	ln.ready = false
+	ln.queued = false
 	s := ln.server
 	for range maxAccepts {
 		if !s.serving {
@@ -191,7 +190,7 @@ func (ln *listener) run(*Loop) {
 	ln.schedule()
 }
 
-// pause has the listener try again later.
+// pause makes the listener try again after acceptRetryDelay.
 func (ln *listener) pause(err error) {
 	l := ln.server.loop
 	ln.failed = 0
@@ -202,7 +201,8 @@ func (ln *listener) pause(err error) {
 	l.report(ExceptionContext{Message: "cannot accept connections for now", Err: os.NewSyscallError("accept", err)})
 }
 
-// close closes the socket. A second call does nothing: the number may be another's by then.
+// close closes the socket. A second call does nothing, since the number may be another
+// descriptor's by then.
 func (ln *listener) close() {
 	if ln.fd < 0 {
 		return

@@ -20,7 +20,7 @@ import (
 
 type acceptFunc = func(fd int) (int, net.Addr, error)
 
-func TestAServerAcceptsSomeOfManyClientsATurn(t *testing.T) {
+func TestAServerAcceptsABoundedNumberOfClientsInATurn(t *testing.T) {
 	const clients = 200
 	accepted := 0
 	asyncio.ReplaceAccept(t, func(accept acceptFunc) acceptFunc {
@@ -62,14 +62,14 @@ func failingAccept(t *testing.T, n int, err error) (calls *int) {
 	return calls
 }
 
-func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
+func TestAConnectionThatFailsBeforeItIsAcceptedDoesNotStopTheServer(t *testing.T) {
 	for _, errno := range []syscall.Errno{
 		syscall.EPROTO, syscall.ECONNABORTED, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
 		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT,
 	} {
 		t.Run(fmt.Sprint(errno), func(t *testing.T) {
 			failingAccept(t, 50, errno)
-			runReal(t, func(ctx context.Context) error { // which fails if anything is reported
+			runReal(t, func(ctx context.Context) error { // fails if anything is reported
 				s := serve(t, ctx, echo)
 				r, w := connect(t, ctx, s)
 				require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
@@ -80,8 +80,8 @@ func TestAConnectionThatFailsBeforeItIsAcceptedStopsNobody(t *testing.T) {
 	}
 }
 
-// Otherwise nobody hears of a connection that is not served: anybody can make one.
-func TestAServerReportsConnectionsThatFailInDebugMode(t *testing.T) {
+// Without debug mode these failures are not reported, since any client can cause them.
+func TestInDebugModeAServerReportsFailedConnections(t *testing.T) {
 	failingAccept(t, 1, syscall.ECONNABORTED)
 	serverConfig, _ := certificates()
 	var seen reports
@@ -106,7 +106,7 @@ func TestAServerReportsConnectionsThatFailInDebugMode(t *testing.T) {
 	require.NotEmpty(t, seen[1].Task)
 }
 
-// With what else accept may fail with, and with an error of connections that has no end.
+// The errors are other errors of accept, and an error of a connection that never stops.
 func TestAServerThatCannotAcceptDoesNotSpin(t *testing.T) {
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EPROTO,
@@ -138,8 +138,8 @@ func TestAServerThatCannotAcceptDoesNotSpin(t *testing.T) {
 
 type bindFunc = func(fd int, addr net.Addr) error
 
-// takenOn makes bind to 127.0.0.2 fail so often, whatever the port, and returns the ports that
-// were tried.
+// takenOn makes the first calls of bind to 127.0.0.2 fail, whatever the port, and returns the ports
+// that were tried.
 func takenOn(t *testing.T, times int) (ports map[int]bool) {
 	ports = make(map[int]bool)
 	asyncio.ReplaceBind(t, func(bind bindFunc) bindFunc {
@@ -160,7 +160,7 @@ func twoAddresses(port int) (first, second net.Addr) {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2), Port: port}
 }
 
-func TestAPortThatIsTakenOnOneAddressIsNotChosen(t *testing.T) {
+func TestAPortThatIsInUseOnOneAddressIsNotChosen(t *testing.T) {
 	if !hasLoopback2() {
 		t.Skip("the machine has no 127.0.0.2")
 	}
@@ -186,7 +186,7 @@ func hasLoopback2() bool {
 	return ln.Close() == nil
 }
 
-func TestTheSearchForAPortHasAnEnd(t *testing.T) {
+func TestTheSearchForAPortIsBounded(t *testing.T) {
 	takenOn(t, 1<<30)
 	runReal(t, func(ctx context.Context) error {
 		first, second := twoAddresses(0)
@@ -196,7 +196,7 @@ func TestTheSearchForAPortHasAnEnd(t *testing.T) {
 	})
 }
 
-func TestAPortThatWasAskedForIsTriedOnce(t *testing.T) {
+func TestARequestedPortIsTriedOnce(t *testing.T) {
 	tried := 0
 	asyncio.ReplaceBind(t, func(bindFunc) bindFunc {
 		return func(int, net.Addr) error {
@@ -240,7 +240,7 @@ func TestAUnixServerThatFailsLeavesNoPath(t *testing.T) {
 	})
 }
 
-func TestABacklogIsNotNegative(t *testing.T) {
+func TestABacklogMustNotBeNegative(t *testing.T) {
 	require.PanicsWithValue(t, "asyncio: WithBacklog needs a number that is not negative", func() { asyncio.WithBacklog(-1) })
 	runReal(t, func(ctx context.Context) error {
 		for _, n := range []int{0, math.MaxInt} {

@@ -19,7 +19,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// serve starts a server on loopback.
+// serve starts a server on the loopback interface.
 func serve(t *testing.T, ctx context.Context, handler asyncio.ConnectionHandler, opts ...asyncio.ServeOption) *asyncio.Server {
 	t.Helper()
 	s, err := asyncio.StartServer(ctx, handler, "127.0.0.1:0", opts...)
@@ -90,8 +90,8 @@ func TestAServerListensOnAllAddressesWithOnePort(t *testing.T) {
 	})
 }
 
-// As on a machine without IPv6 whose localhost is ::1 all the same.
-func TestAServerDoesWithoutAnAddressThatTheMachineHasNot(t *testing.T) {
+// On a machine without IPv6, localhost may nevertheless be ::1.
+func TestAServerIgnoresAnAddressThatTheMachineDoesNotHave(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		foreign := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)} } // of no machine
 		here := func() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
@@ -121,7 +121,7 @@ func TestAServerThatDoesNotServeYetAnswersLater(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo, asyncio.WithoutServing())
 		require.False(t, s.IsServing())
-		r, w := connect(t, ctx, s) // the system has it wait
+		r, w := connect(t, ctx, s) // the system queues the connection
 		_, err := w.WriteString("hello\n")
 		require.NoError(t, err)
 		for range 10 {
@@ -136,7 +136,7 @@ func TestAServerThatDoesNotServeYetAnswersLater(t *testing.T) {
 	})
 }
 
-func TestAnErrorOrPanicOfAHandlerEndsItsConnectionAlone(t *testing.T) {
+func TestAnErrorOrPanicOfAHandlerEndsOnlyItsConnection(t *testing.T) {
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -200,14 +200,14 @@ func TestServeEndsWithCloseAndWithCancel(t *testing.T) {
 		_, err = serving.Await(ctx)
 		require.ErrorIs(t, err, asyncio.ErrCancelled)
 		_, err = r.Read(ctx, 1)
-		require.Equal(t, io.EOF, err) // its connections are closed, too
+		require.Equal(t, io.EOF, err) // its connections are closed too
 		require.NoError(t, w.Close())
 		require.ErrorIs(t, s.Serve(ctx), net.ErrClosed)
 		return nil
 	})
 }
 
-func TestShutdownLetsHandlersEnd(t *testing.T) {
+func TestShutdownLetsHandlersFinish(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var begun, proceed asyncio.Event
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -244,7 +244,7 @@ func TestShutdownCancelsHandlersAfterTheGracePeriod(t *testing.T) {
 		cleaned := false
 		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			defer func() { cleaned = true }()
-			_, err := w.Write(make([]byte, 64<<20)) // that nobody reads
+			_, err := w.Write(make([]byte, 64<<20)) // nobody reads this
 			require.NoError(t, err)
 			var never asyncio.Event
 			return never.Wait(ctx)
@@ -259,7 +259,7 @@ func TestShutdownCancelsHandlersAfterTheGracePeriod(t *testing.T) {
 	})
 }
 
-func TestCloseClientsSendsWhatWasWrittenAndAbortClientsDoesNot(t *testing.T) {
+func TestCloseClientsSendsTheWrittenBytesAndAbortClientsDoesNot(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
 		r, w := connect(t, ctx, s)
@@ -287,7 +287,7 @@ func TestCloseClientsSendsWhatWasWrittenAndAbortClientsDoesNot(t *testing.T) {
 	})
 }
 
-func TestAServerHasNoMoreConnectionsThanItMay(t *testing.T) {
+func TestAServerKeepsToItsMaximumOfConnections(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		now, most := 0, 0
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
@@ -312,7 +312,7 @@ func TestAServerHasNoMoreConnectionsThanItMay(t *testing.T) {
 	})
 }
 
-func TestASlowLorisIsTimedOut(t *testing.T) {
+func TestASlowClientTimesOut(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			err := asyncio.Timeout(ctx, 50*time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
@@ -345,7 +345,7 @@ func TestASlowLorisIsTimedOut(t *testing.T) {
 	})
 }
 
-func TestUnixServersTakeOverASocketAndRemoveTheirs(t *testing.T) {
+func TestUnixServersTakeOverASocketAndRemoveTheirOwn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		path := filepath.Join(t.TempDir(), "socket")
 		first, err := asyncio.StartUnixServer(ctx, echo, path)
@@ -359,7 +359,7 @@ func TestUnixServersTakeOverASocketAndRemoveTheirs(t *testing.T) {
 		require.NoError(t, w.Close())
 		require.NoError(t, first.Shutdown(ctx, time.Minute))
 		_, err = os.Lstat(path)
-		require.NoError(t, err) // it is the second one's
+		require.NoError(t, err) // the path belongs to the second server
 		require.NoError(t, second.Shutdown(ctx, time.Minute))
 		_, err = os.Lstat(path)
 		require.ErrorIs(t, err, os.ErrNotExist)
@@ -391,7 +391,7 @@ func TestServersShareAPort(t *testing.T) {
 	})
 }
 
-func TestAServerOfAClosedLoopClosesNothingAgain(t *testing.T) {
+func TestClosingAServerAfterItsLoopClosesNothingAgain(t *testing.T) {
 	var s *asyncio.Server
 	runReal(t, func(ctx context.Context) error {
 		s = serve(t, ctx, echo)
@@ -406,7 +406,7 @@ func TestAServerOfAClosedLoopClosesNothingAgain(t *testing.T) {
 	closeFD(t, fds...)
 }
 
-func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
+func TestClosingALoopClosesItsServersAndConnections(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
 		for range 10 {
@@ -417,7 +417,7 @@ func TestALoopThatClosesClosesServersAndConnections(t *testing.T) {
 	})
 }
 
-func TestServeThatIsCancelledDoesNotWaitForHandlers(t *testing.T) {
+func TestACancelledServeDoesNotWaitForHandlers(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context) error{
 		"queue": func(ctx context.Context) error {
 			_, err := asyncio.NewQueue[int](0).Get(ctx)
@@ -452,7 +452,7 @@ func TestServeThatIsCancelledDoesNotWaitForHandlers(t *testing.T) {
 	}
 }
 
-// stubborn is a handler that leaves its client something to read.
+// stubborn is a handler that leaves some of its client's bytes unread.
 func stubborn(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 	_, err := w.Write(make([]byte, 16<<20))
 	return err
@@ -476,7 +476,7 @@ func TestASecondCancellationEndsServe(t *testing.T) {
 	})
 }
 
-func TestServeUnderAContextThatIsDoneClosesItsClientsToo(t *testing.T) {
+func TestServeUnderADoneContextClosesItsClientsToo(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, echo)
 		r, w := connect(t, ctx, s)
@@ -508,7 +508,7 @@ func TestAConnectionWhoseTaskNeverBeginsIsClosed(t *testing.T) {
 		require.Zero(t, n)
 		require.Equal(t, io.EOF, err)
 
-		r, w := connect(t, ctx, s) // it has got its place back
+		r, w := connect(t, ctx, s) // its place is free again
 		require.Equal(t, "hello\n", say(t, ctx, r, w, "hello"))
 		require.NoError(t, w.Close())
 		s.Close()
@@ -537,7 +537,7 @@ func TestWaitClosedWaitsForConnectionsAndShutdownForHandlers(t *testing.T) {
 		require.ErrorIs(t, asyncio.Timeout(ctx, time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
 			return s.WaitClosed(ctx)
 		}), asyncio.ErrTimeout)
-		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 { // main, closed and the handler
+		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 { // main, the task that has ended and the handler
 			giveWay(ctx, 1)
 		}
 		s.AbortClients()
@@ -566,7 +566,7 @@ func TestShutdownDropsTheConnectionOfAHandlerThatHasEnded(t *testing.T) {
 	})
 }
 
-func TestShutdownThatIsCancelledLeavesTheHandlersAlone(t *testing.T) {
+func TestACancelledShutdownLeavesTheHandlersRunning(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var proceed asyncio.Event
 		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {

@@ -2,10 +2,9 @@ package asyncio
 
 import "context"
 
-// Shield protects aw, of which it makes a task if it is a coroutine, from being
-// cancelled: the future that it returns gets the result of aw, but to cancel that
-// future, or a task that awaits it, does not cancel aw. Shield itself does not
-// suspend. It is asyncio.shield.
+// Shield protects aw from being cancelled. The future that it returns ends as aw does, but
+// cancelling that future, or a task that awaits it, does not cancel aw. If aw is a coroutine,
+// Shield creates a task for it. Shield itself does not suspend. It is asyncio.shield.
 func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	inner := aw.start(ctx)
 	out := NewFuture[T](RunningLoop(ctx))
@@ -28,14 +27,14 @@ func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
 	return out
 }
 
-// shielding is a callback of the inner future, and what is particular to the outer.
+// A shielding is a callback of the inner future and the behavior of the outer one.
 type shielding struct {
 	node
 	inner, outer *future
-	copy         func() // the value, from the inner to the outer
+	copy         func() // copies the value from the inner future to the outer
 }
 
-// run ends the outer future as the inner has ended.
+// run ends the outer future the way the inner one ended.
 func (s *shielding) run(*Loop) {
 	switch err := s.inner.failed(); {
 	case s.outer.state != pending:
@@ -51,13 +50,13 @@ func (s *shielding) cancel(cause error) bool {
 	if s.outer.state != pending {
 		return false
 	}
-	s.outer.loop.push((*unshielding)(s)) // the first of the outer future's callbacks
+	s.outer.loop.push((*unshielding)(s)) // before the outer future's other callbacks
 	s.outer.endCancelled(nil, cause)
 	return true
 }
 
-// unshielding takes the callback of the inner future back, since the outer was
-// cancelled. If the inner is done by then, its error counts as seen.
+// An unshielding removes the callback from the inner future after the outer one was cancelled.
+// If the inner future is done by then, its callback runs, and its error counts as seen.
 type unshielding shielding
 
 func (s *unshielding) run(*Loop) {

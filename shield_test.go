@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestShieldGivesTheResultOrErrorOfWhatItShields(t *testing.T) {
+func TestShieldReturnsTheResultOrErrorOfTheShieldedTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		v, err := asyncio.Shield(ctx, answer(time.Second, 42)).Await(ctx)
 		require.NoError(t, err)
@@ -23,7 +23,7 @@ func TestShieldGivesTheResultOrErrorOfWhatItShields(t *testing.T) {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		require.NoError(t, f.SetResult(7))
 		shielded := asyncio.Shield(ctx, f)
-		assert.True(t, shielded.Done(), "what is done is shielded at once")
+		assert.True(t, shielded.Done(), "a shield of a finished task is done at once")
 		v, err = shielded.Result()
 		assert.NoError(t, err)
 		assert.Equal(t, 7, v)
@@ -66,7 +66,7 @@ func TestShieldItselfCanBeCancelled(t *testing.T) {
 	})
 }
 
-func TestShieldIsCancelledWithWhatItShields(t *testing.T) {
+func TestShieldIsCancelledWithTheShieldedTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		inner := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		shielded := asyncio.Shield(ctx, inner)
@@ -75,14 +75,14 @@ func TestShieldIsCancelledWithWhatItShields(t *testing.T) {
 		assert.True(t, shielded.Cancelled())
 
 		shielded = asyncio.Shield(ctx, inner)
-		assert.True(t, shielded.Cancelled(), "what is cancelled already")
+		assert.True(t, shielded.Cancelled(), "a task that was cancelled already")
 		err := errOf[int](ctx, shielded)
 		assert.ErrorIs(t, err, asyncio.ErrCancelled)
 		assert.ErrorIs(t, err, errBoom, "the cause")
 	})
 }
 
-func TestShieldCancelledInTheTurnInWhichWhatItShieldsEndsIsCancelled(t *testing.T) {
+func TestShieldCancelledInTheTurnInWhichTheShieldedTaskEndsIsCancelled(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		shielded := asyncio.Shield(ctx, f)
@@ -95,7 +95,7 @@ func TestShieldCancelledInTheTurnInWhichWhatItShieldsEndsIsCancelled(t *testing.
 	})
 }
 
-func TestShieldWhoseInnerFailsAfterItWasCancelledReportsTheError(t *testing.T) {
+func TestACancelledShieldReportsALaterErrorOfTheShieldedTask(t *testing.T) {
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		shielded := asyncio.Shield(ctx, failing(time.Second, errBoom))
@@ -115,12 +115,12 @@ func TestShieldOfANilCoroutinePanics(t *testing.T) {
 	})
 }
 
-func TestAnErrorOfWhatWasShieldedIsSeenIfItComesInTheTurnOfTheCancellation(t *testing.T) {
+func TestAnErrorOfTheShieldedTaskInTheTurnOfTheCancellationIsRetrieved(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		inner := newFuture[int](ctx)
 		outer := asyncio.Shield(ctx, inner)
 		outer.Cancel()
-		_ = inner.SetException(errBoom) // which run would find reported
+		_ = inner.SetException(errBoom) // run would report it as never retrieved
 		giveWay(ctx, 2)
 	})
 }

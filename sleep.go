@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Sleep suspends the running task for d. If d is not positive it gives way for
-// one turn. It returns nil, or the error of a cancellation. It is asyncio.sleep.
+// Sleep suspends the running task for d, or for one turn if d is not positive. It returns an
+// error only if it is cancelled. It is asyncio.sleep.
 func Sleep(ctx context.Context, d time.Duration) error {
-	return (*task)(nil).block(ctx, wait{delay: d, reason: waitSleep})
+	return (*task)(nil).block(ctx, nil, d)
 }

@@ -28,7 +28,7 @@ func TestSleepersWakeInTheOrderOfTheirTimes(t *testing.T) {
 	r.expect(t, "1s woken", "2s woken", "3s woken")
 }
 
-func TestSleepersOfOneInstantWakeInTheOrderInWhichTheyCame(t *testing.T) {
+func TestSleepersOfOneInstantWakeInTheOrderOfTheirCalls(t *testing.T) {
 	const n = 10_000
 	run(t, func(ctx context.Context) error {
 		var order, want []int
@@ -47,7 +47,7 @@ func TestSleepersOfOneInstantWakeInTheOrderInWhichTheyCame(t *testing.T) {
 	})
 }
 
-func TestSleepOfNoPositiveTimeGivesWayOnce(t *testing.T) {
+func TestSleepOfZeroOrLessYieldsOnce(t *testing.T) {
 	for _, d := range []time.Duration{0, -1, -time.Hour, -1 << 63} {
 		var r trace
 		run(t, func(ctx context.Context) error {
@@ -77,7 +77,8 @@ func TestSleepCancelledInTheTurnInWhichItsTimerFiresIsCancelled(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		task := spawnTraced(ctx, &r, "sleep", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Second) })
 		giveWay(ctx, 1)
-		// Due at the same instant and asked for later: it runs after the timer.
+		// The callback is due at the same instant but was scheduled later, so it runs after the
+		// timer.
 		asyncio.RunningLoop(ctx).CallAt(time.Second, func() { assert.True(t, task.Cancel()) })
 		join(ctx, task)
 		assert.True(t, task.Cancelled())
@@ -86,7 +87,7 @@ func TestSleepCancelledInTheTurnInWhichItsTimerFiresIsCancelled(t *testing.T) {
 	r.expect(t, "sleep cancelled")
 }
 
-func TestSleepOfZeroThatIsCancelledIsCancelled(t *testing.T) {
+func TestACancelledSleepOfZeroReturnsTheCancellation(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		task := spawnTraced(ctx, &r, "sleep", func(ctx context.Context) error { return asyncio.Sleep(ctx, 0) })
@@ -98,7 +99,7 @@ func TestSleepOfZeroThatIsCancelledIsCancelled(t *testing.T) {
 	r.expect(t, "sleep cancelled")
 }
 
-func TestSleepThatWasCancelledLeavesNoTimerBehind(t *testing.T) {
+func TestACancelledSleepLeavesNoTimerBehind(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var event asyncio.Event
 		task := spawn(ctx, func(ctx context.Context) error {
@@ -127,7 +128,7 @@ func TestSleepBeyondTheEndOfTimeDoesNotWake(t *testing.T) {
 	})
 }
 
-func TestSleepOutsideOfAnyTaskPanics(t *testing.T) {
+func TestSleepOutsideAnyTaskPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() { _ = asyncio.Sleep(t.Context(), 0) })
 }
 

@@ -1,11 +1,10 @@
 package asyncio
 
-// This file is about what the two halves of a stream have in common, and what
-// they run over.
+// This file joins the two halves of a stream with each other and with the transport below them.
 //
-// A stream receives only when its task reads, so what the task does not read stays in the
-// system's buffers and, when these are full, with the peer. What is written is sent at
-// once if it can be; the rest waits in the writer.
+// A stream receives only when its task reads, so unread bytes stay in the system's buffers and,
+// once these are full, with the peer. Written bytes are sent at once if possible; the writer
+// keeps the rest.
 
 import "io"
 
@@ -15,42 +14,42 @@ type Stream struct {
 	Writer *StreamWriter
 }
 
-// stream is the two halves of a connection and what is below them.
+// stream is the two halves of a connection and the transport below them.
 type stream struct {
 	loop       *Loop
 	below      transport
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
-	above      streamEvents // the encrypted stream that this one carries, or nil
-	drop       *dropWatch   // nil if it is not watched
+	above      streamEvents // the TLS stream that this one carries, or nil
+	drop       *dropWatch   // closes the stream when it becomes garbage, or nil
 }
 
-// A transport moves the bytes of a stream. No call of it suspends. It notifies the stream
-// when that may go on: see streamEvents.
+// A transport moves the bytes of a stream. None of its methods suspends. When a read or a write
+// is worth another try, it notifies the stream: see streamEvents.
 type transport interface {
 	attach(streamEvents)
-	read(p []byte) (int, error)  // netfd.ErrAgain if there is nothing yet, io.EOF at the end
-	write(p []byte) (int, error) // takes less than all only if it is full
-	buffered() int               // what write took and has not sent
-	stopReceiving()              // read is to give no more than what has come
+	read(p []byte) (int, error)  // netfd.ErrAgain if there are no bytes yet, io.EOF at the end
+	write(p []byte) (int, error) // returns n < len(p) if there is no more room for now; onWritable follows
+	buffered() int               // bytes that write took and has not sent
+	stopReceiving()              // called before the last reads: bytes that arrive later are not wanted
 	canCloseWrite() bool
 	closeWrite() error
-	close()               // calls onClosed, now or when what is buffered has gone
-	abort()               // calls onClosed, now
-	reset()               // abort that the peer sees as a reset, where that is possible
+	close()               // calls onClosed, at once or after the buffered bytes are sent
+	abort()               // calls onClosed at once; drops the buffered bytes
+	reset()               // abort that the peer sees as a reset, where possible
 	info(name string) any // for GetExtraInfo
 }
 
 // streamEvents are the notifications of a transport to the stream above it.
 type streamEvents interface {
-	onReadable()        // there may be something to read, or the end
+	onReadable()        // there may be bytes to read, or the end
 	onWritable()        // there may be room to write
-	onBroken(err error) // nothing more can be sent; what has come can still be read
+	onBroken(err error) // nothing more can be sent; received bytes can still be read
 	onClosed()          // once, after close, abort or the end of the loop
 }
 
-// newStream makes a stream over nothing.
+// newStream makes a stream that has no transport yet.
 func newStream(l *Loop, o *streamOptions) *stream {
 	s := &stream{loop: l}
 	s.reader.stream, s.reader.limit = s, o.limit
@@ -59,7 +58,7 @@ func newStream(l *Loop, o *streamOptions) *stream {
 	return s
 }
 
-// events returns what the transport of the stream is to call.
+// events returns the receiver of the transport's notifications: the stream, or its dropWatch.
 func (s *stream) events() streamEvents {
 	if s.drop != nil {
 		return s.drop

@@ -7,21 +7,21 @@ import (
 	"weak"
 )
 
-// A dropWatch stands between a stream and the transport that the loop's table of descriptors
-// holds. It does not keep the stream alive, except while that has something to send. So a stream
-// that the program drops without closing it becomes garbage, as in asyncio and in package net, and
-// its connection is closed then; debug mode reports it. The streams that a server has accepted need
-// none: the server has them, and closes them.
+// A dropWatch stands between a stream and its transport, which the reactor's table of descriptors
+// refers to. It keeps the stream alive only while the stream has something to send. So a stream
+// that the program drops without closing it becomes garbage, as in asyncio and in package net.
+// Its connection is closed then, and debug mode reports it. The streams that a server has
+// accepted need no dropWatch: the server refers to them, and closes them.
 type dropWatch struct {
 	loop    *Loop
 	stream  weak.Pointer[stream]
 	busy    *stream   // the stream, while it has something to send
-	below   transport // the stream's
+	below   transport // the stream's transport
 	cleanup runtime.Cleanup
-	opened  string // where, in debug mode
+	opened  string // the file and line that opened the stream, in debug mode
 }
 
-// watchDrop has s, which is new, closed when it becomes garbage.
+// watchDrop arranges for s, which is new, to be closed when it becomes garbage.
 func (s *stream) watchDrop() {
 	d := &dropWatch{loop: s.loop, stream: weak.Make(s), below: s.below}
 	if s.loop.debug {
@@ -32,7 +32,7 @@ func (s *stream) watchDrop() {
 	s.below.attach(d)
 }
 
-// run is called on the loop when the stream is garbage.
+// run is called on the loop once the stream is garbage.
 func (d *dropWatch) run(l *Loop) {
 	d.below.close()
 	if l.debug {
@@ -74,7 +74,7 @@ func (d *dropWatch) onClosed() {
 	}
 }
 
-// callerOutside returns the file and line from which the program has called this package.
+// callerOutside returns the file and line of the program's call into this package.
 func callerOutside() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])

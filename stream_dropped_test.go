@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// open opens a connection, or one with TLS, and drops it, after a write of size bytes.
+// open opens a connection, possibly with TLS, writes size bytes and drops it.
 func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyncio.ConnectOption) {
 	t.Helper()
 	_, w, err := asyncio.OpenConnection(ctx, addr, opts...)
@@ -25,7 +25,7 @@ func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyn
 	require.NoError(t, err)
 }
 
-func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
+func TestADroppedStreamIsClosed(t *testing.T) {
 	serverConfig, clientConfig := certificates()
 	for name, opts := range map[string]struct {
 		server []asyncio.ServeOption
@@ -39,7 +39,7 @@ func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
 				ended := 0
 				s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, _ *asyncio.StreamWriter) error {
 					p, err := r.Read(ctx, -1)
-					require.NoError(t, err) // with TLS: the peer has said that it is the end
+					require.NoError(t, err) // with TLS, the peer has announced the end
 					require.Len(t, p, 4<<20)
 					ended++
 					return nil
@@ -56,7 +56,7 @@ func TestAStreamThatIsDroppedIsClosed(t *testing.T) {
 	}
 }
 
-func TestAPipeThatIsDroppedIsClosed(t *testing.T) {
+func TestADroppedPipeIsClosed(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
@@ -77,8 +77,8 @@ func TestAPipeThatIsDroppedIsClosed(t *testing.T) {
 	})
 }
 
-// A task that waits has the stream, and so has a writer that must still send.
-func TestAStreamThatIsUsedIsNotDropped(t *testing.T) {
+// A waiting task holds the stream, and so does a writer that still has bytes to send.
+func TestAStreamInUseIsNotDropped(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			if _, err := r.ReadExactly(ctx, 8<<20); err != nil {
@@ -108,14 +108,14 @@ func TestAStreamThatIsUsedIsNotDropped(t *testing.T) {
 	})
 }
 
-func TestDebugModeReportsAStreamThatIsDropped(t *testing.T) {
+func TestDebugModeReportsADroppedStream(t *testing.T) {
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
 		r, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
 		require.NoError(t, err)
-		require.NoError(t, w.Close()) // this one is not
+		require.NoError(t, w.Close()) // this one is not dropped
 		_, err = r.Read(ctx, 1)
 		require.Equal(t, io.EOF, err)
 		open(t, ctx, s.Addr().String(), 10)

@@ -13,9 +13,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// FuzzStreamReader has a program of reads run against bytes that come in pieces, and compares
-// each result with what a model says that has all bytes at hand. The reads are disturbed
-// on the way: by timeouts and cancellations that may come at any moment.
+// FuzzStreamReader runs a program of reads against bytes that arrive in pieces, and compares each
+// result with that of a model that has all the bytes. Timeouts and cancellations interrupt the
+// reads at any moment.
 func FuzzStreamReader(f *testing.F) {
 	f.Add([]byte("one\ntwo\nthree"), []byte{3, 1, 4, 1, 5}, []byte{0, 1, 2, 3, 4, 5, 6, 7}, uint16(16))
 	f.Add([]byte("a||b|c\n\n\n|||"), []byte{1}, []byte{2, 10, 2, 2, 9, 1, 1, 1}, uint16(2))
@@ -39,7 +39,7 @@ func FuzzStreamReader(f *testing.F) {
 				if m.check(t, op, n, got, err); t.Failed() {
 					break
 				}
-				if i > 2000 { // a program that reads little or nothing
+				if i > 2000 { // the program reads little or nothing
 					break
 				}
 			}
@@ -97,7 +97,7 @@ func readOnce(ctx context.Context, r *asyncio.StreamReader, op byte, n int) ([]b
 	}
 }
 
-// disturbed makes the call again and again until it is neither cancelled nor timed out.
+// disturbed repeats the call until it is neither cancelled nor timed out.
 func disturbed(ctx context.Context, how int, call func(context.Context) ([]byte, error)) ([]byte, error) {
 	for try := 0; ; try++ {
 		task := asyncio.CreateTask(ctx, asyncio.Coro[[]byte](call))
@@ -125,7 +125,7 @@ func disturbed(ctx context.Context, how int, call func(context.Context) ([]byte,
 	}
 }
 
-// readerModel knows all that is to come.
+// A readerModel holds all the bytes that are still to be read.
 type readerModel struct {
 	rest  []byte
 	limit int
@@ -153,7 +153,7 @@ func (m *readerModel) check(t *testing.T, op byte, n int, got []byte, err error)
 	}
 }
 
-// took checks that got is what comes next.
+// took checks that got is the next part of the bytes.
 func (m *readerModel) took(t *testing.T, got []byte) {
 	require.LessOrEqual(t, len(got), len(m.rest))
 	require.True(t, bytes.Equal(m.rest[:len(got)], got), "got %.50q, want %.50q", got, m.rest)
@@ -213,10 +213,10 @@ func (m *readerModel) until(t *testing.T, separators []string, got []byte, err e
 	var overrun *asyncio.LimitOverrunError
 	switch {
 	case errors.As(err, &overrun):
-		// How much of it had come is a matter of the pieces. Nothing is lost.
+		// How much of it had arrived depends on the pieces. Nothing is lost.
 		require.Greater(t, overrun.Consumed, m.limit)
 		require.True(t, end < 0 || overrun.Consumed <= start, "consumed %d, separator at %d", overrun.Consumed, start)
-		m.rest = m.rest[:0] // it would be the same again and again
+		m.rest = m.rest[:0] // the result would be the same again and again
 		m.over = true
 	case end >= 0:
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func (m *readerModel) line(t *testing.T, got []byte, err error) {
 	case errors.As(err, &overrun):
 		require.Greater(t, overrun.Consumed, m.limit)
 		require.True(t, end < 0 || overrun.Consumed <= start)
-		m.over = true // how much was dropped is a matter of the pieces
+		m.over = true // the number of bytes dropped depends on the pieces
 	case len(m.rest) == 0:
 		require.Equal(t, io.EOF, err)
 		m.over = true

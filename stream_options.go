@@ -1,6 +1,6 @@
 package asyncio
 
-// This file is the options of streams, servers and datagram endpoints.
+// This file holds the options of streams, servers and datagram endpoints.
 
 import (
 	"crypto/tls"
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A call takes the options of one type, such as ConnectOption. An option that is for several calls
-// has a type that implements each of theirs, such as KeepAliveOption. So an option that a call would
-// ignore does not compile.
+// A call takes the options of one type, such as ConnectOption. An option for several calls has
+// a type that implements the types of all of them, such as KeepAliveOption. So an option that a
+// call would ignore does not compile.
 
 // A ConnectOption is an option of OpenConnection: WithLimit, WithTLS, WithTLSHandshakeTimeout,
 // WithNetwork, WithLocalAddr, WithHappyEyeballsDelay or WithKeepAlive.
@@ -119,8 +119,8 @@ type ReusePortOption interface {
 // A streamOption is an option of any of these types.
 type streamOption interface{ apply(*streamOptions) }
 
-// A setting is every one of these options. The type that its constructor returns says which
-// calls it is for.
+// A setting implements every one of these options. The result type of a constructor says which
+// calls the option is for.
 type setting func(*streamOptions)
 
 func (s setting) apply(o *streamOptions) { s(o) }
@@ -138,7 +138,7 @@ func (setting) forStartTLS()               {}
 type streamOptions struct {
 	limit            int
 	network          string
-	tcpOnly          string // the name of an option that was given and is for TCP alone
+	tcpOnly          string // name of a given option that is for TCP alone
 	localAddr        string
 	eyeballsDelay    time.Duration
 	tls              *tls.Config
@@ -156,18 +156,18 @@ func newStreamOptions[O streamOption](opts []O) *streamOptions {
 	o := &streamOptions{
 		limit:         defaultLimit,
 		network:       "tcp",
-		eyeballsDelay: 250 * time.Millisecond, // of RFC 8305
+		eyeballsDelay: 250 * time.Millisecond, // as RFC 8305 recommends
 		backlog:       100,
 	}
 	applyAll(opts, o)
 	return o
 }
 
-// check returns what is wrong with the options of a server or a client on the network "tcp" or
-// "unix".
+// check returns an error if the options do not fit a server or client on network, which is
+// "tcp" or "unix".
 func (o *streamOptions) check(network string, serverSide bool) error {
 	if network == "unix" {
-		if o.tcpOnly != "" { // a Dialer and Listen have both networks
+		if o.tcpOnly != "" { // a Dialer and Listen support both networks
 			return fmt.Errorf("asyncio: %s for a unix socket", o.tcpOnly)
 		}
 	} else if o.network != "tcp" && o.network != "tcp4" && o.network != "tcp6" {
@@ -182,8 +182,8 @@ func (o *streamOptions) check(network string, serverSide bool) error {
 	return nil
 }
 
-// WithLimit sets how long a line, or what ReadUntil reads, may be: 64 KiB if it is not
-// given. It panics if n is not positive. It is asyncio's limit.
+// WithLimit limits a line, or the bytes before a separator of ReadUntil, to n bytes. The
+// default is 64 KiB. It panics if n is not positive. It is asyncio's limit.
 func WithLimit(n int) LimitOption {
 	if n <= 0 {
 		panic("asyncio: WithLimit needs a positive number")
@@ -191,17 +191,20 @@ func WithLimit(n int) LimitOption {
 	return setting(func(o *streamOptions) { o.limit = n })
 }
 
-// WithTLS encrypts the connection. A client verifies the server, under the config's
-// ServerName or else the name that it connects to, which a unix socket has not; a server needs a
-// certificate. The call that it is given to, or a Dialer's Dial, returns an error, before it does anything, if config is nil (it may be
-// one that could not be loaded), if it is a server's and has no certificate, or if it is a client's
-// and allows renegotiation, which streams do not support. It is asyncio's ssl.
+// WithTLS encrypts the connection. A client verifies the server under the ServerName of config
+// or, without one, under the name that it connects to; a unix socket has no such name. A server
+// needs a certificate.
+//
+// The call that takes the option, or a Dialer's Dial, returns an error before it does anything
+// else if config is nil, which may mean that it could not be loaded; if a server's config has
+// no certificate; and if a client's config allows renegotiation, which streams do not support.
+// It is asyncio's ssl.
 func WithTLS(config *tls.Config) TLSOption {
 	return setting(func(o *streamOptions) { o.tls, o.encrypted = config, true })
 }
 
-// WithTLSHandshakeTimeout bounds the handshake: a minute if it is not given. It panics if d is
-// not positive. It is asyncio's ssl_handshake_timeout.
+// WithTLSHandshakeTimeout limits the time of the TLS handshake. The default is a minute. It
+// panics if d is not positive. It is asyncio's ssl_handshake_timeout.
 func WithTLSHandshakeTimeout(d time.Duration) HandshakeOption {
 	if d <= 0 {
 		panic("asyncio: WithTLSHandshakeTimeout needs a positive duration")
@@ -209,21 +212,22 @@ func WithTLSHandshakeTimeout(d time.Duration) HandshakeOption {
 	return setting(func(o *streamOptions) { o.handshakeTimeout = d })
 }
 
-// WithNetwork restricts addresses: "tcp4" and "tcp6", or "udp4" and "udp6", to one family. The
-// call that it is given to returns a net.UnknownNetworkError for a network that it does not have.
+// WithNetwork restricts addresses to one family: "tcp4" or "tcp6", or "udp4" or "udp6" for
+// datagrams. The call that takes the option returns a net.UnknownNetworkError for a network
+// that it does not support.
 func WithNetwork(network string) NetworkOption {
 	return setting(func(o *streamOptions) { o.network = network })
 }
 
-// WithLocalAddr binds the client's end to an address, "host:port", before it connects.
-// It is asyncio's local_addr.
+// WithLocalAddr binds the client's end to address, a "host:port", before connecting. It is
+// asyncio's local_addr.
 func WithLocalAddr(address string) DialOption {
 	return setting(func(o *streamOptions) { o.localAddr, o.tcpOnly = address, "WithLocalAddr" })
 }
 
-// WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name
-// before it tries the next at the same time: 250 ms if it is not given. With Never it tries
-// them one after the other. It panics if d is negative. It is asyncio's happy_eyeballs_delay.
+// WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name before it
+// also tries the next. The default is 250 ms. With Never it tries the addresses one after the
+// other. It panics if d is negative. It is asyncio's happy_eyeballs_delay.
 func WithHappyEyeballsDelay(d time.Duration) DialOption {
 	if d < 0 {
 		panic("asyncio: WithHappyEyeballsDelay needs a duration that is not negative")
@@ -231,14 +235,14 @@ func WithHappyEyeballsDelay(d time.Duration) DialOption {
 	return setting(func(o *streamOptions) { o.eyeballsDelay, o.tcpOnly = d, "WithHappyEyeballsDelay" })
 }
 
-// WithKeepAlive has the system probe whether an idle peer is still there. It is asyncio's
+// WithKeepAlive makes the system probe whether an idle peer is still there. It is asyncio's
 // keep_alive.
 func WithKeepAlive() KeepAliveOption {
 	return setting(func(o *streamOptions) { o.keepAlive, o.tcpOnly = true, "WithKeepAlive" })
 }
 
-// WithBacklog sets how many connections wait to be accepted by a server: 100 if it is not
-// given. It panics if n is negative. It is asyncio's backlog.
+// WithBacklog sets the number of connections that may wait for a server to accept them. The
+// default is 100. It panics if n is negative. It is asyncio's backlog.
 func WithBacklog(n int) AcceptOption {
 	if n < 0 {
 		panic("asyncio: WithBacklog needs a number that is not negative")
@@ -246,14 +250,14 @@ func WithBacklog(n int) AcceptOption {
 	return setting(func(o *streamOptions) { o.backlog = n })
 }
 
-// WithReusePort lets several servers, in this program or others, take the same port; the
-// system spreads connections among them. It is asyncio's reuse_port.
+// WithReusePort lets several servers, in this program or others, use the same port; the system
+// spreads connections among them. It is asyncio's reuse_port.
 func WithReusePort() ReusePortOption {
 	return setting(func(o *streamOptions) { o.reusePort, o.tcpOnly = true, "WithReusePort" })
 }
 
-// WithMaxConnections bounds the connections that a server has at a time. Further ones
-// wait in the backlog. It panics if n is not positive.
+// WithMaxConnections limits the number of connections that a server has at a time. Further
+// connections wait in the backlog. It panics if n is not positive.
 func WithMaxConnections(n int) AcceptOption {
 	if n <= 0 {
 		panic("asyncio: WithMaxConnections needs a positive number")
@@ -261,8 +265,8 @@ func WithMaxConnections(n int) AcceptOption {
 	return setting(func(o *streamOptions) { o.maxConnections = n })
 }
 
-// WithoutServing has StartServer listen, but not accept before StartServing or Serve. It is
-// asyncio's start_serving=False.
+// WithoutServing makes StartServer and StartUnixServer listen without accepting, until
+// StartServing or Serve is called. It is asyncio's start_serving=False.
 func WithoutServing() UnixServeOption {
 	return setting(func(o *streamOptions) { o.notServing = true })
 }

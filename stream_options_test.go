@@ -44,8 +44,8 @@ func TestOptionsThatMakeNoSensePanicAtOnce(t *testing.T) {
 	})
 }
 
-// A configuration that could not be loaded must not make a connection in the clear.
-func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
+// If the configuration could not be loaded, the connection must not be made without encryption.
+func TestAStreamWithTLSIsNeverUnencrypted(t *testing.T) {
 	_, clientConfig := certificates()
 	renegotiating := clientConfig.Clone()
 	renegotiating.Renegotiation = tls.RenegotiateFreelyAsClient
@@ -74,7 +74,7 @@ func TestAStreamThatIsToBeEncryptedIsNeverInTheClear(t *testing.T) {
 	})
 }
 
-// The connection is made by then, and must not stay.
+// The connection exists by then, and must be closed.
 func TestAConnectionWhoseTLSCannotBeginIsClosed(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		ended := asyncio.NewFuture[asyncio.None](asyncio.RunningLoop(ctx))
@@ -94,7 +94,7 @@ func TestAConnectionWhoseTLSCannotBeginIsClosed(t *testing.T) {
 	})
 }
 
-func TestANetworkThatThereIsNotIsAnError(t *testing.T) {
+func TestAnUnknownNetworkIsAnError(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, network := range []string{"", "tpc", "udp", "unix", "tcp5"} {
 			_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", asyncio.WithNetwork(network))
@@ -129,8 +129,8 @@ func TestAHandshakeTimeoutWithoutAHandshakeIsAnError(t *testing.T) {
 	})
 }
 
-// A Dialer and Listen learn only from an argument that it is a unix socket.
-func TestAnOptionForTCPAloneIsAnErrorForAUnixSocket(t *testing.T) {
+// A Dialer and Listen learn only from an argument that the socket is a unix socket.
+func TestAnOptionOnlyForTCPIsAnErrorForAUnixSocket(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		dir, err := os.MkdirTemp("", "")

@@ -8,9 +8,9 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// StreamPair makes two streams that are connected to one another in memory, for tests, and
-// for simulations in virtual time: a client and a server talk over it as they would over
-// a socket. Up to 64 KiB are under way in each direction. It does not suspend. It has no
+// StreamPair makes two streams that are connected to each other in memory, for tests and for
+// simulations in virtual time: a client and a server communicate over it as over a socket. Each
+// direction holds up to 64 KiB that the other side has not read. It does not suspend. It has no
 // counterpart in asyncio.
 func StreamPair(ctx context.Context, opts ...LimitOption) (client, server Stream) {
 	l := RunningLoop(ctx)
@@ -24,7 +24,7 @@ func StreamPair(ctx context.Context, opts ...LimitOption) (client, server Stream
 	return near.halves(), far.halves()
 }
 
-// memoryRoom is how much is under way in one direction.
+// memoryRoom is the number of bytes that one direction holds.
 const memoryRoom = 64 << 10
 
 // memory is one end of a connection in memory.
@@ -32,12 +32,12 @@ type memory struct {
 	name   string
 	peer   *memory
 	above  streamEvents // the stream
-	inbox  []byte       // from the peer
-	ended  bool         // the peer writes no more
-	broken bool         // the peer has gone without reading all, or was reset
+	inbox  []byte       // bytes from the peer
+	ended  bool         // the peer will write no more
+	broken bool         // the peer closed its end without reading everything, or reset it
 	gone   bool         // this end is closed
-	full   bool         // a write has found no room: the peer calls onWritable when there is some
-	deaf   bool         // this end will read no more than inbox
+	full   bool         // a write found no room; the peer calls onWritable when there is some
+	deaf   bool         // this end will read nothing beyond inbox
 }
 
 func (m *memory) read(p []byte) (int, error) {
@@ -90,13 +90,13 @@ func (m *memory) closeWrite() error {
 	return nil
 }
 
-func (m *memory) close() { m.leave(len(m.inbox) > 0) }
+func (m *memory) close() { m.closeEnd(len(m.inbox) > 0) }
 func (m *memory) abort() { m.close() }
-func (m *memory) reset() { m.leave(true) }
+func (m *memory) reset() { m.closeEnd(true) }
 
-// leave closes this end. With reset the peer reads what it has, and sees then what it sees
-// of a socket that is closed before all was read.
-func (m *memory) leave(reset bool) {
+// closeEnd closes this end. With reset, the peer can still read the bytes that it has, and then gets
+// the error of a socket whose peer has closed without reading everything.
+func (m *memory) closeEnd(reset bool) {
 	if m.gone {
 		return
 	}
@@ -123,7 +123,7 @@ func (m *memory) info(name string) any {
 	return nil
 }
 
-// memoryAddr is the name of an end, as its address.
+// memoryAddr is the name of an end, used as its address.
 type memoryAddr string
 
 func (memoryAddr) Network() string  { return "memory" }

@@ -16,29 +16,32 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// defaultLimit is asyncio's.
+// defaultLimit is asyncio's default limit.
 const defaultLimit = 64 << 10
 
-// A StreamReader reads what the peer has sent. Its methods suspend until there is enough,
-// and not at all if there is. One task at a time may read: while it waits a second one gets
-// ErrReaderBusy, also if there are bytes for it. A read that is cancelled or times out loses
-// nothing: what has come stays for the next. The end of the stream is io.EOF, also after the
-// stream's own writer was closed. What breaks the connection comes after the bytes that came
-// before it. Only tasks of its loop may use it. It is asyncio's StreamReader.
+// A StreamReader reads the bytes that the peer has sent. Its read methods suspend until enough
+// bytes have arrived. If enough are there already, they suspend in two cases only, so that a fast
+// peer does not keep the loop to itself: a fifth receive in one turn waits for the next turn, and a
+// buffer of more than 8 MiB is copied in portions of 8 MiB, one a turn. Only one task at a time may
+// read: while it waits, another task gets ErrReaderBusy, even if there are bytes for it. A read
+// that is cancelled or times out loses nothing: the bytes that have arrived stay for the next read.
+// The end of the stream is io.EOF, also after the stream's own writer was closed. An error that
+// breaks the connection is returned only after the bytes received before it have been read. Only
+// tasks of its loop may use it. It is asyncio's StreamReader.
 type StreamReader struct {
 	stream  *stream
 	limit   int
 	buf     buffer.Received
-	err     error // why nothing more will come: io.EOF or what broke the connection
-	task    *task // that waits to read
-	expired bool  // the deadline of a Conn has passed
+	err     error // io.EOF or the error that broke the connection, once no more bytes will come
+	task    *task // the task that waits to read, or nil
+	expired bool  // the read deadline of a Conn has passed
 
 	receives quota
 }
 
-// Read suspends until there are bytes and returns at most n of them, or io.EOF at the end of
-// the stream. If n is negative it returns all until the end, which may be nothing, and no
-// io.EOF. The bytes are the caller's. It is asyncio's read.
+// Read returns at most n bytes, and suspends until there is at least one. At the end of the
+// stream it returns io.EOF. If n is negative, it returns all bytes up to the end, possibly none,
+// and no io.EOF. The slice is the caller's to keep. It is asyncio's read.
 func (r *StreamReader) Read(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		return r.readAll(ctx)
@@ -69,7 +72,7 @@ func (r *StreamReader) readAll(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// ReadInto reads into p, without making a copy, and returns how many bytes it has read. It
+// ReadInto is Read into p: it allocates no slice, and returns the number of bytes read. It
 // suspends as Read does. It has no counterpart in asyncio.
 func (r *StreamReader) ReadInto(ctx context.Context, p []byte) (int, error) {
 	if r.busy() {
@@ -87,10 +90,10 @@ func (r *StreamReader) copyTo(p []byte) int {
 	return n
 }
 
-// ReadLine returns the next line with its "\n". A last line that has none is returned
-// without, and io.EOF after it. A line that is longer than the limit is dropped, as far as it
-// has come, with a *LimitOverrunError. It suspends until it has a line. It is asyncio's
-// readline.
+// ReadLine returns the next line, including its "\n". If the stream ends without a "\n", ReadLine
+// returns the rest, and io.EOF the next time. If a line is longer than the limit, ReadLine drops
+// the part that has arrived and returns a *LimitOverrunError. It suspends until a line has
+// arrived. It is asyncio's readline.
 func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
 	line, err := r.ReadUntil(ctx, "\n")
 	switch err := err.(type) {
@@ -113,9 +116,9 @@ func (r *StreamReader) ReadLine(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Lines ranges over the lines, as ReadLine returns them. It suspends until it has the next
-// line. It ends with the stream, or after an error other than a *LimitOverrunError. It is
-// asyncio's "async for line in reader".
+// Lines returns an iterator over the lines that ReadLine returns. It suspends until the next line
+// has arrived. The iteration ends with the stream, or after an error other than a
+// *LimitOverrunError. It is asyncio's "async for line in reader".
 func (r *StreamReader) Lines(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
@@ -133,9 +136,9 @@ func (r *StreamReader) Lines(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// ReadExactly returns n bytes, and suspends until they have come. If the stream ends before,
-// it returns an *IncompleteReadError with those that came. It panics if n is negative. It is
-// asyncio's readexactly.
+// ReadExactly returns n bytes, and suspends until they have arrived. If the stream ends first, it
+// returns an *IncompleteReadError with the bytes that did arrive. It panics if n is negative. It
+// is asyncio's readexactly.
 func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 {
 		panic("asyncio: ReadExactly of a negative number of bytes")
@@ -162,11 +165,12 @@ func (r *StreamReader) ReadExactly(ctx context.Context, n int) ([]byte, error) {
 	return r.take(n), nil
 }
 
-// ReadUntil returns the bytes to the end of the first separator, whichever ends first, and
-// suspends until it has come. If the stream ends before there is one, it returns an
-// *IncompleteReadError with those that came. If there are more bytes than the limit before the separator, it returns a
-// *LimitOverrunError and they can still be read. It panics without a separator and if one is
-// empty. It is asyncio's readuntil.
+// ReadUntil returns the bytes up to and including the first separator, and suspends until it has
+// arrived. Of several separators, the first to end counts. If the stream ends without a
+// separator, ReadUntil returns an *IncompleteReadError with the bytes that did arrive. If more
+// bytes than the limit precede the separator, it returns a *LimitOverrunError, and the bytes can
+// still be read. It panics if it is given no separator or an empty one. It is asyncio's
+// readuntil.
 func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]byte, error) {
 	shortest, longest := math.MaxInt, 0
 	for _, sep := range separators {
@@ -199,7 +203,8 @@ func (r *StreamReader) ReadUntil(ctx context.Context, separators ...string) ([]b
 	}
 }
 
-// findAny finds the separator that ends first and does not begin before from.
+// findAny finds the separator that ends first, of those that begin at from or later. If there is
+// none, end is 0.
 func findAny(p []byte, from int, separators []string) (start, end int) {
 	for _, sep := range separators {
 		var i int
@@ -208,7 +213,7 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 		} else {
 			i = bytes.Index(p[from:], []byte(sep))
 		}
-		// Of two that end together the shorter one counts, as in asyncio.
+		// Of two separators that end together the shorter counts, as in asyncio.
 		if e := from + i + len(sep); i >= 0 && (end == 0 || e < end || e == end && from+i > start) {
 			start, end = from+i, e
 		}
@@ -216,26 +221,26 @@ func findAny(p []byte, from int, separators []string) (start, end int) {
 	return start, end
 }
 
-// AtEOF reports whether the stream has ended and nothing is left to read. A connection that
-// broke is not at its end: to read gives the error. It does not suspend. It is asyncio's
-// at_eof.
+// AtEOF reports whether the stream has ended and all its bytes have been read. A connection that
+// broke is not at its end: reading from it returns the error. AtEOF does not suspend. It is
+// asyncio's at_eof.
 func (r *StreamReader) AtEOF() bool {
 	if !r.busy() && r.buf.Len() == 0 && r.receives.spend(r.stream.loop, maxReceives) {
-		_ = r.fillNow() // an end is kept in r.err
+		_ = r.fillNow() // fillNow keeps the end in r.err
 	}
 	return r.err == io.EOF && r.buf.Len() == 0
 }
 
-// Close closes the read end of a pipe, which has no writer. For a connection it does what
-// its StreamWriter's Close does. It does not suspend and returns nil.
+// Close closes the read end of a pipe, which has no writer. On a connection it does the same as
+// its StreamWriter's Close. It does not suspend, and returns nil.
 func (r *StreamReader) Close() error { return r.stream.writer.Close() }
 
-// fill receives more into the buffer, and suspends until there is some.
+// fill receives bytes into the buffer, and suspends until there are some.
 func (r *StreamReader) fill(ctx context.Context) error {
 	had := r.buf.Len()
 	for {
 		if err := r.admit(ctx); err != nil {
-			if r.buf.Len() > had { // Close has gathered it meanwhile
+			if r.buf.Len() > had { // Close has gathered bytes meanwhile
 				return nil
 			}
 			return err
@@ -254,11 +259,11 @@ func (r *StreamReader) fill(ctx context.Context) error {
 	}
 }
 
-// receive is fill into memory of the caller's.
+// receive is fill, into the caller's memory p.
 func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 	for {
 		if err := r.admit(ctx); err != nil {
-			if r.buf.Len() > 0 { // Close has gathered it meanwhile
+			if r.buf.Len() > 0 { // Close has gathered bytes meanwhile
 				return r.copyTo(p), nil
 			}
 			return 0, err
@@ -276,7 +281,7 @@ func (r *StreamReader) receive(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// readNow is ReadInto that does not suspend, but returns netfd.ErrAgain.
+// readNow is ReadInto, but returns netfd.ErrAgain instead of suspending.
 func (r *StreamReader) readNow(p []byte) (int, error) {
 	if r.buf.Len() == 0 {
 		if err := r.fillNow(); err != nil {
@@ -286,7 +291,7 @@ func (r *StreamReader) readNow(p []byte) (int, error) {
 	return r.copyTo(p), nil
 }
 
-// fillNow is fill that does not suspend, but returns netfd.ErrAgain.
+// fillNow is fill, but returns netfd.ErrAgain instead of suspending.
 func (r *StreamReader) fillNow() error {
 	if r.err != nil {
 		return r.err
@@ -303,9 +308,10 @@ func (r *StreamReader) fillNow() error {
 	return err
 }
 
-// gather receives what has come, before the stream is closed: asyncio, which receives without
-// being asked, has it in its reader, and it can still be read. The bounds are for a peer that
-// sends without end, and for one that sends in records of a byte.
+// gather receives the bytes that have arrived, before the stream is closed. They can still be
+// read, as in asyncio, which receives without being asked and so has them in its reader. The
+// number of bytes is bounded for a peer that sends without end, and the number of reads for a
+// peer that sends records of one byte.
 func (r *StreamReader) gather() {
 	for range 1000 {
 		if r.buf.Len() >= maxReceives*buffer.Size || r.fillNow() != nil {
@@ -315,14 +321,15 @@ func (r *StreamReader) gather() {
 	r.buf.Park(&r.stream.loop.buffers)
 }
 
-// maxReceives is how often a stream receives in one turn, so that a peer which sends
-// without end does not keep the loop to itself.
+// maxReceives is the number of times that a stream receives in one turn, so that a peer that
+// sends without end does not keep the loop to itself.
 const maxReceives = 4
 
-// busy reports whether a task waits to read, which one that runtime.Goexit has ended does not.
+// busy reports whether a task waits to read. A task that runtime.Goexit has ended does not count.
 func (r *StreamReader) busy() bool { return r.task != nil && r.task.state == pending }
 
-// admit returns nil if the running task may try to receive.
+// admit returns nil once the running task may try to receive. If the turn's receives are used up,
+// it suspends for a turn.
 func (r *StreamReader) admit(ctx context.Context) error {
 	switch l := r.stream.loop; {
 	case r.busy():
@@ -337,8 +344,8 @@ func (r *StreamReader) admit(ctx context.Context) error {
 	return nil
 }
 
-// giveWay is admit for a task that has received as often as it may in one turn. It goes on
-// reading meanwhile: nobody else may have what comes in the middle.
+// giveWay is admit for a task that has used up the turn's receives. The reader stays busy
+// meanwhile: no other task may take bytes out of the middle of a read.
 func (r *StreamReader) giveWay(ctx context.Context) error {
 	if err := r.pause(ctx); err != nil {
 		return err
@@ -346,7 +353,7 @@ func (r *StreamReader) giveWay(ctx context.Context) error {
 	return r.admit(ctx)
 }
 
-// pause gives way for one turn, in the middle of a read.
+// pause suspends for one turn, in the middle of a read.
 func (r *StreamReader) pause(ctx context.Context) error {
 	r.task = running(ctx)
 	err := Sleep(ctx, 0)
@@ -354,18 +361,18 @@ func (r *StreamReader) pause(ctx context.Context) error {
 	return err
 }
 
-// await suspends until it is worth another try to receive.
+// await suspends until wakeUp is called.
 func (r *StreamReader) await(ctx context.Context) error {
 	t := running(ctx)
 	r.task = t
-	err := t.block(ctx, wait{delay: Never, reason: waitStreamData})
+	err := t.block(ctx, &wait{reason: waitStreamData}, 0)
 	r.task = nil
 	return err
 }
 
-// ended is end for what a receive has found. A socket tells of a reset once: if it has told a
-// write, it gives the reader an end that is none. After EPIPE it is one, since the peer had
-// closed its side before.
+// ended is end for the error that a receive returned. The kernel reports a reset only once. If a
+// write got it, the next receive sees a plain end of file, which ended turns back into the reset.
+// EPIPE is different: the peer had closed its side before, so the end is real.
 func (r *StreamReader) ended(reason error) error {
 	if broken := r.stream.writer.err; reason == io.EOF && broken != nil && !errors.Is(broken, errPipe) {
 		reason = broken
@@ -374,7 +381,7 @@ func (r *StreamReader) ended(reason error) error {
 	return r.err
 }
 
-// end notes that nothing more will come.
+// end records that no more bytes will be received.
 func (r *StreamReader) end(reason error) {
 	if r.err == nil {
 		r.err = reason
@@ -385,17 +392,17 @@ func (r *StreamReader) end(reason error) {
 	r.wakeUp()
 }
 
-// wakeUp has the task that waits to read try again.
+// wakeUp wakes the task that waits to read, if any, to try again.
 func (r *StreamReader) wakeUp() {
-	if r.task != nil && r.task.fiber != nil { // which it has not if the loop has killed it
+	if r.task != nil && r.task.fiber != nil { // nil once the loop has killed the task
 		r.task.wake()
 	}
 }
 
-// portion is how many bytes are copied in a turn, of a buffer that holds many.
+// portion is the number of bytes of a large buffer that are copied in one turn.
 const portion = 8 << 20
 
-// grow makes room in a large buffer. If it is cancelled, that is as it was.
+// grow makes room in a large buffer. If it is cancelled, the buffer is unchanged.
 func (r *StreamReader) grow(ctx context.Context) error {
 	p, err := r.copyOut(ctx, r.buf.Len(), 2*r.buf.Len())
 	if err == nil {
@@ -404,8 +411,8 @@ func (r *StreamReader) grow(ctx context.Context) error {
 	return err
 }
 
-// copyOut returns a copy of the first n bytes, with room for size, a portion of which it makes
-// in a turn.
+// copyOut returns a copy of the first n bytes, with a capacity of size. It copies a portion in
+// each turn.
 func (r *StreamReader) copyOut(ctx context.Context, n, size int) ([]byte, error) {
 	p := rawMemory(size)
 	for {
@@ -419,7 +426,8 @@ func (r *StreamReader) copyOut(ctx context.Context, n, size int) ([]byte, error)
 	}
 }
 
-// rawMemory returns memory for n bytes that need not be cleared, which takes as long as to copy.
+// rawMemory returns memory for n bytes that is not cleared, since clearing takes as long as
+// copying.
 func rawMemory(n int) []byte {
 	var b strings.Builder
 	b.Grow(n)
@@ -427,14 +435,14 @@ func rawMemory(n int) []byte {
 	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
 }
 
-// take takes n bytes out of the buffer.
+// take removes the first n bytes from the buffer and returns them.
 func (r *StreamReader) take(n int) []byte { return r.buf.Take(&r.stream.loop.buffers, n) }
 
-// An IncompleteReadError says that the stream ended too early. It is io.EOF if nothing had
-// come, and io.ErrUnexpectedEOF otherwise. It is asyncio's IncompleteReadError.
+// An IncompleteReadError reports that the stream ended too early. It is io.EOF if no bytes had
+// arrived, and io.ErrUnexpectedEOF otherwise. It is asyncio's IncompleteReadError.
 type IncompleteReadError struct {
-	Partial  []byte // what came
-	Expected int    // how many bytes were asked for; 0 if it was a separator
+	Partial  []byte // the bytes that arrived
+	Expected int    // the number of bytes asked for; 0 for a separator
 }
 
 func (e *IncompleteReadError) Error() string {
@@ -452,10 +460,10 @@ func (e *IncompleteReadError) Unwrap() error {
 	return io.ErrUnexpectedEOF
 }
 
-// A LimitOverrunError says that more bytes than the stream's limit came before a
-// separator. It is asyncio's LimitOverrunError.
+// A LimitOverrunError reports that more bytes than the stream's limit arrived before a separator.
+// It is asyncio's LimitOverrunError.
 type LimitOverrunError struct {
-	Consumed int // how many bytes are in the buffer that no separator begins in
+	Consumed int // the number of bytes at the front of the buffer in which no separator begins
 	found    bool
 }
 

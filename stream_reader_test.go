@@ -17,7 +17,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// sent makes a reader to which the pieces come, one a turn, and then the end.
+// sent returns a reader that receives the pieces, one in each turn, and then the end.
 func sent(t *testing.T, ctx context.Context, opts []asyncio.LimitOption, pieces ...string) *asyncio.StreamReader {
 	t.Helper()
 	client, server := asyncio.StreamPair(ctx, opts...)
@@ -36,7 +36,7 @@ func sent(t *testing.T, ctx context.Context, opts []asyncio.LimitOption, pieces 
 
 func limit(n int) []asyncio.LimitOption { return []asyncio.LimitOption{asyncio.WithLimit(n)} }
 
-func TestReadGivesWhatThereIs(t *testing.T) {
+func TestReadReturnsTheAvailableBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, "hello", "world")
 		for _, want := range []struct {
@@ -58,7 +58,7 @@ func TestReadGivesWhatThereIs(t *testing.T) {
 	})
 }
 
-func TestReadIntoGivesWhatThereIs(t *testing.T) {
+func TestReadIntoReturnsTheAvailableBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, "hello", "world")
 		p := make([]byte, 3)
@@ -80,7 +80,7 @@ func TestReadIntoGivesWhatThereIs(t *testing.T) {
 	})
 }
 
-// What CPython 3.13's readuntil says of the same bytes, each fed in one piece.
+// The expected results are those of CPython 3.13's readuntil on the same bytes, fed in one piece.
 func TestReadUntilFindsTheSeparatorThatEndsFirst(t *testing.T) {
 	for name, test := range map[string]struct {
 		data, want string
@@ -106,7 +106,7 @@ func TestReadUntilFindsTheSeparatorThatEndsFirst(t *testing.T) {
 	}
 }
 
-func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
+func TestReadUntilKeepsALineThatExceedsTheLimit(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var overrun *asyncio.LimitOverrunError
 		r := sent(t, ctx, limit(5), "0123456789\nrest\n")
@@ -124,7 +124,7 @@ func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
 		r = sent(t, ctx, limit(5), "0123456789")
 		_, err = r.ReadUntil(ctx, "::")
 		require.ErrorAs(t, err, &overrun)
-		require.Equal(t, 9, overrun.Consumed) // the last byte may be half a separator
+		require.Equal(t, 9, overrun.Consumed) // the last byte may be the first half of a separator
 		require.ErrorContains(t, err, "separator not found")
 		got, err = r.Read(ctx, -1)
 		require.NoError(t, err)
@@ -132,13 +132,13 @@ func TestReadUntilKeepsWhatIsOverTheLimit(t *testing.T) {
 
 		r = sent(t, ctx, limit(5), "12345\n")
 		got, err = r.ReadUntil(ctx, "\n")
-		require.NoError(t, err) // just as long as the limit
+		require.NoError(t, err) // exactly the limit
 		require.Equal(t, "12345\n", string(got))
 		return nil
 	})
 }
 
-func TestReadUntilAtTheEndGivesWhatCame(t *testing.T) {
+func TestReadUntilReturnsTheRemainingBytesAtTheEnd(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var incomplete *asyncio.IncompleteReadError
 		r := sent(t, ctx, nil, "half")
@@ -152,7 +152,7 @@ func TestReadUntilAtTheEndGivesWhatCame(t *testing.T) {
 	})
 }
 
-func TestReadUntilWithoutASeparatorIsAMistake(t *testing.T) {
+func TestReadUntilWithoutASeparatorPanics(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil)
 		for _, separators := range [][]string{nil, {""}, {"a", ""}} {
@@ -164,7 +164,7 @@ func TestReadUntilWithoutASeparatorIsAMistake(t *testing.T) {
 	})
 }
 
-func TestLinesComeOneByOneAndALongOneIsDropped(t *testing.T) {
+func TestLinesAreReadOneByOneAndALongLineIsDropped(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, limit(8), "one\ntwo\nmuch too long\nthr", "ee\n\nlast")
 		var got []string
@@ -183,7 +183,7 @@ func TestLinesComeOneByOneAndALongOneIsDropped(t *testing.T) {
 	})
 }
 
-func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
+func TestReadExactlyReturnsTheRemainingBytesAtTheEnd(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var incomplete *asyncio.IncompleteReadError
 		r := sent(t, ctx, nil, "abc", "def")
@@ -193,7 +193,7 @@ func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
 		got, err = r.ReadExactly(ctx, 0)
 		require.NoError(t, err)
 		require.Empty(t, got)
-		_, err = r.ReadExactly(ctx, math.MaxInt) // takes no more memory than what comes
+		_, err = r.ReadExactly(ctx, math.MaxInt) // takes no more memory than the bytes that arrive
 		require.ErrorAs(t, err, &incomplete)
 		require.Equal(t, "ef", string(incomplete.Partial))
 		require.Equal(t, math.MaxInt, incomplete.Expected)
@@ -204,7 +204,7 @@ func TestReadExactlyAtTheEndGivesWhatCame(t *testing.T) {
 	})
 }
 
-func TestAtEOFKnowsOfAnEndThatHasCome(t *testing.T) {
+func TestAtEOFReportsAnEndThatHasArrived(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		require.False(t, server.Reader.AtEOF())
@@ -229,7 +229,7 @@ func TestASecondReaderIsRefused(t *testing.T) {
 		require.False(t, server.Reader.AtEOF())
 		require.ErrorIs(t, server.Writer.StartTLS(ctx, nil), asyncio.ErrReaderBusy)
 
-		// What has come of the first one's line is not for others.
+		// The part of the first reader's line that has arrived is not for other readers.
 		_, err = client.Writer.WriteString("half a ")
 		require.NoError(t, err)
 		settled(ctx)
@@ -250,8 +250,8 @@ func TestASecondReaderIsRefused(t *testing.T) {
 	})
 }
 
-// A reader that gives way, since its peer sends too fast, has not done.
-func TestASecondReaderIsRefusedWhileTheFirstGivesWay(t *testing.T) {
+// A reader that yields because its peer sends too fast is still reading.
+func TestASecondReaderIsRefusedWhileTheFirstYields(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 1<<20))
@@ -272,7 +272,7 @@ func TestACancelledReadLosesNothing(t *testing.T) {
 		client, server := asyncio.StreamPair(ctx)
 		read := func(ctx context.Context) ([]byte, error) { return server.Reader.ReadExactly(ctx, 6) }
 
-		// It waits, with a half of it.
+		// The task waits with half of its bytes.
 		_, err := client.Writer.WriteString("abc")
 		require.NoError(t, err)
 		task := asyncio.CreateTask(ctx, read)
@@ -281,7 +281,7 @@ func TestACancelledReadLosesNothing(t *testing.T) {
 		_, err = task.Await(ctx)
 		require.ErrorIs(t, err, asyncio.ErrCancelled)
 
-		// The other half comes in the turn in which it is cancelled.
+		// The other half arrives in the turn in which the task is cancelled.
 		task = asyncio.CreateTask(ctx, read)
 		require.NoError(t, asyncio.Sleep(ctx, time.Second))
 		_, err = client.Writer.WriteString("def")
@@ -290,7 +290,7 @@ func TestACancelledReadLosesNothing(t *testing.T) {
 		_, err = task.Await(ctx)
 		require.ErrorIs(t, err, asyncio.ErrCancelled)
 
-		// Its time is over.
+		// A read that times out loses nothing either.
 		_, err = asyncio.WaitFor(ctx, asyncio.Coro[[]byte](func(ctx context.Context) ([]byte, error) {
 			return server.Reader.ReadExactly(ctx, 7)
 		}), time.Second)
@@ -322,7 +322,7 @@ func TestAResetComesAfterTheData(t *testing.T) {
 	})
 }
 
-func TestAReadThatWaitsLearnsOfAReset(t *testing.T) {
+func TestAResetEndsAWaitingRead(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.Read(ctx, -1) })
@@ -334,7 +334,7 @@ func TestAReadThatWaitsLearnsOfAReset(t *testing.T) {
 	})
 }
 
-func TestCloseEndsAReadThatWaits(t *testing.T) {
+func TestCloseEndsAWaitingRead(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, server := asyncio.StreamPair(ctx)
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return server.Reader.ReadLine(ctx) })
@@ -346,7 +346,7 @@ func TestCloseEndsAReadThatWaits(t *testing.T) {
 	})
 }
 
-func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+func TestReadingFromAnEndlessPeerLetsOtherTasksRun(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -376,8 +376,8 @@ func TestAPeerThatSendsWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
-// A turn takes a bounded part of what a peer sends, in whatever way it is read.
-func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
+// A turn reads a bounded number of a peer's bytes, whichever method reads them.
+func TestReadingManyBytesLetsOtherTasksRun(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
 			return asyncio.StreamPair(ctx)
@@ -425,7 +425,7 @@ func TestAReaderOfMuchLeavesOthersTheirTurn(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadBelongsToTheCaller(t *testing.T) {
+func TestTheBytesReadBelongToTheCaller(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		r := sent(t, ctx, nil, strings.Repeat("a", 1000)+"\n"+strings.Repeat("b", 1000)+"\n")
 		first, err := r.ReadLine(ctx)
@@ -441,7 +441,7 @@ func TestWhatIsReadBelongsToTheCaller(t *testing.T) {
 	})
 }
 
-func TestAStreamThatWaitsHoldsNoBuffer(t *testing.T) {
+func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 	const n = 1000
 	run(t, func(ctx context.Context) error {
 		clients := make([]asyncio.Stream, n)
@@ -469,7 +469,7 @@ func TestAStreamThatWaitsHoldsNoBuffer(t *testing.T) {
 	})
 }
 
-func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
+func TestAStreamThatIsNoLongerReadHoldsLittleMemory(t *testing.T) {
 	const n = 200
 	run(t, func(ctx context.Context) error {
 		var never asyncio.Event
@@ -488,7 +488,7 @@ func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
 		}
 		giveWay(ctx, 1)
 		before := heap()
-		for _, c := range clients { // and a half of the next
+		for _, c := range clients { // and half of the next line
 			_, err := c.Writer.WriteString("line\nhalf")
 			require.NoError(t, err)
 		}
@@ -498,7 +498,7 @@ func TestAStreamThatIsNotReadOnHoldsLittle(t *testing.T) {
 	})
 }
 
-// heap returns how many bytes are in use.
+// heap returns the number of bytes in use.
 func heap() int {
 	runtime.GC()
 	var mem runtime.MemStats
@@ -506,7 +506,7 @@ func heap() int {
 	return int(mem.HeapAlloc)
 }
 
-// A Goexit that ends the run passes those who drive on its way, and so may end a task that reads.
+// A Goexit that ends the run unwinds the driving tasks, so it may end a task that reads.
 func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
 	r := asyncio.NewRunner(asyncio.WithVirtualTime())
 	var client, server asyncio.Stream

@@ -15,20 +15,21 @@ type socket struct {
 	loop          *Loop
 	fd            reactor.FD
 	above         streamEvents // the stream
-	network       string       // tcp or unix; pipe
-	writeOnly     bool         // it is the write end of a pipe, or serves as one
-	standard      bool         // it is a standard stream: unread bytes are for the program and its children
+	network       string       // tcp, unix or pipe
+	writeOnly     bool         // the write end of a pipe, or a socket that serves as one
+	standard      bool         // a standard stream: unread bytes remain for the program and its children
 	local, remote net.Addr
-	ended         func() // called when it is closed, or nil
+	ended         func() // called after onClosed, or nil
 	sends         quota
-	goingOn       bool // it is in the ready queue, to write on
+	queued        bool // in the ready queue, to go on writing
 }
 
-// openSocket makes a stream of a connected socket, which it takes over. remote may be nil.
+// openSocket makes a stream of a connected socket, which it takes over. If remote is nil, it asks
+// the kernel for the peer's address.
 func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptions) (*stream, error) {
 	s := &socket{network: network, remote: remote}
 	s.fd.Socket = true
-	s.fd.ShortReadIsAll = network == "tcp" // a read from a unix socket stops where a descriptor was sent along
+	s.fd.ShortReadIsAll = network == "tcp" // a read from a unix socket stops at a descriptor that was sent along
 	s.local = netfd.LocalAddr(fd, network)
 	if remote == nil {
 		s.remote = netfd.RemoteAddr(fd, network)
@@ -42,7 +43,7 @@ func openSocket(l *Loop, fd int, network string, remote net.Addr, o *streamOptio
 	return s.begin(l, fd, o)
 }
 
-// begin registers the descriptor, which it takes over.
+// begin takes the descriptor over and registers it.
 func (s *socket) begin(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	st := newStream(l, o)
 	st.below, s.above, s.loop = s, st, l
@@ -72,23 +73,23 @@ func (s *socket) OnLost() {
 	s.onClosed()
 }
 
-// checkBroken looks for an error that broke the connection: a stream that nobody reads from or
-// writes to would not learn of it otherwise.
+// checkBroken looks for an error that broke the connection. If no task reads from the stream or
+// writes to it, nothing else would find the error.
 func (s *socket) checkBroken() {
 	if !s.fd.Hangup || s.fd.Num < 0 {
 		return
 	}
 	if err := s.failure(); err != nil {
 		s.above.onBroken(err)
-		if s.writeOnly { // nothing is left to be done with it
+		if s.writeOnly { // it has no other use
 			s.close()
 		}
 	}
 }
 
-// failure returns why nothing more can be sent, or nil. That the peer has ended its side is no
-// reason. The kernel reports a reset only once; when a read finds the end instead, that is
-// made good by StreamReader.ended.
+// failure returns the error that broke the connection, or nil. A peer that has only ended its
+// side has not broken it. The kernel reports a reset only once; if the next read finds the end
+// instead, StreamReader.ended turns that back into the reset.
 func (s *socket) failure() error {
 	if s.network == "pipe" {
 		if netfd.PipeBroken(s.fd.Num) {
@@ -111,8 +112,8 @@ func (s *socket) read(p []byte) (int, error) {
 	n, err := s.fd.Read(p[:min(len(p), maxTransfer)])
 	switch {
 	case s.network == "pipe" && (err == io.EOF || err == errIO):
-		// Nobody can write to it any more. EIO is the end of a terminal: of the master of a pty
-		// whose slaves are closed, or of one that was hung up.
+		// The pipe has no writer any more. EIO is the end of a terminal: of the master of a pty
+		// whose slaves are closed, or of a terminal that was hung up.
 		s.close()
 		err = io.EOF
 	case s.network == "pipe" && err == errBadFD: // it is the write end
@@ -123,20 +124,20 @@ func (s *socket) read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxSends is how often a socket sends in one turn, and sendSize how many bytes at a time, so that
-// a peer which takes all that it is sent does not keep the loop to itself.
+// maxSends is the number of times that a socket sends in one turn, and sendSize the number of
+// bytes that it sends each time. So a peer that keeps up does not keep the loop to itself.
 const (
 	maxSends = 32
 	sendSize = 64 << 10
 )
 
-// write sends as much as there is room for and the turn allows; less than all of p means that
-// onWritable will be called.
+// write sends as much of p as there is room for and as the turn allows. If that is less than all
+// of p, onWritable will be called.
 func (s *socket) write(p []byte) (n int, err error) {
 	for s.fd.Writable && n < len(p) {
 		if !s.sends.spend(s.loop, maxSends) {
-			if !s.goingOn {
-				s.goingOn = true
+			if !s.queued {
+				s.queued = true
 				s.loop.push(s)
 			}
 			break
@@ -152,9 +153,9 @@ func (s *socket) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// run writes on, a turn after one that has had its share of writes.
+// run goes on writing, in the turn after one that used up its sends.
 func (s *socket) run(*Loop) {
-	s.goingOn = false
+	s.queued = false
 	if s.fd.Num >= 0 {
 		s.above.onWritable()
 	}
@@ -167,7 +168,8 @@ func (s *socket) opError(op string, err error) error {
 func (s *socket) buffered() int       { return 0 }
 func (s *socket) canCloseWrite() bool { return true }
 
-// stopReceiving has the last reads, and discard, look for what the loop does not know of yet.
+// stopReceiving makes the last reads, and discard, look for bytes that the poller has not
+// reported yet. From a standard stream they take nothing.
 func (s *socket) stopReceiving() {
 	s.fd.Readable = !s.standard && (s.fd.Readable || s.network != "pipe")
 }
@@ -184,11 +186,11 @@ func (s *socket) close() {
 	if s.fd.Readable && s.network != "pipe" && s.fd.Num >= 0 {
 		s.discard()
 	}
-	s.drop()
+	s.closeFD()
 }
 
-// discard receives the bytes that the reader has not gathered. A socket that is closed before that
-// resets the connection, and the peer may lose the bytes that it was sent last.
+// discard receives the bytes that the reader has not gathered. Closing a socket with unread bytes
+// resets the connection, and the peer may lose the last bytes sent to it.
 func (s *socket) discard() {
 	buf := s.loop.buffers.Get()
 	for range maxReceives {
@@ -205,11 +207,11 @@ func (s *socket) reset() {
 	if s.fd.Num >= 0 && s.network == "tcp" {
 		_ = netfd.SetReset(s.fd.Num)
 	}
-	s.drop()
+	s.closeFD()
 }
 
-// drop closes the descriptor as it is.
-func (s *socket) drop() {
+// closeFD closes the descriptor without receiving from it.
+func (s *socket) closeFD() {
 	if s.fd.Num >= 0 {
 		s.fd.Close()
 		s.onClosed()

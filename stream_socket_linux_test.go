@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// pty opens a pseudo terminal, whose master is for reading, writing or both.
+// pty opens a pseudoterminal, whose master is opened for reading, writing or both.
 func pty(t *testing.T, flag int) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", flag|unix.O_NOCTTY, 0)
@@ -35,7 +35,7 @@ func pty(t *testing.T, flag int) (master, slave *os.File) {
 	return master, slave
 }
 
-// The system says so by EIO.
+// The system reports this end as EIO.
 func TestAPseudoTerminalEndsWhenItsProgramHasGone(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		runReal(t, func(ctx context.Context) error {
@@ -58,7 +58,7 @@ func TestAPseudoTerminalEndsWhenItsProgramHasGone(t *testing.T) {
 	}
 }
 
-// A descriptor that is only for writing may be told that there is something to read.
+// The system may report a descriptor that is only for writing as readable.
 func TestAWriterWhosePseudoTerminalHangsUpIsClosedWithoutAnError(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		master, slave := pty(t, os.O_WRONLY)

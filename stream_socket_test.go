@@ -40,9 +40,9 @@ func withFD(t *testing.T, conn syscall.Conn, f func(fd int)) {
 	require.NoError(t, raw.Control(func(fd uintptr) { f(int(fd)) }))
 }
 
-// The system tells of a reset once. Whether it is a write or a read that it tells, the reader
-// must not take it for the end.
-func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
+// The system reports a reset only once. Whether a write or a read gets it, the reader must not take
+// the reset for the end of the stream.
+func TestAResetReportedToAWriteIsNotAnEndForTheReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -52,7 +52,7 @@ func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
 		require.Equal(t, "last", string(p))
 		require.NoError(t, peer.SetLinger(0))
 		require.NoError(t, peer.Close())
-		for err == nil { // loopback is quick, but a process of its own
+		for err == nil { // loopback is quick, but asynchronous
 			_, err = w.WriteString("x")
 		}
 		require.ErrorIs(t, err, syscall.ECONNRESET)
@@ -67,8 +67,9 @@ func TestAResetThatAWriteHasSeenIsNoEndForTheReader(t *testing.T) {
 	})
 }
 
-// After a peer has closed its side a write to it fails, but what it sent has an end.
-func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
+// After a peer has closed its side a write to it fails, but the bytes that it sent have a proper
+// end.
+func TestAnEndThatArrivedBeforeAWriteFailedIsAnEnd(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("all"))
@@ -87,8 +88,8 @@ func TestAnEndThatCameBeforeAWriteFailedIsOne(t *testing.T) {
 	})
 }
 
-// A socket that is closed with something unread resets the connection.
-func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
+// The system resets a connection whose socket is closed with unread bytes.
+func TestClosingAConnectionWithUnreadBytesIsNotAReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for name, network := range map[string]func(asyncio.ConnectionHandler) (*asyncio.Server, error){
 			"tcp": func(h asyncio.ConnectionHandler) (*asyncio.Server, error) {
@@ -131,19 +132,19 @@ func TestClosingAConnectionThatHasMoreToReadIsNoReset(t *testing.T) {
 	})
 }
 
-// A read that gives less than there is room for has left something in these cases.
-func TestAReadMayStopShort(t *testing.T) {
+// In these cases a read that returns less than there is room for has left something unread.
+func TestAShortReadMayLeaveBytesUnread(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		abcd := func(r *asyncio.StreamReader) {
 			t.Helper()
-			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop knows of all that has come
+			require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop has been notified of all that has arrived
 			p, err := asyncio.WaitFor(ctx, asyncio.Coro[[]byte](func(ctx context.Context) ([]byte, error) {
 				return r.ReadExactly(ctx, 4)
 			}), 10*time.Second)
 			require.NoError(t, err)
 			require.Equal(t, "abcd", string(p))
 		}
-		if runtime.GOOS == "linux" { // before urgent data, which are not a part of the stream
+		if runtime.GOOS == "linux" { // the read stops before urgent data, which are not part of the stream
 			r, w, peer := accepted(t, ctx)
 			withFD(t, peer, func(fd int) {
 				writeFD(t, fd, "ab")
@@ -182,7 +183,7 @@ func TestAReadMayStopShort(t *testing.T) {
 	})
 }
 
-func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
+func TestClosingALoopKillsAWaitingReader(t *testing.T) {
 	before := openDescriptors(t)
 	var peer net.Conn
 	l := asyncio.NewLoop(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {})) // the task is reported
@@ -201,7 +202,7 @@ func TestALoopThatClosesKillsAReaderThatWaits(t *testing.T) {
 	require.LessOrEqual(t, openDescriptors(t), before)
 }
 
-// most is the most that a stream sends in one turn, with what TLS keeps on the way.
+// most is the largest number of bytes that a stream sends in one turn, with what TLS adds.
 const most = 2<<20 + 256*kib
 
 // swallow accepts a connection and reads it as fast as it can.
@@ -224,7 +225,7 @@ func swallow(t *testing.T, serverConfig *tls.Config) (addr string) {
 	return ln.Addr().String()
 }
 
-func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
+func TestALargeWriteLetsOtherTasksRun(t *testing.T) {
 	serverConfig, clientConfig := certificates()
 	const size = 32 << 20
 	for name, test := range map[string]struct {
@@ -247,7 +248,7 @@ func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
 					before = now
 				}
 				check()
-				require.NoError(t, w.Close()) // sends the rest, just as patiently
+				require.NoError(t, w.Close()) // sends the rest in small portions too
 				closed := asyncio.CreateTask(ctx, asyncio.Do(w.WaitClosed))
 				for !closed.Done() {
 					check()
@@ -259,8 +260,8 @@ func TestAWriteOfMuchLeavesOthersTheirTurn(t *testing.T) {
 	}
 }
 
-// A peer that keeps up must not keep a task that only writes from waiting in Drain.
-func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+// A peer that keeps up must not keep a task that only writes from suspending in Drain.
+func TestATaskThatWritesWithoutEndLetsOtherTasksRun(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, size := range []int{1, 64 * kib} {
 			_, w, err := asyncio.OpenConnection(ctx, swallow(t, nil))
@@ -285,7 +286,7 @@ func TestATaskThatWritesWithoutEndLeavesOthersTheirTurn(t *testing.T) {
 	})
 }
 
-// eventually lets the loop go on until cond holds, which something outside of it brings about.
+// eventually lets the loop go on until cond holds, which something outside the loop brings about.
 func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !cond(); {
@@ -294,11 +295,11 @@ func eventually(t *testing.T, ctx context.Context, cond func() bool, what string
 	}
 }
 
-// The peer gets what the system had taken, and then the end.
-func TestAbortDeliversWhatWasSent(t *testing.T) {
+// The peer gets the bytes that the system had taken, and then the end.
+func TestAbortDeliversTheBytesThatWereSent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, w, peer := accepted(t, ctx)
-		_, err := w.Write(make([]byte, 32<<20)) // that nobody reads yet
+		_, err := w.Write(make([]byte, 32<<20)) // nobody reads this yet
 		require.NoError(t, err)
 		for kept := 0; kept != w.WriteBufferSize(); { // until the system takes no more
 			kept = w.WriteBufferSize()
@@ -314,8 +315,8 @@ func TestAbortDeliversWhatWasSent(t *testing.T) {
 	})
 }
 
-// What had come and was not read does not turn it into a reset.
-func TestAbortWithSomethingUnreadIsNoReset(t *testing.T) {
+// Unread bytes do not turn the end into a reset.
+func TestAbortWithUnreadBytesIsNotAReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("unread"))
@@ -334,7 +335,7 @@ func TestAbortWithSomethingUnreadIsNoReset(t *testing.T) {
 	})
 }
 
-func TestResetResets(t *testing.T) {
+func TestResetResetsTheConnection(t *testing.T) {
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		_, w, peer := accepted(t, ctx)
@@ -360,7 +361,7 @@ func TestResetResets(t *testing.T) {
 	})
 }
 
-func TestAnIdleConnectionLearnsOfAReset(t *testing.T) {
+func TestAnIdleConnectionDetectsAReset(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -381,8 +382,8 @@ func TestAnIdleConnectionLearnsOfAReset(t *testing.T) {
 	})
 }
 
-// Unread bytes come first, also if the connection is still open here.
-func TestAResetThatNobodySawComesAfterTheData(t *testing.T) {
+// Unread bytes come first, even if the connection is still open on this side.
+func TestAResetThatArrivedUnnoticedComesAfterTheData(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -419,7 +420,7 @@ func TestAHalfClosedConnectionStaysOpen(t *testing.T) {
 	})
 }
 
-func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
+func TestAnIdleWriterDetectsThatItsPipeHasNoReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, kept := range []int{0, 1 << 20} {
 			r, f, err := os.Pipe()
@@ -439,8 +440,8 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsPipe(t *testing.T) {
 	})
 }
 
-// The same for a socket that serves as a pipe.
-func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
+// A socket may serve as a pipe, with the same behaviour.
+func TestAnIdleWriterDetectsThatItsSocketHasNoReader(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -455,8 +456,8 @@ func TestAnIdleWriterLearnsThatNobodyReadsItsSocket(t *testing.T) {
 	})
 }
 
-// The loop has not yet been told of it.
-func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
+// The loop has not yet been notified of it.
+func TestBytesThatArriveInTheTurnOfCloseCanBeRead(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := w.WriteString("answer")
@@ -475,7 +476,7 @@ func TestWhatCameInTheTurnOfCloseCanBeRead(t *testing.T) {
 	})
 }
 
-func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
+func TestAHandlerCanReadReceivedBytesAfterCloseClients(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		var begun, closed asyncio.Event
 		read := asyncio.NewFuture[string](asyncio.RunningLoop(ctx))
@@ -494,7 +495,7 @@ func TestAHandlerReadsAfterCloseClientsWhatHadCome(t *testing.T) {
 		_, err = w.WriteString("hello")
 		require.NoError(t, err)
 		require.NoError(t, begun.Wait(ctx))
-		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop knows of all that has come
+		require.NoError(t, asyncio.Sleep(ctx, 5*time.Millisecond)) // the loop has been notified of all that has arrived
 		s.CloseClients()
 		closed.Set()
 		got, err := read.Await(ctx)

@@ -12,20 +12,20 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// StartTLS encrypts the connection from here on: the same reader and writer go on over
-// TLS. It suspends until the handshake is done, for a minute at most; see
-// WithTLSHandshakeTimeout. On a connection that a Server has accepted it is the server's side
-// of it. What the peer has sent already is taken for a part of the handshake, not for
-// plain text. A handshake that fails closes the connection. A client's config needs a
-// ServerName, or InsecureSkipVerify, and may not allow renegotiation; a server's needs a
-// certificate. For one that does not do StartTLS returns an error and leaves the
-// connection as it is, and so it does, with ErrReaderBusy, while another task waits to read. It
-// panics if config is nil. It is asyncio's start_tls.
+// StartTLS encrypts the connection from here on: the same reader and writer go on over TLS. It
+// suspends until the handshake is done, for at most a minute unless WithTLSHandshakeTimeout
+// changes that. On a connection that a Server has accepted, StartTLS makes the server's side of
+// the handshake. Bytes that the peer has sent already are part of the handshake, not plain text.
+// A handshake that fails closes the connection. A client's config needs a ServerName or
+// InsecureSkipVerify, and must not allow renegotiation; a server's needs a certificate. With any
+// other config StartTLS returns an error and leaves the connection as it is. It does the same,
+// with ErrReaderBusy, while another task waits to read. It panics if config is nil. It is
+// asyncio's start_tls.
 func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
 	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
 }
 
-// startTLS is StartTLS of either side. No timeout is a minute's.
+// startTLS is StartTLS for either side. A timeout of 0 means a minute.
 func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, timeout time.Duration) error {
 	if err := s.writer.refuse(); err != nil {
 		return err
@@ -43,23 +43,27 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 		return errors.New("asyncio: a TLS client's config needs a ServerName or InsecureSkipVerify")
 	}
 	t := s.insertTLS(config, serverSide)
+	defer func() { // deferred, since a callback of the config may panic
+		t.wire.handshake = nil
+		if !t.ready {
+			t.below.writer.Close() // the alert for the peer is still sent
+		}
+	}()
 	err := Timeout(ctx, cmp.Or(timeout, time.Minute), func(ctx context.Context, _ *TimeoutScope) error {
 		t.wire.handshake = ctx
-		// Of a context that can be cancelled, crypto/tls would watch the end on a goroutine of
-		// its own. Here it is the suspension in wire.Read that is cancelled.
+		// crypto/tls would watch a context that can be cancelled on another goroutine. Here a
+		// cancellation ends the suspension in wire.Read instead.
 		return t.conn.HandshakeContext(context.WithoutCancel(ctx))
 	})
-	t.wire.handshake = nil
 	if err != nil {
-		t.below.writer.Close() // the alert that tells the peer is still sent
 		return err
 	}
 	t.ready = true
-	s.onWritable() // what was written meanwhile
+	s.onWritable() // send the bytes written meanwhile
 	return nil
 }
 
-// checkTLS returns what is wrong with a config.
+// checkTLS returns an error if a config cannot be used.
 func checkTLS(config *tls.Config, serverSide bool) error {
 	switch {
 	case config == nil:
@@ -67,14 +71,14 @@ func checkTLS(config *tls.Config, serverSide bool) error {
 	case serverSide && len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil:
 		return errors.New("asyncio: a TLS server's config needs Certificates, GetCertificate or GetConfigForClient")
 	case !serverSide && config.Renegotiation != tls.RenegotiateNever:
-		// crypto/tls would make the second handshake within a read, with locks held that a
-		// write needs, too: a task that waited there would stop the loop.
+		// crypto/tls would make the second handshake within a read, holding locks that a write
+		// needs too. If the task waited there, another task's write would block the loop.
 		return errors.New("asyncio: TLS renegotiation is not supported")
 	}
 	return nil
 }
 
-// insertTLS puts TLS between s and what is below it.
+// insertTLS inserts TLS between s and its transport.
 func (s *stream) insertTLS(config *tls.Config, serverSide bool) *tlsTransport {
 	below := newStream(s.loop, &streamOptions{limit: s.reader.limit})
 	below.below, below.above = s.below, s.events()
@@ -112,7 +116,7 @@ func (t *tlsTransport) read(p []byte) (int, error) {
 	}
 	n, err := t.conn.Read(p)
 	if n > 0 {
-		return n, nil // an error comes again
+		return n, nil // the next read returns the error again
 	}
 	if _, ok := err.(notYet); ok {
 		return 0, netfd.ErrAgain
@@ -120,8 +124,8 @@ func (t *tlsTransport) read(p []byte) (int, error) {
 	return 0, err
 }
 
-// write encrypts a record at a time, for as long as the stream below keeps little. What it does
-// not take is asked for again when that stream has sent.
+// write encrypts one record at a time, while the stream below keeps few bytes. When that stream
+// has sent them, onWritable asks for the rest.
 func (t *tlsTransport) write(p []byte) (n int, err error) {
 	const record = 16 << 10
 	for t.ready && n < len(p) && t.below.writer.kept.Len() < defaultHighWater {
@@ -140,8 +144,8 @@ func (t *tlsTransport) canCloseWrite() bool { return false }
 func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
 
 func (t *tlsTransport) close() {
-	// If CloseWrite failed, the stream below would report that through above while the tls.Conn's
-	// mutex is held, and we would deadlock. A close alert that is lost matters to nobody.
+	// If CloseWrite failed, the stream below would report the error through above while the
+	// tls.Conn's mutex is held, and we would deadlock. A lost close alert does no harm.
 	if t.ready && t.below.writer.err == nil {
 		above := t.below.above
 		t.below.above = nil
@@ -157,8 +161,8 @@ func (t *tlsTransport) reset() { t.below.writer.Reset() }
 func (t *tlsTransport) info(name string) any {
 	switch name {
 	case "ssl_object", "cipher", "peercert":
-		// During the handshake its task sleeps with a lock of the tls.Conn held, and whoever
-		// asked that for its state would stop the loop.
+		// During the handshake a task is suspended that holds a lock of the tls.Conn: asking for
+		// the connection's state would block the loop.
 		if t.ready {
 			return t.secret(name)
 		}
@@ -167,7 +171,7 @@ func (t *tlsTransport) info(name string) any {
 	return t.below.below.info(name)
 }
 
-// secret is info about the encryption.
+// secret is info for the names that concern the encryption.
 func (t *tlsTransport) secret(name string) any {
 	switch state := t.conn.ConnectionState(); {
 	case name == "ssl_object":
@@ -180,9 +184,9 @@ func (t *tlsTransport) secret(name string) any {
 	return nil
 }
 
-// wire is the stream below as crypto/tls sees it. During the handshake Read suspends the
-// running task; afterwards it never does, so that no task sleeps while it holds a
-// lock of the tls.Conn. Write never suspends.
+// wire is the stream below as crypto/tls sees it. During the handshake Read suspends the running
+// task; afterwards it never does, so that no task is suspended while it holds a lock of the
+// tls.Conn. Write never suspends.
 type wire struct {
 	below     *stream
 	handshake context.Context // nil when the handshake is over
@@ -207,8 +211,8 @@ func (w *wire) SetDeadline(time.Time) error      { return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
-// notYet is the error of a read that has to wait. crypto/tls keeps what it has read of a
-// record, and does not remember an error that says it is temporary.
+// notYet is the error of a read that would have to wait. It is temporary, so crypto/tls does not
+// remember it, and keeps the part of a record that it has read.
 type notYet struct{}
 
 func (notYet) Error() string   { return "asyncio: nothing to read yet" }

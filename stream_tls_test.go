@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// certificates returns the configs of a server that is called "example.test" and of a client
-// that trusts it.
+// certificates returns the configs of a server called "example.test" and of a client that trusts
+// it.
 var certificates = sync.OnceValues(func() (server, client *tls.Config) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -116,7 +116,7 @@ func TestACancelledTLSReadLosesNothing(t *testing.T) {
 		}))
 		var got []byte
 		for {
-			// Cancelled at every stage that a read can be in.
+			// The task is cancelled at every stage of a read.
 			task := asyncio.CreateTask(ctx, asyncio.Bind(func(ctx context.Context, n int) ([]byte, error) {
 				return server.Reader.Read(ctx, n)
 			}, 7919))
@@ -166,7 +166,7 @@ func TestTLSVerifiesThePeer(t *testing.T) {
 				require.Truef(t, test.want(err), "got %v", err)
 				require.True(t, client.Writer.IsClosing())
 				_, err = accept.Await(ctx)
-				require.ErrorContains(t, err, "bad certificate") // the alert arrived
+				require.ErrorContains(t, err, "bad certificate") // the alert has arrived
 				return nil
 			})
 		})
@@ -185,14 +185,28 @@ func TestATLSHandshakeWithASilentPeerTimesOut(t *testing.T) {
 	})
 }
 
-func TestTLSWithoutAConfigIsAMistake(t *testing.T) {
+func TestAPanicInATLSCallbackClosesTheConnection(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		serverConfig, clientConfig := certificates()
+		clientConfig = clientConfig.Clone()
+		clientConfig.VerifyConnection = func(tls.ConnectionState) error { panic("boom") }
+		client, server := asyncio.StreamPair(ctx)
+		accept := spawn(ctx, func(ctx context.Context) error { return server.Writer.StartTLS(ctx, serverConfig) })
+		require.PanicsWithValue(t, "boom", func() { _ = client.Writer.StartTLS(ctx, clientConfig) })
+		require.True(t, client.Writer.IsClosing())
+		require.Error(t, errOf(ctx, accept))
+		return nil
+	})
+}
+
+func TestTLSWithoutAConfigPanics(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		client, _ := asyncio.StreamPair(ctx)
 		require.PanicsWithValue(t, "asyncio: nil TLS config", func() { _ = client.Writer.StartTLS(ctx, nil) })
 	})
 }
 
-func TestAConnectionTellsOfItselfDuringTheTLSHandshake(t *testing.T) {
+func TestAConnectionAnswersGetExtraInfoDuringTheTLSHandshake(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		_, clientConfig := certificates()
 		client, _ := asyncio.StreamPair(ctx)
@@ -208,7 +222,7 @@ func TestAConnectionTellsOfItselfDuringTheTLSHandshake(t *testing.T) {
 	})
 }
 
-func TestATLSWriterLearnsOfAReset(t *testing.T) {
+func TestATLSWriterDetectsAReset(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		_, err := client.Writer.Write(make([]byte, 1<<20))
@@ -221,7 +235,7 @@ func TestATLSWriterLearnsOfAReset(t *testing.T) {
 		require.NoError(t, client.Writer.Close())
 		require.ErrorIs(t, client.Writer.WaitClosed(ctx), syscall.ECONNRESET)
 
-		// The same for one that is being closed.
+		// The same holds for a connection that is being closed.
 		client, server = tlsPair(t, ctx)
 		_, err = client.Writer.Write(make([]byte, 1<<20))
 		require.NoError(t, err)
@@ -250,12 +264,12 @@ func TestACancelledTLSHandshakeClosesTheConnection(t *testing.T) {
 	})
 }
 
-func TestStartTLSTakesWhatHasComeForCiphertext(t *testing.T) {
+func TestStartTLSTreatsReceivedBytesAsCiphertext(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		serverConfig, clientConfig := certificates()
 		client, server := asyncio.StreamPair(ctx)
 		up := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
-			// The line and the hello of the client reach the server in one piece.
+			// The line and the client's hello reach the server in one piece.
 			_, err := client.Writer.WriteString("STARTTLS\r\n")
 			require.NoError(t, err)
 			if err := client.Writer.StartTLS(ctx, clientConfig); err != nil {
@@ -291,7 +305,7 @@ func TestStartTLSRefusesAnInjectedPlainText(t *testing.T) {
 	})
 }
 
-func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
+func TestTLSWorksWithGosClientAndWithGosServer(t *testing.T) {
 	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
@@ -328,7 +342,7 @@ func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
 			_, _ = io.Copy(conn, conn)
 		}()
 		config := clientConfig.Clone()
-		config.ServerName = "" // it is the host then, an address that the certificate has
+		config.ServerName = "" // the default is the host, an address that the certificate has
 		r, w, err := asyncio.OpenConnection(ctx, ln.Addr().String(), asyncio.WithTLS(config))
 		require.NoError(t, err)
 		_, err = w.WriteString("and out\n")
@@ -342,7 +356,7 @@ func TestATLSServerServesGosClientAndGosServerServesAClient(t *testing.T) {
 	})
 }
 
-func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
+func TestAClientThatVanishesInTheHandshakeEndsOnlyItsConnection(t *testing.T) {
 	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
@@ -365,13 +379,13 @@ func TestAClientThatVanishesInTheHandshakeEndsItsConnectionAlone(t *testing.T) {
 	})
 }
 
-// What the peer does not read is kept as it is, and encrypted when there is room: a Write never
-// encrypts much, and what is kept is no larger for it.
-func TestATLSWriterEncryptsOnlyWhatIsAboutToBeSent(t *testing.T) {
+// Bytes that the peer does not read are kept in plain text and encrypted when there is room. So a
+// Write never encrypts much, and the kept bytes do not grow.
+func TestATLSWriterEncryptsOnlyBytesThatAreAboutToBeSent(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		const n = 20_000
-		for range n { // a record of 23 bytes each, if it is encrypted
+		for range n { // each would be a record of 23 bytes if it were encrypted
 			_, err := client.Writer.Write([]byte("x"))
 			require.NoError(t, err)
 		}
@@ -384,7 +398,7 @@ func TestATLSWriterEncryptsOnlyWhatIsAboutToBeSent(t *testing.T) {
 	})
 }
 
-func TestAPeerThatSendsTLSWithoutEndLeavesOthersTheirTurn(t *testing.T) {
+func TestReadingFromAnEndlessTLSPeerLetsOtherTasksRun(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		spawn(ctx, func(ctx context.Context) error {
@@ -444,8 +458,8 @@ func TestTLSGoesOverTLS(t *testing.T) {
 	})
 }
 
-// An end that nobody has announced may be the work of somebody who cut the connection.
-func TestATLSReaderTakesACutForNoEnd(t *testing.T) {
+// An end without a close alert may be the work of an attacker who cut the connection.
+func TestATLSReaderDoesNotTakeACutForTheEnd(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := tlsPair(t, ctx)
 		_, err := client.Writer.Write(make([]byte, 100*kib)) // a record is cut in two

@@ -13,36 +13,37 @@ import (
 	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
-// defaultHighWater is asyncio's.
+// defaultHighWater is asyncio's default high-water mark.
 const defaultHighWater = 64 << 10
 
-// A StreamWriter sends to the peer. Write never suspends: it sends what goes at once and
-// keeps the rest, which the loop sends when the peer has read. Drain suspends while too much
-// is kept; a program that writes without draining keeps whatever the peer does not
-// read. Drain, WaitClosed and StartTLS suspend; its other methods do not. Only tasks and
+// A StreamWriter sends bytes to the peer. Write never suspends: it sends as much as it can at
+// once and keeps the rest, which the loop sends as the peer reads. Drain suspends while too many
+// bytes are kept; a program that writes without draining keeps in memory all bytes that the peer
+// does not read. Drain, WaitClosed and StartTLS suspend; its other methods do not. Only tasks and
 // callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {
 	stream    *stream
 	kept      buffer.Unsent
 	high, low int
-	paused    bool // more than high is kept, or was, and low has not been reached since
+	paused    bool // more than high bytes were buffered, and have not come down to low since
 	drainers  waitq
 	closers   waitq
 	closing   bool  // Close, Abort or Reset was called
 	eof       bool  // WriteEOF was called
-	gone      bool  // nothing is below any more
-	expired   bool  // the deadline of a Conn has passed
-	err       error // what broke the connection
+	gone      bool  // the transport is closed
+	expired   bool  // the write deadline of a Conn has passed
+	err       error // the error that broke the connection, or nil
 }
 
-// Write sends p as far as that goes at once, and keeps a copy of the rest. Of much it sends a
-// part in each turn, so that others get theirs; to copy 100 MB takes a while, too, which
-// WriteString spares. It returns len(p), or an error if the writer is closed (net.ErrClosed), if
-// WriteEOF was called, or if the connection is broken. It is asyncio's write.
+// Write sends as much of p as it can at once, and keeps a copy of the rest. It sends a large p in
+// parts, one in each turn, so that others get their share. Copying 100 MB takes a while, too;
+// WriteString avoids it. Write returns len(p), or an error if the writer is closed
+// (net.ErrClosed), if WriteEOF was called, or if the connection is broken. It never suspends. It
+// is asyncio's write.
 func (w *StreamWriter) Write(p []byte) (int, error) { return w.write(p, false) }
 
-// write sends p as far as that goes at once, and keeps the rest: p itself if nobody is going to
-// change it, and otherwise a copy.
+// write sends as much of p as it can at once, and keeps the rest. If p is constant, which means
+// that nobody will change it, it keeps p itself, and otherwise a copy.
 func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 	w.stream.loop.check()
 	if err := w.refuse(); err != nil {
@@ -68,16 +69,17 @@ func (w *StreamWriter) write(p []byte, constant bool) (int, error) {
 	return len(p), nil
 }
 
-// WriteString is Write of the bytes of s, which it keeps without a copy. It implements
+// WriteString is Write of the bytes of s, but keeps the rest without copying it. It implements
 // io.StringWriter.
 func (w *StreamWriter) WriteString(s string) (int, error) {
 	return w.write(unsafe.Slice(unsafe.StringData(s), len(s)), true)
 }
 
-// Writelines writes all lines as one. It adds no line ends. It is asyncio's writelines.
+// Writelines writes the lines one after the other. It adds no line ends. It never suspends. It is
+// asyncio's writelines.
 func (w *StreamWriter) Writelines(lines [][]byte) error {
 	for {
-		n, size := 0, 0 // of the next that are sent at a time
+		n, size := 0, 0 // of the next lines that are sent together
 		for n < len(lines) && (n == 0 || size+len(lines[n]) <= sendSize) {
 			size += len(lines[n])
 			n++
@@ -94,11 +96,10 @@ func (w *StreamWriter) Writelines(lines [][]byte) error {
 	}
 }
 
-// Drain suspends while too much of what was written is kept: from when it is more than the high
-// water mark until it is the low one or less. Otherwise it returns at once, unless the
-// writer is closed, when it gives way for one turn. It returns the error that broke the
-// connection, if one did, and net.ErrClosed once the stream is closed. It is asyncio's
-// drain.
+// Drain suspends while too many bytes are kept: once there are more than the high-water mark, it
+// waits until there are no more than the low-water mark. Otherwise it returns at once, except
+// that it suspends for one turn after the writer was closed. It returns the error that broke the
+// connection, if any, and net.ErrClosed once the stream is closed. It is asyncio's drain.
 func (w *StreamWriter) Drain(ctx context.Context) error {
 	if w.closing && w.err == nil {
 		if err := Sleep(ctx, 0); err != nil {
@@ -119,13 +120,13 @@ func (w *StreamWriter) Drain(ctx context.Context) error {
 	return w.err
 }
 
-// CanWriteEOF reports whether WriteEOF can be used: not on TLS. It does not suspend. It is
-// asyncio's can_write_eof.
+// CanWriteEOF reports whether WriteEOF is supported, which it is not over TLS. It does not
+// suspend. It is asyncio's can_write_eof.
 func (w *StreamWriter) CanWriteEOF() bool { return w.stream.below.canCloseWrite() }
 
-// WriteEOF ends the stream for the peer, after what was written, while the peer may go on
-// sending. A pipe, which has one direction, it closes. A second WriteEOF does nothing; after
-// Close it returns net.ErrClosed, and where it cannot be used errors.ErrUnsupported. It never
+// WriteEOF ends the stream for the peer, once all written bytes are sent. The peer may go on
+// sending. A pipe, which has only one direction, is closed. A second WriteEOF does nothing. After
+// Close it returns net.ErrClosed, and where it is not supported errors.ErrUnsupported. It never
 // suspends. It is asyncio's write_eof.
 func (w *StreamWriter) WriteEOF() error {
 	w.stream.loop.check()
@@ -140,14 +141,14 @@ func (w *StreamWriter) WriteEOF() error {
 	}
 	w.eof = true
 	if w.kept.Len() > 0 {
-		return nil // flush does it
+		return nil // flush calls closeWrite later
 	}
 	return w.stream.below.closeWrite()
 }
 
-// Close closes the stream, both halves, once all that was written is sent. It never suspends:
-// use WaitClosed to wait for that. The reader still gives the bytes that came before, up to
-// 256 KiB, and then io.EOF, also to a task that waits for more. A second Close does nothing. It
+// Close closes both halves of the stream, once all written bytes are sent. It never suspends: use
+// WaitClosed to wait for that. The reader still returns the bytes that arrived before, up to 256
+// KiB, and then io.EOF, also to a task that is waiting for more. A second Close does nothing. It
 // always returns nil. It is asyncio's close.
 func (w *StreamWriter) Close() error {
 	w.stream.loop.check()
@@ -160,9 +161,9 @@ func (w *StreamWriter) Close() error {
 	return nil
 }
 
-// Abort closes the stream at once. Bytes that the loop still keeps are dropped, after Close, too;
-// the peer gets those that the system has taken, and then the end. It never suspends, and does
-// nothing once all has gone. It is asyncio's WriteTransport.abort.
+// Abort closes the stream at once, even after Close. It drops the bytes that the loop still
+// keeps; the peer gets the bytes that the system has taken, and then the end. It never suspends,
+// and does nothing once the stream is closed. It is asyncio's WriteTransport.abort.
 func (w *StreamWriter) Abort() {
 	w.stream.loop.check()
 	if !w.gone {
@@ -172,8 +173,8 @@ func (w *StreamWriter) Abort() {
 	}
 }
 
-// Reset is Abort that also drops what the system has taken and not sent: the peer of a TCP
-// connection, or of a StreamPair, sees a reset instead of the end. Elsewhere it is the
+// Reset is Abort, but also drops the bytes that the system has taken and not sent: the peer of a
+// TCP connection, or of a StreamPair, sees a reset instead of the end. On other streams it is the
 // same as Abort. It has no counterpart in asyncio.
 func (w *StreamWriter) Reset() {
 	w.stream.loop.check()
@@ -184,7 +185,7 @@ func (w *StreamWriter) Reset() {
 	}
 }
 
-// close ends both halves for the program.
+// close ends both halves for the program; the transport stays open.
 func (w *StreamWriter) close() {
 	if !w.closing {
 		w.stream.below.stopReceiving()
@@ -197,14 +198,14 @@ func (w *StreamWriter) close() {
 	}
 }
 
-// IsClosing reports whether the writer was closed or the connection is broken: the peer has
-// reset it, or the other end of the pipe is closed. A peer that has only ended its own side has
-// not broken it. It is asyncio's is_closing.
+// IsClosing reports whether the writer was closed or the connection is broken: the peer has reset
+// it, or the other end of the pipe is closed. A peer that has only ended its own side has not
+// broken the connection. It is asyncio's is_closing.
 func (w *StreamWriter) IsClosing() bool { return w.closing || w.err != nil }
 
-// WaitClosed suspends until the stream, which should be closing, is closed. If the connection
-// breaks it closes the stream itself, as asyncio does. It returns
-// the error that broke the connection, if one did. It is asyncio's wait_closed.
+// WaitClosed suspends until the stream is closed; call Close first. If the connection breaks,
+// WaitClosed closes the stream itself, as asyncio does. It returns the error that broke the
+// connection, if any. It is asyncio's wait_closed.
 func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 	for !w.gone {
 		if w.err != nil && !w.closing {
@@ -218,10 +219,11 @@ func (w *StreamWriter) WaitClosed(ctx context.Context) error {
 	return w.err
 }
 
-// GetExtraInfo tells of what is below the stream: "peername" and "sockname" are a net.Addr,
-// "socket" or "pipe" is the descriptor as an int, "ssl_object" a *tls.Conn, "cipher" a
-// cipher suite's name, "peercert" an *x509.Certificate, these three once the handshake is done.
-// What there is not is nil. It does not suspend. It is asyncio's get_extra_info.
+// GetExtraInfo returns information about the transport: "peername" and "sockname" are a net.Addr,
+// "socket" or "pipe" is the descriptor as an int, "ssl_object" a *tls.Conn, "cipher" the name of
+// a cipher suite and "peercert" an *x509.Certificate, these three once the handshake is done. It
+// returns nil for anything that the transport does not have. It does not suspend. It is asyncio's
+// get_extra_info.
 func (w *StreamWriter) GetExtraInfo(name string) any { return w.stream.below.info(name) }
 
 // LocalAddr returns the address of this end, or nil.
@@ -236,8 +238,8 @@ func (w *StreamWriter) RemoteAddr() net.Addr {
 	return addr
 }
 
-// SetWriteBufferLimits sets the marks between which Drain suspends, in bytes: 64 KiB and
-// 16 KiB if they are not set. It panics unless 0 <= low <= high. It is asyncio's
+// SetWriteBufferLimits sets the high-water and low-water marks of Drain, in bytes. The defaults
+// are 64 KiB and 16 KiB. It panics unless 0 <= low <= high. It is asyncio's
 // set_write_buffer_limits.
 func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 	if low < 0 || high < low {
@@ -251,11 +253,11 @@ func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
 	}
 }
 
-// WriteBufferSize returns how many bytes were written and not sent. It is asyncio's
+// WriteBufferSize returns the number of bytes written but not sent yet. It is asyncio's
 // get_write_buffer_size.
 func (w *StreamWriter) WriteBufferSize() int { return w.kept.Len() + w.stream.below.buffered() }
 
-// refuse returns why nothing can be written, or nil.
+// refuse returns the error of a writer that takes no more bytes, or nil.
 func (w *StreamWriter) refuse() error {
 	switch {
 	case w.err != nil:
@@ -270,7 +272,7 @@ func (w *StreamWriter) refuse() error {
 
 var errWriteEOF = errors.New("asyncio: write after WriteEOF")
 
-// flush sends what was kept, as far as there is room.
+// flush sends kept bytes while there is room.
 func (w *StreamWriter) flush() {
 	if w.err != nil || w.gone {
 		return
@@ -293,15 +295,16 @@ func (w *StreamWriter) flush() {
 	w.resume()
 }
 
-// hold keeps the stream alive while something is kept. The transport has something to tell
-// only then, or while Drain may wait.
+// hold keeps the stream alive while bytes are kept or Drain may wait. At other times the stream
+// does not need onWritable.
 func (w *StreamWriter) hold() {
 	if d := w.stream.drop; d != nil {
 		d.hold(w.stream, w.kept.Len() == 0 && !w.paused)
 	}
 }
 
-// finish closes what was to be closed once all was sent.
+// finish closes the stream, or its sending half, if Close or WriteEOF left that until all bytes
+// were sent.
 func (w *StreamWriter) finish() {
 	switch {
 	case w.closing:
@@ -314,7 +317,7 @@ func (w *StreamWriter) finish() {
 	}
 }
 
-// resume ends the pause once little enough is kept.
+// resume ends the pause once no more than low bytes are buffered.
 func (w *StreamWriter) resume() {
 	if w.paused && w.WriteBufferSize() <= w.low {
 		w.paused = false
@@ -323,7 +326,7 @@ func (w *StreamWriter) resume() {
 	w.hold()
 }
 
-// fail notes that nothing more can be sent. What has come from the peer can still be read.
+// fail records that nothing more can be sent. Bytes that the peer has sent can still be read.
 func (w *StreamWriter) fail(err error) {
 	if w.err != nil || w.gone {
 		return
@@ -341,7 +344,7 @@ func (w *StreamWriter) fail(err error) {
 	}
 }
 
-// closed notes that the transport is closed.
+// closed records that the transport is closed.
 func (w *StreamWriter) closed() {
 	w.closing, w.gone = true, true
 	w.kept, w.paused = buffer.Unsent{}, false

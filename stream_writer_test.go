@@ -22,12 +22,12 @@ const kib = 1 << 10
 func TestDrainWaitsForThePeerBetweenTheMarks(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var r trace
-		client, server := asyncio.StreamPair(ctx) // 64 KiB are under way
+		client, server := asyncio.StreamPair(ctx) // 64 KiB are in transit
 		w := client.Writer
 		_, err := w.Write(make([]byte, 128*kib))
 		require.NoError(t, err)
 		require.Equal(t, 64*kib, w.WriteBufferSize())
-		require.NoError(t, w.Drain(ctx)) // just as much as may be kept
+		require.NoError(t, w.Drain(ctx)) // exactly the high mark
 		_, err = w.Write(make([]byte, 128*kib))
 		require.NoError(t, err)
 		for i := range 3 {
@@ -84,7 +84,7 @@ func TestACancelledDrainLosesNothing(t *testing.T) {
 	})
 }
 
-func TestCloseSendsWhatIsKeptFirst(t *testing.T) {
+func TestCloseFirstSendsTheKeptBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 256*kib))
@@ -106,7 +106,7 @@ func TestCloseSendsWhatIsKeptFirst(t *testing.T) {
 	})
 }
 
-func TestWriteEOFComesAfterWhatIsKept(t *testing.T) {
+func TestWriteEOFComesAfterTheKeptBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		require.True(t, client.Writer.CanWriteEOF())
@@ -119,7 +119,7 @@ func TestWriteEOFComesAfterWhatIsKept(t *testing.T) {
 		got, err := server.Reader.Read(ctx, -1)
 		require.NoError(t, err)
 		require.Len(t, got, 256*kib)
-		// The other half goes on.
+		// The other half stays open.
 		_, err = fmt.Fprint(server.Writer, "and back\n")
 		require.NoError(t, err)
 		line, err := client.Reader.ReadLine(ctx)
@@ -129,7 +129,7 @@ func TestWriteEOFComesAfterWhatIsKept(t *testing.T) {
 	})
 }
 
-func TestAbortDropsWhatIsKept(t *testing.T) {
+func TestAbortDropsTheKeptBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 256*kib))
@@ -163,7 +163,7 @@ func TestAWriteToAPeerThatHasGoneFails(t *testing.T) {
 	})
 }
 
-// As in asyncio, where who finds IsClosing true need not call Close.
+// As in asyncio, a task that finds IsClosing true need not call Close.
 func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
@@ -176,7 +176,7 @@ func TestWaitClosedClosesAConnectionThatIsBroken(t *testing.T) {
 	})
 }
 
-func TestADrainThatWaitsLearnsOfAReset(t *testing.T) {
+func TestAResetEndsAWaitingDrain(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := client.Writer.Write(make([]byte, 256*kib))
@@ -216,7 +216,7 @@ func TestCloseWhileTasksReadAndWrite(t *testing.T) {
 	})
 }
 
-func TestDrainOfAClosedWriterGivesWay(t *testing.T) {
+func TestDrainOfAClosedWriterYields(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var r trace
 		client, _ := asyncio.StreamPair(ctx)
@@ -253,7 +253,7 @@ func TestTheEndsOfAPairHaveAddresses(t *testing.T) {
 	})
 }
 
-func TestASocketTellsOfItself(t *testing.T) {
+func TestASocketAnswersGetExtraInfo(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
@@ -265,7 +265,7 @@ func TestASocketTellsOfItself(t *testing.T) {
 		require.Positive(t, w.GetExtraInfo("socket"))
 		require.Nil(t, w.GetExtraInfo("ssl_object"))
 		require.NoError(t, w.Close())
-		require.Equal(t, s.Addr().String(), w.RemoteAddr().String()) // still
+		require.Equal(t, s.Addr().String(), w.RemoteAddr().String()) // even now
 		return s.Shutdown(ctx, time.Minute)
 	})
 }
@@ -274,7 +274,7 @@ func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
 	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
-			return w.WaitClosed(ctx) // reads nothing
+			return w.WaitClosed(ctx) // without reading
 		}, "127.0.0.1:0")
 		require.NoError(t, err)
 		_, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
@@ -330,8 +330,8 @@ func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
 	})
 }
 
-// Nobody reads or writes, and yet a connection that breaks is known to be broken.
-func TestAnIdleStreamLearnsOfAReset(t *testing.T) {
+// Even without a read or write, a stream detects that its connection is broken.
+func TestAnIdleStreamDetectsAReset(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
 			return asyncio.StreamPair(ctx)
@@ -378,8 +378,8 @@ func TestAPeerThatEndsItsSideDoesNotBreakTheConnection(t *testing.T) {
 	})
 }
 
-// asyncio has it in its StreamReader by then.
-func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
+// In asyncio these bytes are in the StreamReader by then.
+func TestBytesReceivedBeforeCloseCanBeReadAfterIt(t *testing.T) {
 	for name, pair := range map[string]func(*testing.T, context.Context) (client, server asyncio.Stream){
 		"plain": func(_ *testing.T, ctx context.Context) (client, server asyncio.Stream) {
 			return asyncio.StreamPair(ctx)
@@ -415,8 +415,8 @@ func TestWhatCameBeforeCloseCanBeReadAfterIt(t *testing.T) {
 	}
 }
 
-// The bytes wake the task, and before it runs another one closes the stream.
-func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
+// The bytes wake the task, and before it runs another task closes the stream.
+func TestAWokenReadGetsItsBytesEvenIfTheStreamIsClosed(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		for name, read := range map[string]func(context.Context, *asyncio.StreamReader) ([]byte, error){
 			"Read": func(ctx context.Context, r *asyncio.StreamReader) ([]byte, error) { return r.Read(ctx, 100) },
@@ -443,8 +443,8 @@ func TestAReadThatIsDueGetsItsBytesAlthoughTheStreamIsClosed(t *testing.T) {
 	})
 }
 
-// The peer of one that closes does not send more into what nobody will read.
-func TestCloseTakesNoMoreThanWhatHasCome(t *testing.T) {
+// The peer of a closing stream does not send more bytes that nobody will read.
+func TestCloseReceivesOnlyTheBytesThatHaveArrived(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		_, err := server.Writer.Write(make([]byte, 1<<20))
@@ -474,8 +474,9 @@ func TestDrainEndsAtALowMarkOfZero(t *testing.T) {
 	})
 }
 
-// A writer whose peer is always a little behind holds what is not sent, and not all that ever was.
-func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
+// A writer whose peer is always a little behind holds only the unsent bytes, not all that were ever
+// written.
+func TestAWriterThatIsNeverEmptyHoldsOnlyUnsentBytes(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		for _, size := range []int{10, 10_000, 1_000_000} {
 			client, server := asyncio.StreamPair(ctx)
@@ -499,8 +500,8 @@ func TestAWriterThatIsNeverEmptyHoldsOnlyWhatIsNotSent(t *testing.T) {
 	})
 }
 
-// The bytes come out in order, however they were put in.
-func TestWhatIsKeptIsSentInOrder(t *testing.T) {
+// The bytes are sent in order, however they were written.
+func TestKeptBytesAreSentInOrder(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		var want []byte
@@ -512,7 +513,7 @@ func TestWhatIsKeptIsSentInOrder(t *testing.T) {
 			want = append(want, p...)
 			_, err := client.Writer.Write(p)
 			require.NoError(t, err)
-			clear(p) // it is the caller's again
+			clear(p) // it belongs to the caller again
 			if i%50 == 0 {
 				got, err := server.Reader.ReadExactly(ctx, min(len(want), 70_000))
 				require.NoError(t, err)
@@ -549,12 +550,12 @@ func TestAStringIsKeptWithoutACopy(t *testing.T) {
 	})
 }
 
-// The memory of a string does not become the loop's, for receiving into, when it is sent.
-func TestAStringThatWasKeptStaysAsItIs(t *testing.T) {
+// After the loop has sent a string, it does not receive into the string's memory.
+func TestAKeptStringDoesNotChange(t *testing.T) {
 	text := strings.Repeat("a", 64*kib)
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
-		_, err := client.Writer.Write(make([]byte, 64*kib)) // all that is under way at a time
+		_, err := client.Writer.Write(make([]byte, 64*kib)) // all that can be in transit at a time
 		require.NoError(t, err)
 		_, err = client.Writer.WriteString(text)
 		require.NoError(t, err)

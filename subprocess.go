@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. The
-// streams are nil unless the options asked for a Pipe. Stdin stays open until it is closed or
-// nothing that could read it is left, which may be later than the end of the process.
+// A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. A
+// stream is nil unless the options asked for a Pipe. Stdin stays open until it is closed or no
+// process is left that could read from it, which may be later than the end of this process.
 //
-// A process that still runs when its loop closes is killed and waited for. If this program may
-// not kill it, since it runs as another user, or if it does not end within seconds, since the
-// system holds it, that is reported, and it goes on; a goroutine waits for it until then.
+// When the loop closes, it kills a process that is still running and waits for it to end. If
+// this program may not kill the process, since that runs as another user, or if the process
+// does not end within seconds, since the system holds it, the loop reports that and the process
+// goes on. A goroutine waits for it until then.
 //
 // Only tasks and callbacks of its loop may use a Process. Wait and Communicate suspend; its
 // other methods do not. It is asyncio.subprocess.Process.
@@ -30,10 +31,10 @@ type Process struct {
 	cmd       *exec.Cmd
 	pid       int
 	waitDelay time.Duration
-	reaped    chan struct{} // closed once the system has nothing of it any more
-	waitErr   error         // the failure of cmd.Wait, once it is reaped
-	ended     bool          // the loop knows that it is reaped
-	code      int           // the ReturnCode, once ended
+	reaped    chan struct{} // closed once the process is reaped: the system has released its number
+	waitErr   error         // the error of cmd.Wait; valid once reaped is closed
+	ended     bool          // the loop knows that the process is reaped
+	code      int           // the return code; valid once ended
 	waiters   waitq
 }
 
@@ -48,8 +49,8 @@ type processOptions struct {
 	waitDelay             time.Duration
 }
 
-// A Redirect tells what a standard stream of a process is connected to. The zero Redirect is
-// what the program itself has.
+// A Redirect determines what a standard stream of a process is connected to. The zero Redirect
+// is the corresponding stream of this program.
 type Redirect struct {
 	kind redirectKind
 	file *os.File
@@ -68,12 +69,12 @@ const (
 // These are asyncio.subprocess's PIPE, DEVNULL and STDOUT.
 var (
 	Pipe     = Redirect{kind: toPipe}   // a stream of the Process
-	DevNull  = Redirect{kind: toNull}   // nothing
-	ToStdout = Redirect{kind: toStdout} // for WithStderr: where stdout goes
+	DevNull  = Redirect{kind: toNull}   // the null device
+	ToStdout = Redirect{kind: toStdout} // for WithStderr: the destination of stdout
 )
 
-// File connects a standard stream of a process to f, which remains the caller's. It panics if
-// f is nil.
+// File connects a standard stream of a process to f, which remains the caller's. It panics if f
+// is nil.
 func File(f *os.File) Redirect {
 	if f == nil {
 		panic("asyncio: nil file")
@@ -81,17 +82,18 @@ func File(f *os.File) Redirect {
 	return Redirect{toFile, f}
 }
 
-// WithStdin says what the standard input of a process is. It is asyncio's stdin.
+// WithStdin sets the standard input of a process. It is asyncio's stdin.
 func WithStdin(r Redirect) ProcessOption { return func(o *processOptions) { o.stdin = r } }
 
-// WithStdout says what the standard output of a process is. It is asyncio's stdout.
+// WithStdout sets the standard output of a process. It is asyncio's stdout.
 func WithStdout(r Redirect) ProcessOption { return func(o *processOptions) { o.stdout = r } }
 
-// WithStderr says what the standard error of a process is. It is asyncio's stderr.
+// WithStderr sets the standard error of a process. It is asyncio's stderr.
 func WithStderr(r Redirect) ProcessOption { return func(o *processOptions) { o.stderr = r } }
 
-// WithCommand has set change the command before it is started: its directory, its
-// environment and so on. The standard streams are set by the other options.
+// WithCommand calls set before the command is started. set may change its directory, its
+// environment and so on; the other options determine its standard streams. WithCommand panics
+// if set is nil.
 func WithCommand(set func(cmd *exec.Cmd)) ProcessOption {
 	if set == nil {
 		panic("asyncio: WithCommand needs a function")
@@ -99,7 +101,7 @@ func WithCommand(set func(cmd *exec.Cmd)) ProcessOption {
 	return func(o *processOptions) { o.command = set }
 }
 
-// WithPipeLimit sets the limit of the streams of Stdout and Stderr, as WithLimit does. It
+// WithPipeLimit sets the limit of Stdout and Stderr, as WithLimit does for other streams. It
 // panics if n is not positive.
 func WithPipeLimit(n int) ProcessOption {
 	if n <= 0 {
@@ -108,10 +110,11 @@ func WithPipeLimit(n int) ProcessOption {
 	return func(o *processOptions) { o.limit = n }
 }
 
-// WithWaitDelay has Communicate give up the pipes that other processes hold open and have
-// written nothing to for d since the process ended: a daemon, say, which keeps its parent's
-// output for good. Without it, or with Never, Communicate waits for their ends. It panics if d
-// is negative. It is the WaitDelay of an exec.Cmd.
+// WithWaitDelay makes Communicate stop waiting for the pipes of a process that has ended once
+// nothing has been written to them for d. Another process may hold them open: a daemon, for
+// instance, keeps its parent's output for good. Without the option, or with Never, Communicate
+// waits for the ends of the pipes. It panics if d is negative. It is the WaitDelay of an
+// exec.Cmd.
 func WithWaitDelay(d time.Duration) ProcessOption {
 	if d < 0 {
 		panic("asyncio: WithWaitDelay needs a duration that is not negative")
@@ -120,15 +123,15 @@ func WithWaitDelay(d time.Duration) ProcessOption {
 }
 
 // CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
-// stands still until the system has started it. A program that is not found
-// in PATH is exec.ErrNotFound, one that was named by a path fs.ErrNotExist. In virtual
-// time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
+// stands still until the system has started the program. The error is exec.ErrNotFound if the
+// program is not found in PATH, and fs.ErrNotExist if it is named by a path and does not exist.
+// In virtual time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
 	return startProcess(ctx, exec.Command(program, args...), opts)
 }
 
 // CreateSubprocessShell starts a command in the system's shell: /bin/sh, or cmd.exe on Windows,
-// which gets the command as it is. It does not suspend. It is asyncio.create_subprocess_shell.
+// which gets the command unchanged. It does not suspend. It is asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
 	byShell := func(o *processOptions) { o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) } }
 	return startProcess(ctx, shellCommand(command), append(opts[:len(opts):len(opts)], byShell))
@@ -160,7 +163,7 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 		o.shell(cmd)
 	}
 	p := &Process{loop: l, cmd: cmd, waitDelay: o.waitDelay, reaped: make(chan struct{})}
-	var child []*os.File // the child's ends, which are not needed once it has them
+	var child []*os.File // the child's ends of the pipes, which this program closes once the child has them
 	defer func() {
 		for _, f := range child {
 			f.Close()
@@ -180,11 +183,11 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 	return p, nil
 }
 
-// redirect sets the standard streams of the command, and makes the pipes.
+// redirect sets the standard streams of the command and makes the pipes.
 func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.File) error {
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = nil, nil, nil // whatever WithCommand has set
-	// What the command is given is a file, never another io.Reader or io.Writer: so
-	// cmd.Wait waits for the process and for no goroutine that copies.
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = nil, nil, nil // even if WithCommand has set them
+	// The command gets files, never another io.Reader or io.Writer, so that cmd.Wait waits for
+	// the process alone and not for goroutines that copy.
 	if o.stdin.kind == toPipe {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -228,7 +231,8 @@ func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.
 	return nil
 }
 
-// inherited returns the file that a redirect stands for, or nil for none.
+// inherited returns the file of a redirect, or nil if it has none. own is this program's
+// stream.
 func (r Redirect) inherited(own *os.File) *os.File {
 	switch r.kind {
 	case inherit:
@@ -251,18 +255,19 @@ func (p *Process) closePipes() {
 	}
 }
 
-// Pid returns the number of the process.
+// Pid returns the process's number. It is asyncio's pid.
 func (p *Process) Pid() int { return p.pid }
 
-// ReturnCode returns the exit code, and whether the process has ended. It is -N if signal N
-// has ended it, and 255, as in asyncio, if something else in this program has waited for the
-// process, or the program ignores SIGCHLD, so that nobody knows: this is reported. It is
-// asyncio's returncode.
+// ReturnCode returns the exit code, and whether the process has ended. The code is -N if signal
+// N has ended the process. As in asyncio it is 255 if nobody knows the code, because something
+// else in this program has waited for the process or the program ignores SIGCHLD; the loop
+// reports that. It is asyncio's returncode.
 func (p *Process) ReturnCode() (code int, ended bool) { return p.code, p.ended }
 
 // Wait suspends until the process has ended and returns its ReturnCode. It does not wait for
-// the end of its pipes, which another process may keep open. Any number of tasks may wait. A
-// process that fills a pipe nobody reads does not end: see Communicate. It is asyncio's wait.
+// the ends of its pipes, which another process may keep open. Any number of tasks may wait. A
+// process that fills a pipe nobody reads from does not end: see Communicate. Wait returns an
+// error only if it is cancelled. It is asyncio's wait.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	for !p.ended {
 		if err := p.waiters.wait(ctx, waitProcess); err != nil {
@@ -273,21 +278,23 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 }
 
 // Communicate writes input to Stdin, closes it, reads Stdout and Stderr to their ends, and
-// suspends until that is done and the process has ended. What is not a Pipe gives nothing. A
-// pipe that the process has passed on to others, and that they keep open, ends with the last of
-// them: WithWaitDelay sets a limit to that, at which Communicate closes the pipes and returns
-// what there is, and exec.ErrWaitDelay. If it is cancelled the process goes on, the input is
-// still written, and what has come stays for the next call, or for Stdout and Stderr. It is
-// asyncio's communicate.
+// suspends until that is done and the process has ended. For a stream that is not a Pipe it
+// returns nil. It returns an error if there is input but Stdin is not a Pipe.
+//
+// A pipe that the process has passed on to other processes ends when the last of them has
+// closed it. WithWaitDelay sets a limit to that: at the limit, Communicate closes the pipes and
+// returns the output received so far and exec.ErrWaitDelay. If Communicate is cancelled, the
+// process goes on, the input is still written, and the output received so far stays for the
+// next call, or for Stdout and Stderr. It is asyncio's communicate.
 func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr []byte, err error) {
 	if p.Stdin == nil && len(input) > 0 {
 		return nil, nil, errors.New("asyncio: input for a process whose stdin is no Pipe")
 	}
-	// A group, since its tasks have left the pipes when it returns.
+	// A group, so that its tasks no longer use the pipes when it returns.
 	err = WithTaskGroup(ctx, func(ctx context.Context, tg *TaskGroup) error {
 		feed := func(ctx context.Context) error { return p.feed(ctx, input) }
 		var pipes []*Task[None]
-		for _, job := range []Coro[None]{Do(feed), Do(p.Stdout.collect), Do(p.Stderr.collect)} {
+		for _, job := range []Coro[None]{Do(feed), Do(p.Stdout.receiveAll), Do(p.Stderr.receiveAll)} {
 			pipes = append(pipes, GroupTask(tg, job))
 		}
 		if _, err := p.Wait(ctx); err != nil {
@@ -307,23 +314,23 @@ func (p *Process) Communicate(ctx context.Context, input []byte) (stdout, stderr
 	return p.Stdout.takeAll(), p.Stderr.takeAll(), err
 }
 
-// linger waits for the tasks that have to do with pipes, of a process that has ended, until
+// linger waits for the tasks that use the pipes of a process that has ended. It gives up once
 // the pipes have been silent for the wait delay.
 func (p *Process) linger(ctx context.Context, pipes []*Task[None]) error {
 	for {
-		before := p.collected()
+		before := p.received()
 		_, pending, err := Wait(ctx, pipes, WithTimeout(p.waitDelay))
 		if err != nil || len(pending) == 0 {
 			return err
 		}
-		if p.collected() == before {
+		if p.received() == before {
 			return exec.ErrWaitDelay
 		}
 	}
 }
 
-// collected returns how many bytes of output wait in the readers.
-func (p *Process) collected() (n int) {
+// received returns the number of bytes of output in the buffers of the readers.
+func (p *Process) received() (n int) {
 	for _, r := range []*StreamReader{p.Stdout, p.Stderr} {
 		if r != nil {
 			n += r.buf.Len()
@@ -332,7 +339,7 @@ func (p *Process) collected() (n int) {
 	return n
 }
 
-// feed writes the input and closes Stdin. A process need not read all of it.
+// feed writes the input and closes Stdin. The process need not read all of it.
 func (p *Process) feed(ctx context.Context, input []byte) error {
 	if p.Stdin == nil {
 		return nil
@@ -348,9 +355,9 @@ func (p *Process) feed(ctx context.Context, input []byte) error {
 	return err
 }
 
-// collect receives until the end of the stream. What comes stays in the buffer, where a
-// cancellation cannot lose it.
-func (r *StreamReader) collect(ctx context.Context) error {
+// receiveAll receives until the end of the stream. The bytes stay in the buffer, where a
+// cancellation cannot lose them. r may be nil.
+func (r *StreamReader) receiveAll(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
@@ -363,7 +370,7 @@ func (r *StreamReader) collect(ctx context.Context) error {
 	}
 }
 
-// takeAll returns what collect has received.
+// takeAll returns the bytes that receiveAll has received. r may be nil.
 func (r *StreamReader) takeAll() []byte {
 	if r == nil {
 		return nil
@@ -371,24 +378,26 @@ func (r *StreamReader) takeAll() []byte {
 	return r.take(r.buf.Len())
 }
 
-// SendSignal sends the process a signal; os.ErrProcessDone if it has ended. It is asyncio's
-// send_signal.
+// SendSignal sends the process a signal. It returns os.ErrProcessDone if the process has ended.
+// It is asyncio's send_signal.
 func (p *Process) SendSignal(sig os.Signal) error {
 	return p.unlessReaped(func(child *os.Process) error { return child.Signal(sig) })
 }
 
-// Terminate asks the process to end, by SIGTERM; os.ErrProcessDone if it has ended. Where
-// there is no such signal, as on Windows, it is Kill. It is asyncio's terminate.
+// Terminate asks the process to end, by SIGTERM. It returns os.ErrProcessDone if the process
+// has ended. On a system without that signal, such as Windows, Terminate kills the process. It
+// is asyncio's terminate.
 func (p *Process) Terminate() error { return p.unlessReaped(terminate) }
 
-// Kill ends the process, by SIGKILL; os.ErrProcessDone if it has ended. What it has started
-// itself goes on. It is asyncio's kill.
+// Kill ends the process, by SIGKILL. It returns os.ErrProcessDone if the process has ended. The
+// processes that it has started go on. It is asyncio's kill.
 func (p *Process) Kill() error { return p.unlessReaped(kill) }
 
-// kill is a variable for tests, in which there is a process that may not be killed.
+// kill is a variable so that a test can have a process that may not be killed.
 var kill = (*os.Process).Kill
 
-// unlessReaped calls fn with the process, whose number may be another's once it is reaped.
+// unlessReaped calls fn with the process, unless it is reaped: then its number may be another
+// process's.
 func (p *Process) unlessReaped(fn func(*os.Process) error) error {
 	select {
 	case <-p.reaped:
@@ -398,38 +407,38 @@ func (p *Process) unlessReaped(fn func(*os.Process) error) error {
 	}
 }
 
-// run is called on the loop when the process is reaped.
+// run is called on the loop when the process has been reaped.
 func (p *Process) run(l *Loop) {
 	delete(l.processes, p)
 	p.end()
 	p.waiters.wakeAll()
 	if p.cmd.ProcessState == nil {
 		l.report(ExceptionContext{
-			Message: "somebody else has waited for a process, whose return code is taken for 255",
-			Err:     p.failed(p.waitErr),
+			Message: "something else has waited for a process; its return code is reported as 255",
+			Err:     p.wrap(p.waitErr),
 		})
 	}
 }
 
-// end notes how the process, which is reaped, has ended.
+// end records how the process has ended. The process must be reaped.
 func (p *Process) end() {
 	p.ended = true
 	if state := p.cmd.ProcessState; state != nil {
 		p.code = returnCode(state)
 	} else {
 		p.code = 255
-		_ = p.cmd.Process.Release() // Wait has not, since it failed
+		_ = p.cmd.Process.Release() // cmd.Wait has failed, so it has not done that
 	}
 }
 
-func (p *Process) failed(err error) error {
+func (p *Process) wrap(err error) error {
 	return fmt.Errorf("asyncio: process %d (%s): %w", p.pid, p.cmd.Path, err)
 }
 
-// processes are those of a loop that have not ended.
+// processes are the processes of a loop that have not ended.
 type processes map[*Process]struct{}
 
-// add has a goroutine wait for the process.
+// add starts a goroutine that waits for the process.
 func (ps *processes) add(p *Process) {
 	if *ps == nil {
 		*ps = make(processes)
@@ -445,7 +454,8 @@ func (ps *processes) add(p *Process) {
 // killPatience is how long a process that was killed may take to end.
 var killPatience = 3 * time.Second
 
-// kill ends all processes, waits for that, and returns an error for each that goes on.
+// kill kills all processes, waits until they have ended, and returns an error for each process
+// that goes on.
 func (ps processes) kill() (left []error) {
 	failures := make(map[*Process]error)
 	for p := range ps {
@@ -465,7 +475,7 @@ func (ps processes) kill() (left []error) {
 		case <-p.reaped:
 			p.end()
 		default:
-			left = append(left, p.failed(err))
+			left = append(left, p.wrap(err))
 		}
 	}
 	clear(ps)

@@ -38,7 +38,7 @@ func TestCommunicateCarriesAMegabyteThroughCat(t *testing.T) {
 	})
 }
 
-func TestStdoutAndStderrAreApartOrTogether(t *testing.T) {
+func TestStdoutAndStderrAreSeparateOrCombined(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		script := "echo out; echo err >&2; exit 3"
 		p, err := asyncio.CreateSubprocessShell(ctx, script, asyncio.WithStdout(asyncio.Pipe), asyncio.WithStderr(asyncio.Pipe))
@@ -59,7 +59,7 @@ func TestStdoutAndStderrAreApartOrTogether(t *testing.T) {
 	})
 }
 
-func TestAProcessRunsWhereAndAsItIsTold(t *testing.T) {
+func TestAProcessRunsWithItsDirectoryEnvironmentAndFiles(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		dir := t.TempDir()
 		file, err := os.Create(filepath.Join(dir, "out"))
@@ -68,7 +68,7 @@ func TestAProcessRunsWhereAndAsItIsTold(t *testing.T) {
 		p, err := asyncio.CreateSubprocessShell(ctx, `echo "$GREETING from $(basename "$PWD")"`, asyncio.WithStdin(asyncio.DevNull),
 			asyncio.WithStdout(asyncio.File(file)), asyncio.WithCommand(func(cmd *exec.Cmd) {
 				cmd.Dir = dir
-				cmd.Stdin = strings.NewReader("not heard of") // the options are what counts
+				cmd.Stdin = strings.NewReader("not heard of") // the options override it
 				cmd.Env = append(os.Environ(), "GREETING=hello")
 			}))
 		require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestACancelledCommunicateLosesNothing(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, "echo one; read line; echo two", asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
 		require.NoError(t, err)
-		// Stdin is the task's own for now.
+		// This task uses stdin for now.
 		stdin := p.Stdin
 		p.Stdin = nil
 		first := spawn(ctx, func(ctx context.Context) error {
@@ -181,7 +181,7 @@ func TestACommunicateCancelledAfterAnEndLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 		stdin := p.Stdin
 		p.Stdin = nil
-		line, err := p.Stderr.ReadLine(ctx) // after which stdout has ended
+		line, err := p.Stderr.ReadLine(ctx) // stdout has ended by then
 		require.NoError(t, err)
 		require.Equal(t, "two\n", string(line))
 		first := spawn(ctx, func(ctx context.Context) error {
@@ -218,10 +218,10 @@ func TestCommunicateFailsAtOnceIfAnotherTaskReads(t *testing.T) {
 	})
 }
 
-// The grandchild tells its number, and is ended by the test.
+// The grandchild prints its number, so that the test can end it.
 const grandchild = "sleep 1000 & echo $!"
 
-func TestAGrandchildThatKeepsThePipeHoldsNobodyUpLongerThanToldTo(t *testing.T) {
+func TestWithWaitDelayLimitsTheWaitForAGrandchildThatKeepsThePipe(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, grandchild, asyncio.WithStdout(asyncio.Pipe), asyncio.WithWaitDelay(time.Millisecond))
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestAGrandchildThatKeepsThePipeHoldsNobodyUpLongerThanToldTo(t *testing.T) 
 	})
 }
 
-func TestCommunicateWaitsForWhatAGrandchildWrites(t *testing.T) {
+func TestCommunicateWaitsForTheOutputOfAGrandchild(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, "(sleep 1.5; echo late) & echo early", asyncio.WithStdout(asyncio.Pipe))
 		require.NoError(t, err)
@@ -246,7 +246,7 @@ func TestCommunicateWaitsForWhatAGrandchildWrites(t *testing.T) {
 	})
 }
 
-func TestCommunicateThatIsCancelledWhileAGrandchildKeepsThePipeEnds(t *testing.T) {
+func TestACancelledCommunicateEndsWhileAGrandchildKeepsThePipe(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		p, err := asyncio.CreateSubprocessShell(ctx, grandchild, asyncio.WithStdout(asyncio.Pipe))
 		require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestCommunicateThatIsCancelledWhileAGrandchildKeepsThePipeEnds(t *testing.T
 			return err
 		})
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
-		number, err := p.Stdout.ReadLine(ctx) // it is not lost
+		number, err := p.Stdout.ReadLine(ctx) // the line is not lost
 		require.NoError(t, err)
 		return exec.Command("kill", strings.TrimSpace(string(number))).Run()
 	})
@@ -287,7 +287,7 @@ func TestStdinBreaksWhenNobodyIsLeftToReadIt(t *testing.T) {
 		require.Error(t, err)
 		require.True(t, p.Stdin.IsClosing())
 		require.Error(t, p.Stdin.WaitClosed(ctx))
-		_, _, err = p.Communicate(ctx, []byte("lost")) // what a process does not read is no error
+		_, _, err = p.Communicate(ctx, []byte("lost")) // bytes that a process does not read are not an error
 		return err
 	})
 }
@@ -336,14 +336,14 @@ func TestARunThatEndsKillsAndReapsItsProcesses(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-func TestARunEndsThoughAProcessMayNotBeKilled(t *testing.T) {
+func TestARunEndsEvenIfAProcessCannotBeKilled(t *testing.T) {
 	for name, c := range map[string]struct {
 		kill func(*os.Process) error
 		want string
 	}{
 		"it is another user's":   {func(*os.Process) error { return syscall.EPERM }, "operation not permitted"},
 		"the system holds it":    {func(*os.Process) error { return nil }, "not ended yet"},
-		"it ends on its own way": {(*os.Process).Kill, ""},
+		"it ends in its own way": {(*os.Process).Kill, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.want != "" {
@@ -387,7 +387,7 @@ func TestAProcessThatARunKilledHasAReturnCode(t *testing.T) {
 }
 
 // The system reaps the children of a program that ignores SIGCHLD.
-func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
+func TestAProcessThatIsReapedElsewhereReturns255(t *testing.T) {
 	signal.Ignore(syscall.SIGCHLD)
 	defer func() { // signal.Reset leaves it ignored
 		c := make(chan os.Signal, 1)
@@ -420,10 +420,10 @@ func TestAProcessThatSomebodyElseReapsReturns255(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	require.Len(t, reports, 1)
-	require.Contains(t, reports[0], "somebody else has waited for a process")
+	require.Contains(t, reports[0], "something else has waited for a process")
 }
 
-func TestToStdoutIsForStderrAlone(t *testing.T) {
+func TestToStdoutIsOnlyForStderr(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		for _, opt := range []asyncio.ProcessOption{asyncio.WithStdin(asyncio.ToStdout), asyncio.WithStdout(asyncio.ToStdout)} {
 			_, err := asyncio.CreateSubprocessExec(ctx, "true", nil, asyncio.WithStderr(asyncio.Pipe), opt)

@@ -8,9 +8,9 @@ import (
 
 func shellCommand(string) *exec.Cmd { return exec.Command("cmd") }
 
-// setShellCommand gives cmd.exe the command as it is. It has rules of its own for quotes, which
-// are not those by which os/exec makes a command line of arguments: /s has it take off the
-// outer ones and leave the others alone.
+// setShellCommand passes the command to cmd.exe unchanged. cmd.exe has quoting rules of its
+// own, which differ from those by which os/exec makes a command line of arguments: with /s it
+// removes the outer quotes and leaves the others alone.
 func setShellCommand(cmd *exec.Cmd, command string) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestTheShellGetsItsCommandAsItIs(t *testing.T) {
+func TestTheShellGetsItsCommandUnchanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out")
 	file, err := os.Create(path)
 	require.NoError(t, err)

@@ -2,26 +2,27 @@ package asyncio
 
 import "context"
 
-// A Barrier holds tasks back until there are enough of them, and then lets them all go.
-// It can be used again and again. It must be made by NewBarrier, and not be copied. It is
+// A Barrier makes tasks wait until there are enough of them, and then lets them all go on. It
+// can be used again and again. It must be made by NewBarrier and must not be copied. It is
 // asyncio.Barrier.
 type Barrier struct {
-	cond    Condition // the state has changed
+	cond    Condition // notified when state changes
 	parties int
-	count   int // tasks inside
+	count   int // tasks inside the barrier
 	state   barrierState
 }
 
 type barrierState uint8
 
 const (
-	barrierFilling   barrierState = iota // tasks come and wait
-	barrierDraining                      // there were enough: they leave
-	barrierResetting                     // reset: they leave with an error
-	barrierBroken                        // aborted
+	barrierFilling   barrierState = iota // tasks arrive and wait
+	barrierDraining                      // all parties have arrived and are leaving
+	barrierResetting                     // the barrier was reset, and the tasks inside leave with an error
+	barrierBroken                        // the barrier was aborted
 )
 
-// NewBarrier makes a barrier for so many parties. It panics if there are none.
+// NewBarrier makes a barrier for the given number of tasks. It panics if parties is less than
+// 1.
 func NewBarrier(parties int) *Barrier {
 	if parties < 1 {
 		panic("asyncio: a Barrier needs parties")
@@ -29,9 +30,10 @@ func NewBarrier(parties int) *Barrier {
 	return &Barrier{parties: parties}
 }
 
-// Wait suspends until all parties wait, and returns the number of those who came
-// before. It returns ErrBrokenBarrier if the barrier is aborted, or is reset meanwhile,
-// and otherwise the error of a cancellation.
+// Wait suspends until all parties have called it, and returns the number of tasks that called
+// it before this one. If the tasks of the previous round have not all left, it waits for them
+// first. It returns ErrBrokenBarrier if the barrier is aborted, or is reset meanwhile; any
+// other error is that of a cancellation. It is asyncio's wait.
 func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	if b.parties == 0 {
 		panic("asyncio: Barrier was not made by NewBarrier")
@@ -53,7 +55,7 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	return valueUnless(err, index)
 }
 
-// enter waits while those of the round before leave.
+// enter waits until the tasks of the previous round have left.
 func (b *Barrier) enter(ctx context.Context) error {
 	err := b.cond.WaitFor(ctx, func() bool { return b.state == barrierFilling || b.state == barrierBroken })
 	if err == nil && b.state == barrierBroken {
@@ -71,7 +73,8 @@ func (b *Barrier) fill(ctx context.Context) error {
 	return err
 }
 
-// leave counts a task out. With the last, the barrier fills again.
+// leave takes the running task out of the barrier. When the last task has left, the barrier
+// fills again.
 func (b *Barrier) leave() {
 	b.count--
 	if b.count == 0 {
@@ -82,9 +85,9 @@ func (b *Barrier) leave() {
 	}
 }
 
-// Reset gives all who wait ErrBrokenBarrier and makes the barrier new, a broken one too.
-// It suspends while others are at work on the barrier; the error is that of a
-// cancellation.
+// Reset makes all tasks that wait get ErrBrokenBarrier, and empties the barrier; a broken
+// barrier can be used again. It suspends while other tasks hold the barrier's lock. It returns
+// an error only if it is cancelled. It is asyncio's reset.
 func (b *Barrier) Reset(ctx context.Context) error {
 	return b.cond.With(ctx, func(context.Context) error {
 		if b.count > 0 {
@@ -97,8 +100,8 @@ func (b *Barrier) Reset(ctx context.Context) error {
 	})
 }
 
-// Abort breaks the barrier: those who wait, and who come, get ErrBrokenBarrier. It
-// suspends as Reset does.
+// Abort breaks the barrier: the tasks that wait, and later callers of Wait, get
+// ErrBrokenBarrier. It suspends as Reset does. It is asyncio's abort.
 func (b *Barrier) Abort(ctx context.Context) error {
 	return b.cond.With(ctx, func(context.Context) error {
 		b.state = barrierBroken
@@ -107,10 +110,10 @@ func (b *Barrier) Abort(ctx context.Context) error {
 	})
 }
 
-// Parties returns the number of tasks that the barrier needs.
+// Parties returns the number of tasks that the barrier waits for.
 func (b *Barrier) Parties() int { return b.parties }
 
-// NWaiting returns the number of tasks that wait for the round to be complete.
+// NWaiting returns the number of tasks that wait for the others to arrive.
 func (b *Barrier) NWaiting() int {
 	if b.state == barrierFilling {
 		return b.count
@@ -118,5 +121,5 @@ func (b *Barrier) NWaiting() int {
 	return 0
 }
 
-// Broken reports whether the barrier was aborted.
+// Broken reports whether the barrier was aborted and not reset since.
 func (b *Barrier) Broken() bool { return b.state == barrierBroken }

@@ -12,8 +12,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// atBarrier creates tasks that wait at the barrier and record how that ended,
-// and waits until they wait.
+// atBarrier creates tasks that wait at the barrier and record how the wait ended. It returns when
+// all of them wait.
 func atBarrier(ctx context.Context, r *trace, b *asyncio.Barrier, names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -35,7 +35,7 @@ func atBarrier(ctx context.Context, r *trace, b *asyncio.Barrier, names ...strin
 	return tasks
 }
 
-func TestBarrierLetsAllGoWhenThereAreEnough(t *testing.T) {
+func TestBarrierReleasesAllTasksWhenEnoughHaveArrived(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		b := asyncio.NewBarrier(3)
@@ -64,7 +64,7 @@ func TestBarrierCanBeUsedAgain(t *testing.T) {
 	r.expect(t, "B is 1", "A is 0", "D is 1", "C is 0", "F is 1", "E is 0")
 }
 
-func TestBarrierHoldsTheNextRoundBackUntilTheLastOneHasLeft(t *testing.T) {
+func TestBarrierHoldsTheNextRoundBackUntilTheLastTaskHasLeft(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		b := asyncio.NewBarrier(2)
@@ -99,7 +99,7 @@ func TestBarrierWithoutPartiesPanics(t *testing.T) {
 	}
 }
 
-func TestBarrierWaiterThatIsCancelledDoesNotCount(t *testing.T) {
+func TestACancelledBarrierWaiterDoesNotCount(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		b := asyncio.NewBarrier(3)
@@ -114,11 +114,12 @@ func TestBarrierWaiterThatIsCancelledDoesNotCount(t *testing.T) {
 		join(ctx, tasks...)
 		return nil
 	})
-	// As in asyncio, two may get one index then: it is how many there were.
+	// As in asyncio, two tasks may get the same index then: it is the number of tasks that were
+	// there.
 	r.expect(t, "A cancelled", "D is 2", "B is 1", "C is 1")
 }
 
-func TestBarrierWaiterThatIsCancelledAfterTheLastOneCameDoesNotHinderTheOthers(t *testing.T) {
+func TestABarrierWaiterCancelledAfterTheLastArrivalDoesNotHinderTheOthers(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		b := asyncio.NewBarrier(3)
@@ -134,7 +135,7 @@ func TestBarrierWaiterThatIsCancelledAfterTheLastOneCameDoesNotHinderTheOthers(t
 	r.expect(t, "A cancelled", "B is 1", "E is 2", "C is 0", "D is 1")
 }
 
-func TestBarrierAbortBreaksItForThoseWhoWaitAndThoseWhoCome(t *testing.T) {
+func TestBarrierAbortBreaksItForPresentAndFutureWaiters(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		b := asyncio.NewBarrier(3)
@@ -155,7 +156,7 @@ func TestBarrierAbortBreaksItForThoseWhoWaitAndThoseWhoCome(t *testing.T) {
 	r.expect(t, "A broken", "B broken", "E is 2", "C is 0", "D is 1")
 }
 
-func TestBarrierResetBreaksTheRoundOnly(t *testing.T) {
+func TestBarrierResetBreaksOnlyTheRound(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		b := asyncio.NewBarrier(3)
@@ -169,7 +170,7 @@ func TestBarrierResetBreaksTheRoundOnly(t *testing.T) {
 	r.expect(t, "A broken", "B broken", "E is 2", "C is 0", "D is 1")
 }
 
-func TestBarrierResetWithNobodyThereDoesNothing(t *testing.T) {
+func TestBarrierResetWithoutWaitersDoesNothing(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		b := asyncio.NewBarrier(1)
 		require.NoError(t, b.Reset(ctx))
@@ -179,7 +180,7 @@ func TestBarrierResetWithNobodyThereDoesNothing(t *testing.T) {
 	})
 }
 
-func TestBarrierWaiterWhoseContextIsDoneDoesNotCount(t *testing.T) {
+func TestBarrierWaiterWithADoneContextDoesNotCount(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		b := asyncio.NewBarrier(2)
 		derived, cancel := context.WithCancel(ctx)
@@ -198,7 +199,7 @@ func TestBarrierWaiterWhoseContextIsDoneDoesNotCount(t *testing.T) {
 	})
 }
 
-func TestBarrierOfTenThousand(t *testing.T) {
+func TestBarrierReleasesTenThousandTasks(t *testing.T) {
 	const n = 10_000
 	inTurn(t, func(ctx context.Context) {
 		b := asyncio.NewBarrier(n)
@@ -219,7 +220,7 @@ func TestBarrierOfTenThousand(t *testing.T) {
 	})
 }
 
-func TestTasksThatAreAbandonedInABarrierLeaveIt(t *testing.T) {
+func TestTasksAbandonedInABarrierLeaveIt(t *testing.T) {
 	var messages []string
 	loop := asyncio.NewLoop(asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		messages = append(messages, c.Message)

@@ -2,19 +2,19 @@ package asyncio
 
 import "context"
 
-// A Condition lets tasks wait, with a lock released meanwhile, until another notifies
+// A Condition lets tasks wait, with a lock released meanwhile, until another task notifies
 // them. The zero Condition has a lock of its own. It must not be copied after first use. It is
 // asyncio.Condition.
 //
-// A wait may end without a notification, so what is waited for has to be looked at
-// again; WaitFor does that.
+// A wait may end without a notification, so the caller must check its predicate again; WaitFor
+// does that.
 type Condition struct {
-	lock    *Lock // nil: own
+	lock    *Lock // nil for own
 	own     Lock
 	waiters waitq
 }
 
-// NewCondition makes a condition on a lock that may have other uses.
+// NewCondition makes a condition on lock, which may have other uses, too.
 func NewCondition(lock *Lock) *Condition { return &Condition{lock: lock} }
 
 func (c *Condition) mutex() *Lock {
@@ -33,15 +33,15 @@ func (c *Condition) Release() { c.mutex().Release() }
 // Locked reports whether the lock is locked.
 func (c *Condition) Locked() bool { return c.mutex().Locked() }
 
-// With runs body while it holds the lock. It suspends as Acquire and body do. It is "async
-// with condition".
+// With runs body with the lock held. It suspends as Acquire and body do. It is "async with
+// condition".
 func (c *Condition) With(ctx context.Context, body func(ctx context.Context) error) error {
 	return c.mutex().With(ctx, body)
 }
 
-// Wait releases the lock, suspends until it is notified, and acquires the lock again,
-// which it does even when it is cancelled. The error is that of a cancellation. It
-// panics if the lock is not held.
+// Wait releases the lock, suspends until it is notified, and acquires the lock again, even when
+// it is cancelled. It returns an error only if it is cancelled. It panics if the lock is not
+// held. It is asyncio's wait.
 func (c *Condition) Wait(ctx context.Context) error {
 	c.mustHold("Wait")
 	t, lock := running(ctx), c.mutex()
@@ -51,13 +51,13 @@ func (c *Condition) Wait(ctx context.Context) error {
 	lock.Release()
 	held := false
 	defer func() {
-		if !held { // the task is unwound, and its deferred functions release the lock
+		if !held { // the task unwinds, and its deferred functions will release the lock
 			lock.hold()
-			c.notify(1) // it may have been notified before
+			c.notify(1) // it may have used up a notification
 		}
 	}()
-	err := t.block(ctx, wait{queue: &c.waiters, delay: Never, reason: waitCondition})
-	for lock.locked || lock.waiters.live > 0 { // whatever the context says: only Task.Cancel interrupts it
+	err := t.block(ctx, &wait{queue: &c.waiters, reason: waitCondition}, 0)
+	for lock.locked || lock.waiters.live > 0 { // even if ctx is done: only Task.Cancel interrupts it
 		again := lock.wait(t, unwatched)
 		if again == nil {
 			break
@@ -66,14 +66,15 @@ func (c *Condition) Wait(ctx context.Context) error {
 	}
 	lock.locked, held = true, true
 	if err != nil {
-		// The notification may have been meant for this wait.
+		// The wait may have used up a notification that another task needs.
 		c.notify(1)
 	}
 	return err
 }
 
-// WaitFor suspends until pred holds, and does not if it holds at once. It calls pred with
-// the lock held.
+// WaitFor suspends until pred returns true; it does not suspend if pred does so at once. It
+// calls pred with the lock held. It returns an error only if it is cancelled. It is asyncio's
+// wait_for.
 func (c *Condition) WaitFor(ctx context.Context, pred func() bool) error {
 	for !pred() {
 		if err := c.Wait(ctx); err != nil {
@@ -83,14 +84,16 @@ func (c *Condition) WaitFor(ctx context.Context, pred func() bool) error {
 	return nil
 }
 
-// Notify wakes n of those who wait, the first ones first. They go on when they have
-// the lock, which the caller has to release. It panics if the lock is not held.
+// Notify wakes up to n of the waiting tasks, in the order in which they began to wait. They go
+// on once they have acquired the lock, which the caller has to release. It panics if the lock
+// is not held. It does not suspend. It is asyncio's notify.
 func (c *Condition) Notify(n int) {
 	c.mustHold("Notify")
 	c.notify(n)
 }
 
-// NotifyAll wakes all who wait. It panics if the lock is not held.
+// NotifyAll wakes all waiting tasks. It panics if the lock is not held. It does not suspend. It
+// is asyncio's notify_all.
 func (c *Condition) NotifyAll() {
 	c.mustHold("NotifyAll")
 	c.waiters.wakeAll()

@@ -11,8 +11,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// condWaiters creates tasks that wait for a notification and let the others go
-// on at once, and waits until they wait.
+// condWaiters creates tasks that wait for a notification and release the lock at once. It returns
+// when all of them wait.
 func condWaiters(ctx context.Context, r *trace, cond *asyncio.Condition, names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -64,7 +64,7 @@ func TestConditionOnANilLockHasALockOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestNotifyWakesTheFirstOnes(t *testing.T) {
+func TestNotifyWakesTheFirstWaiters(t *testing.T) {
 	for n, want := range map[int][]string{
 		-1: nil,
 		0:  nil,
@@ -228,7 +228,7 @@ func TestNotifyPassesOverAWaiterThatIsCancelled(t *testing.T) {
 	r.expect(t, "A cancelled", "B ok")
 }
 
-func TestConditionWaitUnderAContextThatIsDoneReturnsWithTheLock(t *testing.T) {
+func TestConditionWaitUnderADoneContextReturnsWithTheLock(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var cond asyncio.Condition
 		derived, cancel := context.WithCancelCause(ctx)
@@ -255,7 +255,7 @@ func TestConditionWaitUnderAContextThatIsDoneReturnsWithTheLock(t *testing.T) {
 	})
 }
 
-func TestConditionWaitForLooksAgainAfterEachNotification(t *testing.T) {
+func TestConditionWaitForTestsAgainAfterEachNotification(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var cond asyncio.Condition
@@ -282,7 +282,7 @@ func TestConditionWaitForLooksAgainAfterEachNotification(t *testing.T) {
 	r.expect(t, "looks at 0, locked true", "looks at 1, locked true", "looks at 2, locked true")
 }
 
-func TestConditionWaitForWhatHoldsDoesNotSuspend(t *testing.T) {
+func TestConditionWaitForATruePredicateDoesNotSuspend(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		asyncio.RunningLoop(ctx).CallSoon(func() { r.add("next turn") })
@@ -352,7 +352,7 @@ func TestNotifyAllWakesTenThousandInOrder(t *testing.T) {
 	})
 }
 
-func TestConditionWaiterWhoseTaskHasAContextThatIsDoneReturnsWithTheLock(t *testing.T) {
+func TestConditionWaiterWhoseTaskHasADoneContextReturnsWithTheLock(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		var cond asyncio.Condition
 		derived, cancel := context.WithCancelCause(ctx)
@@ -379,7 +379,7 @@ func TestConditionWaiterWhoseTaskHasAContextThatIsDoneReturnsWithTheLock(t *test
 }
 
 // The deferred functions of the tasks release the lock.
-func TestTasksThatAreAbandonedInAConditionReleaseItsLock(t *testing.T) {
+func TestTasksAbandonedInAConditionReleaseItsLock(t *testing.T) {
 	for name, held := range map[string]bool{"nobody holds it": false, "another holds it": true} {
 		t.Run(name, func(t *testing.T) {
 			var reports []string

@@ -9,7 +9,7 @@ type Event struct {
 	waiters waitq
 }
 
-// Set sets the flag and wakes all who wait.
+// Set sets the flag and wakes all waiting tasks. It does not suspend.
 func (e *Event) Set() {
 	if !e.set {
 		e.set = true
@@ -17,14 +17,14 @@ func (e *Event) Set() {
 	}
 }
 
-// Clear unsets the flag. Those whom Set has woken go on all the same.
+// Clear unsets the flag. The tasks that Set has woken go on nevertheless.
 func (e *Event) Clear() { e.set = false }
 
 // IsSet reports whether the flag is set.
 func (e *Event) IsSet() bool { return e.set }
 
-// Wait suspends until the flag is set, and does not if it is. The error is that of a
-// cancellation.
+// Wait suspends until the flag is set; it does not suspend if the flag is set already. It
+// returns an error only if it is cancelled.
 func (e *Event) Wait(ctx context.Context) error {
 	if e.set {
 		return nil

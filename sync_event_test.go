@@ -24,7 +24,7 @@ func TestZeroEventIsNotSet(t *testing.T) {
 	assert.False(t, e.IsSet(), "cleared twice")
 }
 
-func TestEventThatIsSetDoesNotSuspend(t *testing.T) {
+func TestWaitingForASetEventDoesNotSuspend(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		asyncio.RunningLoop(ctx).CallSoon(func() { r.add("next turn") })
@@ -39,7 +39,7 @@ func TestEventThatIsSetDoesNotSuspend(t *testing.T) {
 	r.expect(t, "waited", "next turn")
 }
 
-func TestEventWakesAllInTheOrderInWhichTheyCame(t *testing.T) {
+func TestEventWakesAllWaitersInOrder(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var e asyncio.Event
@@ -55,7 +55,7 @@ func TestEventWakesAllInTheOrderInWhichTheyCame(t *testing.T) {
 	r.expect(t, "set", "A ok", "B ok", "C ok")
 }
 
-func TestEventSetAndClearedInOneTurnWakesThoseWhoWaited(t *testing.T) {
+func TestEventSetAndClearedInOneTurnWakesItsWaiters(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var e asyncio.Event
@@ -74,7 +74,7 @@ func TestEventSetAndClearedInOneTurnWakesThoseWhoWaited(t *testing.T) {
 	r.expect(t, "early ok", "late ok")
 }
 
-func TestEventWaiterThatIsCancelledDoesNotHinderTheOthers(t *testing.T) {
+func TestACancelledEventWaiterDoesNotHinderTheOthers(t *testing.T) {
 	for name, cancel := range map[string]func(e *asyncio.Event, b *asyncio.Task[asyncio.None]){
 		"before Set": func(e *asyncio.Event, b *asyncio.Task[asyncio.None]) { b.Cancel(); e.Set() },
 		"after Set":  func(e *asyncio.Event, b *asyncio.Task[asyncio.None]) { e.Set(); b.Cancel() },

@@ -2,19 +2,19 @@ package asyncio
 
 import "context"
 
-// A Lock excludes tasks from one another across their suspension points. It is not
-// owned: any task may release it. Those who wait get it in the order in which they
-// came. The zero Lock is unlocked. It must not be copied after first use. It is asyncio.Lock.
+// A Lock makes tasks exclude one another across their suspension points. It has no owner: any
+// task may release it. Waiting tasks get it in the order in which they began to wait. The zero
+// Lock is unlocked. It must not be copied after first use. It is asyncio.Lock.
 //
-// Between two suspension points a task is alone anyway, and needs no lock.
+// Between two suspension points a task runs alone and needs no lock.
 type Lock struct {
 	locked  bool
-	unowned int32 // releases to come from tasks that do not hold it; see hold
+	unowned int32 // releases to come from tasks that do not hold the lock; see hold
 	waiters waitq
 }
 
-// Acquire locks l. It suspends while l is locked or others wait for it. The error is
-// that of a cancellation, and then l is not acquired.
+// Acquire locks l. It suspends while l is locked or other tasks wait for it. It returns an
+// error only if it is cancelled, and then it has not acquired l.
 func (l *Lock) Acquire(ctx context.Context) error {
 	if l.locked || l.waiters.live > 0 {
 		return l.wait(nil, ctx)
@@ -23,11 +23,11 @@ func (l *Lock) Acquire(ctx context.Context) error {
 	return nil
 }
 
-// wait has the running task, which may be given as nil, wait until it holds l.
+// wait makes the running task wait until it holds l. t is the running task, or nil.
 func (l *Lock) wait(t *task, ctx context.Context) error {
-	if err := t.block(ctx, wait{queue: &l.waiters, delay: Never, reason: waitLock}); err != nil {
+	if err := t.block(ctx, &wait{queue: &l.waiters, reason: waitLock}, 0); err != nil {
 		if !l.locked {
-			l.wakeFirst() // it may have been our turn
+			l.wakeFirst() // t may have been woken to take l
 		}
 		return err
 	}
@@ -35,7 +35,8 @@ func (l *Lock) wait(t *task, ctx context.Context) error {
 	return nil
 }
 
-// Release unlocks l and wakes the first who waits for it. It panics if l is not locked.
+// Release unlocks l and wakes the first task that waits for it. It panics if l is not locked.
+// It does not suspend.
 func (l *Lock) Release() {
 	if !l.locked {
 		l.releaseUnowned()
@@ -45,8 +46,9 @@ func (l *Lock) Release() {
 	}
 }
 
-// hold is for a task that had released l for a time, and is unwound before it could acquire it
-// again: the functions that it has deferred will release l, though another task may hold it.
+// hold is called for a task that had released l for a time and is unwound before it could
+// acquire l again: the task's deferred functions will release l, though another task may hold
+// it by then.
 func (l *Lock) hold() {
 	if l.locked {
 		l.unowned++
@@ -54,8 +56,8 @@ func (l *Lock) hold() {
 	l.locked = true
 }
 
-// wakeFirst wakes the first waiter. One that was cancelled and has not resumed yet
-// will wake the next itself.
+// wakeFirst wakes the first waiter. A waiter that was cancelled and has not resumed yet will
+// wake the next one itself.
 func (l *Lock) wakeFirst() {
 	if w := l.waiters.head; w != nil {
 		w.run.(*task).wake()
@@ -72,8 +74,7 @@ func (l *Lock) releaseUnowned() {
 // Locked reports whether l is locked.
 func (l *Lock) Locked() bool { return l.locked }
 
-// With runs body while it holds l. It suspends as Acquire and body do. It is "async with
-// lock".
+// With runs body with l held. It suspends as Acquire and body do. It is "async with lock".
 func (l *Lock) With(ctx context.Context, body func(ctx context.Context) error) error {
 	if err := l.Acquire(ctx); err != nil {
 		return err

@@ -11,8 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// lockers creates tasks that acquire the lock, hold it for a second and release
-// it.
+// lockers creates tasks that acquire the lock, hold it for a second and release it.
 func lockers(ctx context.Context, r *trace, lock *asyncio.Lock, names ...string) []*asyncio.Task[asyncio.None] {
 	tasks := make([]*asyncio.Task[asyncio.None], len(names))
 	for i, name := range names {
@@ -52,7 +51,7 @@ func TestLockIsGivenInTheOrderOfTheRequests(t *testing.T) {
 	r.expect(t, "A ok", "B ok", "C ok", "D ok")
 }
 
-func TestLockUncontendedDoesNotSuspend(t *testing.T) {
+func TestAcquiringAFreeLockDoesNotSuspend(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		asyncio.RunningLoop(ctx).CallSoon(func() { r.add("next turn") })
@@ -67,46 +66,38 @@ func TestLockUncontendedDoesNotSuspend(t *testing.T) {
 	r.expect(t, "acquired", "next turn")
 }
 
-func TestLockGoesToTheWaiterAndNotToAnOvertaker(t *testing.T) {
-	var r trace
-	run(t, func(ctx context.Context) error {
-		var lock asyncio.Lock
-		require.NoError(t, lock.Acquire(ctx))
-		waiter := spawnTraced(ctx, &r, "waiter", lock.Acquire)
-		giveWay(ctx, 1)
-		lock.Release()
-		assert.False(t, lock.Locked(), "free until the waiter has resumed")
-		overtaker := spawnTraced(ctx, &r, "overtaker", lock.Acquire)
-		assert.NoError(t, errOf[asyncio.None](ctx, waiter))
-		lock.Release()
-		assert.NoError(t, errOf[asyncio.None](ctx, overtaker))
-		return nil
-	})
-	r.expect(t, "waiter ok", "overtaker ok")
-}
-
-func TestLockHolderThatAcquiresAgainGoesBehindTheWaiter(t *testing.T) {
-	var r trace
-	run(t, func(ctx context.Context) error {
-		var lock asyncio.Lock
-		require.NoError(t, lock.Acquire(ctx))
-		waiter := spawn(ctx, func(ctx context.Context) error {
-			return lock.With(ctx, func(context.Context) error {
-				r.add("waiter")
-				return nil
+func TestAReleasedLockGoesToItsWaiterAndNotToAnOvertaker(t *testing.T) {
+	for name, overtake := range map[string]func(ctx context.Context, acquire func(ctx context.Context) error) error{
+		"an eager task": func(ctx context.Context, acquire func(ctx context.Context) error) error {
+			return errOf[asyncio.None](ctx, asyncio.CreateTask(ctx, asyncio.Do(acquire), asyncio.WithEagerStart()))
+		},
+		"the holder": func(ctx context.Context, acquire func(ctx context.Context) error) error { return acquire(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r trace
+			run(t, func(ctx context.Context) error {
+				var lock asyncio.Lock
+				require.NoError(t, lock.Acquire(ctx))
+				acquire := func(name string) func(ctx context.Context) error {
+					return func(ctx context.Context) error {
+						err := lock.Acquire(ctx)
+						r.end(name, err)
+						lock.Release()
+						return err
+					}
+				}
+				spawn(ctx, acquire("waiter"))
+				giveWay(ctx, 1)
+				lock.Release()
+				assert.False(t, lock.Locked(), "free until the waiter has resumed")
+				return overtake(ctx, acquire("overtaker"))
 			})
+			r.expect(t, "waiter ok", "overtaker ok")
 		})
-		giveWay(ctx, 1)
-		lock.Release()
-		require.NoError(t, lock.Acquire(ctx))
-		r.add("holder again")
-		join(ctx, waiter)
-		return nil
-	})
-	r.expect(t, "waiter", "holder again")
+	}
 }
 
-func TestLockWaiterThatIsCancelledLeavesTheOthersInOrder(t *testing.T) {
+func TestACancelledLockWaiterLeavesTheOthersInOrder(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -120,7 +111,7 @@ func TestLockWaiterThatIsCancelledLeavesTheOthersInOrder(t *testing.T) {
 	r.expect(t, "A ok", "B cancelled", "C ok", "D ok")
 }
 
-func TestLockPassesTheWakeupOnWhenTheWokenWaiterIsCancelled(t *testing.T) {
+func TestLockPassesTheWakeUpOnWhenTheWokenWaiterIsCancelled(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -171,7 +162,7 @@ func TestLockWhoseWaitersAreAllCancelledIsFreeAtOnce(t *testing.T) {
 	r.expect(t, "main ok", "A cancelled", "B cancelled")
 }
 
-// asyncigo, an earlier port, let two tasks in here.
+// asyncigo, an earlier port, let two tasks hold the lock here.
 func TestLockNeverHasTwoHoldersWhenWaitersAreCancelled(t *testing.T) {
 	for cancelled := range 5 {
 		for turns := range 4 {
@@ -202,7 +193,7 @@ func TestLockNeverHasTwoHoldersWhenWaitersAreCancelled(t *testing.T) {
 	}
 }
 
-func TestLockWaiterWhoseContextIsDonePassesTheLockOn(t *testing.T) {
+func TestLockWaiterWithADoneContextPassesTheLockOn(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		var lock asyncio.Lock
@@ -309,7 +300,7 @@ func TestTenThousandTasksGetALockInOrder(t *testing.T) {
 	})
 }
 
-func TestLockOutsideOfAnyTaskPanicsIfItWouldWait(t *testing.T) {
+func TestLockOutsideAnyTaskPanicsIfItWouldWait(t *testing.T) {
 	var lock asyncio.Lock
 	require.NoError(t, lock.Acquire(t.Context()), "nothing to wait for")
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() { _ = lock.Acquire(t.Context()) })

@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// A Semaphore admits n tasks at a time. Those who wait are admitted in the order in which
-// they came. The zero Semaphore admits none until it is released. It must not be copied after
-// first use. It is asyncio.Semaphore.
+// A Semaphore has a number of places, which tasks take and give back. Waiting tasks get a place
+// in the order in which they began to wait. The zero Semaphore has no place until one is
+// released. It must not be copied after first use. It is asyncio.Semaphore.
 type Semaphore struct {
 	value   int
 	waiters waitq
 }
 
-// NewSemaphore makes a semaphore that admits n tasks. It panics if n is negative.
+// NewSemaphore makes a semaphore with n places. It panics if n is negative.
 func NewSemaphore(n int) *Semaphore {
 	checkSemaphore(n)
 	return &Semaphore{value: n}
@@ -25,8 +25,8 @@ func checkSemaphore(n int) {
 	}
 }
 
-// Acquire takes one of the places. It suspends while there is none or others wait.
-// The error is that of a cancellation, and then no place is taken.
+// Acquire takes a place. It suspends while there is none or other tasks wait for one. It
+// returns an error only if it is cancelled, and then it has not taken a place.
 func (s *Semaphore) Acquire(ctx context.Context) error {
 	if !s.Locked() {
 		s.value--
@@ -34,14 +34,14 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 	}
 	err := s.waiters.wait(ctx, waitSemaphore)
 	if err != nil && wasWoken(ctx) {
-		s.value++ // the place that it was woken for
+		s.value++ // the task was woken to take a place: give it back
 	}
-	for s.value > 0 && s.wakeNext() { // others may have had to wait behind this one
+	for s.value > 0 && s.wakeNext() { // other tasks may have had to wait behind this one
 	}
 	return err
 }
 
-// Release gives a place back, to the first who waits if there is one.
+// Release gives a place back and wakes the first waiting task to take it. It does not suspend.
 func (s *Semaphore) Release() {
 	s.value++
 	s.wakeNext()
@@ -58,8 +58,8 @@ func (s *Semaphore) wakeNext() bool {
 // Locked reports whether Acquire would suspend.
 func (s *Semaphore) Locked() bool { return s.value == 0 || s.waiters.live > 0 }
 
-// With runs body while it holds a place. It suspends as Acquire and body do. It is "async
-// with semaphore".
+// With runs body while holding a place. It suspends as Acquire and body do. It is "async with
+// semaphore".
 func (s *Semaphore) With(ctx context.Context, body func(ctx context.Context) error) error {
 	if err := s.Acquire(ctx); err != nil {
 		return err
@@ -75,17 +75,17 @@ type BoundedSemaphore struct {
 	bound     int
 }
 
-// NewBoundedSemaphore makes a semaphore that admits n tasks. It panics if n is negative.
+// NewBoundedSemaphore makes a semaphore with n places. It panics if n is negative.
 func NewBoundedSemaphore(n int) *BoundedSemaphore {
 	checkSemaphore(n)
 	return &BoundedSemaphore{Semaphore{value: n}, n}
 }
 
-// Acquire takes one of the places. It suspends as [Semaphore.Acquire] does.
+// Acquire takes a place. It suspends as [Semaphore.Acquire] does.
 func (s *BoundedSemaphore) Acquire(ctx context.Context) error { return s.semaphore.Acquire(ctx) }
 
-// Release gives a place back; see [Semaphore.Release]. It returns ErrReleased, and does
-// nothing, if all places are free.
+// Release gives a place back, as [Semaphore.Release] does. If no place is taken, it does
+// nothing and returns ErrReleased.
 func (s *BoundedSemaphore) Release() error {
 	if s.semaphore.value >= s.bound {
 		return ErrReleased
@@ -97,9 +97,9 @@ func (s *BoundedSemaphore) Release() error {
 // Locked reports whether Acquire would suspend.
 func (s *BoundedSemaphore) Locked() bool { return s.semaphore.Locked() }
 
-// With runs body while it holds a place. It suspends as Acquire and body do. If others
-// have released that meanwhile, With returns ErrReleased, and nothing else of what body
-// returned but its text, as an exception in asyncio would replace another.
+// With runs body while holding a place. It suspends as Acquire and body do. If other tasks have
+// released the place meanwhile, With returns ErrReleased; the text of body's error follows, but
+// errors.Is does not find that error, just as one exception replaces another in asyncio.
 func (s *BoundedSemaphore) With(ctx context.Context, body func(ctx context.Context) error) (err error) {
 	if err := s.Acquire(ctx); err != nil {
 		return err

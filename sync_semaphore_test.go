@@ -12,15 +12,15 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A semaphoreLike is what both semaphores are.
+// A semaphoreLike is a Semaphore or a BoundedSemaphore.
 type semaphoreLike interface {
 	Acquire(ctx context.Context) error
 	With(ctx context.Context, body func(ctx context.Context) error) error
 	Locked() bool
 }
 
-// bothSemaphores runs body as a subtest, and as main of a run, for a semaphore of
-// either kind that admits n.
+// bothSemaphores runs body as a subtest, as main of a run, for a semaphore of either kind that
+// admits n tasks.
 func bothSemaphores(t *testing.T, n int, body func(t *testing.T, ctx context.Context, s semaphoreLike, release func())) {
 	t.Run("Semaphore", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
@@ -36,7 +36,7 @@ func bothSemaphores(t *testing.T, n int, body func(t *testing.T, ctx context.Con
 	})
 }
 
-func TestSemaphoreAdmitsSoManyInTheOrderInWhichTheyCame(t *testing.T) {
+func TestSemaphoreAdmitsItsNumberOfTasksInOrder(t *testing.T) {
 	bothSemaphores(t, 2, func(t *testing.T, ctx context.Context, s semaphoreLike, release func()) {
 		var r trace
 		var tasks []*asyncio.Task[asyncio.None]
@@ -54,7 +54,7 @@ func TestSemaphoreAdmitsSoManyInTheOrderInWhichTheyCame(t *testing.T) {
 	})
 }
 
-func TestSemaphoreWithAPlaceDoesNotSuspend(t *testing.T) {
+func TestSemaphoreWithAFreePlaceDoesNotSuspend(t *testing.T) {
 	bothSemaphores(t, 2, func(t *testing.T, ctx context.Context, s semaphoreLike, release func()) {
 		var r trace
 		asyncio.RunningLoop(ctx).CallSoon(func() { r.add("next turn") })
@@ -76,7 +76,7 @@ func TestNegativeSemaphorePanics(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: negative semaphore", func() { asyncio.NewBoundedSemaphore(-1) })
 }
 
-func TestSemaphoreOfNoneAdmitsWhenItIsReleased(t *testing.T) {
+func TestSemaphoreOfZeroAdmitsWhenItIsReleased(t *testing.T) {
 	for name, s := range map[string]*asyncio.Semaphore{"NewSemaphore(0)": asyncio.NewSemaphore(0), "zero value": {}} {
 		t.Run(name, func(t *testing.T) {
 			var r trace
@@ -167,7 +167,7 @@ func TestSemaphoreGivesThePlaceOfACancelledWaiterToTheNext(t *testing.T) {
 	})
 }
 
-func TestSemaphoreLosesNoPlaceWhoeverIsCancelledWhenever(t *testing.T) {
+func TestSemaphoreLosesNoPlaceToCancellations(t *testing.T) {
 	for cancelled := range 6 {
 		for turns := range 5 {
 			t.Run(fmt.Sprintf("task %d, turn %d", cancelled, turns), func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestSemaphoreLosesNoPlaceWhoeverIsCancelledWhenever(t *testing.T) {
 	}
 }
 
-func TestSemaphoreAdmitsNobodyBeforeThoseWhoWait(t *testing.T) {
+func TestSemaphoreAdmitsItsWaitersFirst(t *testing.T) {
 	bothSemaphores(t, 1, func(t *testing.T, ctx context.Context, s semaphoreLike, release func()) {
 		var r trace
 		require.NoError(t, s.Acquire(ctx))
@@ -220,7 +220,7 @@ func TestSemaphoreAdmitsNobodyBeforeThoseWhoWait(t *testing.T) {
 	})
 }
 
-func TestSemaphoreReleasedOftenInOneTurnWakesAsMany(t *testing.T) {
+func TestSemaphoreReleasedSeveralTimesInOneTurnWakesAsManyTasks(t *testing.T) {
 	var r trace
 	run(t, func(ctx context.Context) error {
 		s := asyncio.NewSemaphore(0)
@@ -240,7 +240,7 @@ func TestSemaphoreReleasedOftenInOneTurnWakesAsMany(t *testing.T) {
 	r.expect(t, "A ok", "B cancelled", "C ok", "D ok")
 }
 
-func TestSemaphoreWaiterWhoseContextIsDoneTakesNoPlace(t *testing.T) {
+func TestSemaphoreWaiterWithADoneContextTakesNoPlace(t *testing.T) {
 	bothSemaphores(t, 1, func(t *testing.T, ctx context.Context, s semaphoreLike, release func()) {
 		var r trace
 		require.NoError(t, s.Acquire(ctx))
@@ -302,15 +302,15 @@ func TestSemaphoreAdmitsTenThousandInOrder(t *testing.T) {
 	})
 }
 
-func TestSemaphoreWithAPlaceAdmitsNobodyBeforeAWokenWaiterHasResumed(t *testing.T) {
+func TestSemaphoreWithAFreePlaceAdmitsNoTaskBeforeAWokenWaiterHasResumed(t *testing.T) {
 	bothSemaphores(t, 2, func(t *testing.T, ctx context.Context, s semaphoreLike, release func()) {
 		var r trace
 		require.NoError(t, s.Acquire(ctx))
 		require.NoError(t, s.Acquire(ctx))
 		waiter := spawnTraced(ctx, &r, "waiter", s.Acquire)
 		giveWay(ctx, 1)
-		release() // the waiter's
-		release() // nobody's
+		release() // the waiter's place
+		release() // a place that was never acquired
 		assert.True(t, s.Locked())
 		require.NoError(t, s.Acquire(ctx))
 		r.add("main ok")

@@ -6,7 +6,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// system holds the system calls whose failures only a test can bring about.
+// system holds the system calls that tests replace, to make them fail.
 var system = struct {
 	accept    func(fd int) (conn int, peer net.Addr, err error)
 	bind      func(fd int, addr net.Addr) error

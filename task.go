@@ -10,11 +10,10 @@ import (
 	"github.com/go-asyncio/asyncio/internal/fiber"
 )
 
-// A Task is a coroutine that its loop runs, and the future of its result. Only
-// the goroutine of its loop, which is to say the loop's tasks and callbacks, may
-// use it. It is asyncio.Task.
+// A Task is a coroutine that its loop runs, and the future of its result. Only the goroutine of its
+// loop, that is, the loop's tasks and callbacks, may use it. It is asyncio.Task.
 //
-// The loop holds its tasks strongly: a task that nobody refers to goes on.
+// The loop keeps a reference to each of its tasks: a task that nothing else refers to goes on.
 type Task[T any] struct {
 	task  task
 	coro  Coro[T]
@@ -30,22 +29,22 @@ type taskOptions struct {
 	values context.Context // nil: those of the context that the task is created with
 }
 
-// WithName names the task; without it the name is "Task-1", "Task-2" and so on.
+// WithName names the task. The default names are "Task-1", "Task-2" and so on.
 func WithName(name string) TaskOption { return func(o *taskOptions) { o.name = &name } }
 
-// WithEagerStart runs the task's first step at once, inside CreateTask, until it
-// suspends or returns. A loop that is not running starts it in the usual way.
+// WithEagerStart runs the task's first step at once, inside CreateTask, until it suspends or
+// returns. If the loop is not running, the option has no effect.
 //
 // [WithEagerTasks] does so for all tasks of a loop.
 func WithEagerStart() TaskOption { return func(o *taskOptions) { o.eager = true } }
 
-// startLater has the first step made in the next turn, even if the loop's tasks are eager.
+// startLater makes the task start in the next turn, even if the loop's tasks are eager.
 func startLater(o *taskOptions) { o.eager = false }
 
-// WithContext gives the task the values of ctx, and the profiler labels. Only what cancels the
-// task, and its deadline, still come from the context that it is created with, which for a task
-// of a group is the group's: so a task of a group gets the values that the group's body has set.
-// It is asyncio's context= of create_task.
+// WithContext gives the task the values and the profiler labels of ctx. Its cancellation and its
+// deadline still come from the context that it is created with, which for a task of a group is
+// the group's. So a task of a group can have the values that the group's body has set. It is
+// asyncio's context= of create_task. It panics if ctx is nil.
 func WithContext(ctx context.Context) TaskOption {
 	if ctx == nil {
 		panic("asyncio: nil context")
@@ -53,11 +52,10 @@ func WithContext(ctx context.Context) TaskOption {
 	return func(o *taskOptions) { o.values = ctx }
 }
 
-// CreateTask has the loop of ctx run coro concurrently; its first step comes in
-// the next turn. The context that coro gets descends from ctx, and the task has the
-// profiler labels of ctx, as package runtime/pprof calls them. CreateTask does not
-// suspend. It panics if coro is nil, if ctx carries no loop or if the loop is closed. It
-// is asyncio.create_task.
+// CreateTask has the loop of ctx run coro concurrently. The first step runs in the next turn. The
+// context passed to coro descends from ctx, and the task has the profiler labels of ctx (see
+// package runtime/pprof). CreateTask does not suspend. It panics if coro is nil, if ctx carries no
+// loop or if the loop is closed. It is asyncio.create_task.
 func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *Task[T] {
 	if coro == nil {
 		panic("asyncio: nil coroutine")
@@ -67,34 +65,32 @@ func CreateTask[T any](ctx context.Context, coro Coro[T], opts ...TaskOption) *T
 	return t
 }
 
-// Await suspends the running task until t is done and returns its result or
-// error. It does not suspend if t is done already. Cancelling the running task
-// meanwhile cancels t; see [Shield]. A task that awaits itself gets ErrAwaitSelf.
+// Await suspends the running task until t is done and returns t's result or error. It does not
+// suspend if t is done already. Cancelling the running task meanwhile cancels t; see [Shield]. A
+// task that awaits itself gets ErrAwaitSelf.
 func (t *Task[T]) Await(ctx context.Context) (T, error) {
-	err := (*task)(nil).block(ctx, wait{future: &t.task.future})
+	err := (*task)(nil).block(ctx, &wait{future: &t.task.future}, 0)
 	return valueUnless(err, t.value)
 }
 
-// Cancel asks t to end. At its suspension point, or the next it comes to, the call
-// returns an error that is ErrCancelled. The coroutine may clean up, and may refuse by
-// returning something else; one that has not begun is not called. If t awaits a future
-// or a task, it is that which is cancelled. Cancel counts the request; see Cancelling.
-// It reports false if t is done already.
+// Cancel asks t to end. The call at t's suspension point, or at the next one that t reaches,
+// returns an error that is ErrCancelled. The coroutine may clean up, and may refuse by returning
+// something else. A coroutine that has not begun is not called. If t awaits a future or a task,
+// Cancel cancels that instead. Cancel counts the request; see Cancelling. It reports false if t is
+// done already.
 func (t *Task[T]) Cancel() bool { return t.CancelCause(nil) }
 
-// CancelCause is Cancel with a cause for the CancelledError, asyncio's
-// cancel(msg).
+// CancelCause is Cancel with a cause for the CancelledError. It is asyncio's cancel(msg).
 func (t *Task[T]) CancelCause(cause error) bool {
 	t.task.loop.check()
 	return t.task.cancel(cause)
 }
 
-// Cancelling returns the number of requests to cancel t that were not taken
-// back.
+// Cancelling returns the number of requests to cancel t that were not taken back.
 func (t *Task[T]) Cancelling() int { return int(t.task.cancels) }
 
-// Uncancel takes one request to cancel t back and returns how many are left.
-// With the last one goes a cancellation that was not delivered yet.
+// Uncancel takes back one request to cancel t and returns the number of requests left. Taking back
+// the last one also takes back a cancellation that was not delivered yet.
 func (t *Task[T]) Uncancel() int {
 	t.task.loop.check()
 	return t.task.uncancel()
@@ -103,36 +99,38 @@ func (t *Task[T]) Uncancel() int {
 // Done reports whether t has returned or was cancelled.
 func (t *Task[T]) Done() bool { return t.task.state != pending }
 
-// Cancelled reports whether t ended as cancelled: whether its coroutine returned
-// a [CancelledError], or an error that wraps one and nothing else.
+// Cancelled reports whether t ended as cancelled. It did if its coroutine returned a
+// [CancelledError], or an error that wraps one and nothing else; if it was cancelled before its
+// coroutine began, or during a last step that returned no error; or if runtime.Goexit or
+// [Loop.Close] ended it.
 func (t *Task[T]) Cancelled() bool { return t.task.state == cancelled }
 
-// Result returns what the coroutine returned, and ErrInvalidState if it is not
-// done. It never suspends.
+// Result returns what the coroutine returned, or ErrInvalidState if t is not done. It never
+// suspends.
 func (t *Task[T]) Result() (T, error) {
 	err := t.Exception()
 	return valueUnless(err, t.value)
 }
 
-// Exception returns the error of t, nil if it has a result, and ErrInvalidState
-// if it is not done. It never suspends.
+// Exception returns the error of t, nil if t has a result, or ErrInvalidState if t is not done. It
+// never suspends.
 func (t *Task[T]) Exception() error { return t.task.exception() }
 
-// AddDoneCallback has the loop call fn once t is done, in the turn after. The
-// callbacks run outside of any task. Calling remove before fn was scheduled
-// takes it back, and reports whether it did.
+// AddDoneCallback has the loop call fn in the turn after t is done. Callbacks run outside of any
+// task. remove takes the callback back, unless fn has been scheduled already, and reports whether
+// it did.
 func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
 	t.task.loop.checkCallback(fn == nil)
 	return addCallback(&t.task.future, t, fn)
 }
 
-// OnDone is AddDoneCallback for a function that is not given t. It serves futures and tasks of
+// OnDone is AddDoneCallback for a callback without arguments. It serves futures and tasks of
 // any type; see [Waitable].
 func (t *Task[T]) OnDone(fn func()) (remove func() bool) {
 	return t.task.onDone(fn)
 }
 
-// Any gives t with a result of type any; see [Waitable].
+// Any returns t with a result of type any; see [Waitable].
 func (t *Task[T]) Any() FutureLike[any] { return untypedFuture[T]{t} }
 
 // Loop returns the loop that t belongs to. It is asyncio's get_loop.
@@ -147,7 +145,7 @@ func (t *Task[T]) SetName(name string) {
 	t.task.name.Store(&name)
 }
 
-// String gives "task" and the name.
+// String returns "task" and the name.
 func (t *Task[T]) String() string { return t.task.describe() }
 
 func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }
@@ -159,31 +157,31 @@ func (t *Task[T]) result() T                           { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
 	coro := t.coro
-	t.coro = nil // what it has captured may become garbage while it waits
+	t.coro = nil // so that the variables that it has captured may become garbage while it waits
 	t.value, err = coro(ctx)
 	return err
 }
 
-// task is what tasks of all types have in common.
+// A task is the part of a Task that does not depend on its type.
 type task struct {
 	future
-	context.Context // what CreateTask was given, but never another task's
+	context.Context // given to CreateTask; if that was a task's own context, the Context of that task
 
-	fiber *taskFiber             // nil before the first step, and once done or killed
-	name  atomic.Pointer[string] // nil: the default name. The context shows it to any goroutine
-	id    uint64                 // for the default name; 0 if another was given
+	fiber *taskFiber             // nil before the first step, and after the end
+	name  atomic.Pointer[string] // nil for the default name; atomic, since the context shows it to any goroutine
+	id    uint64                 // the number in the default name; 0 if a name was given
 
-	prev, next *task // the loop's tasks
+	prev, next *task // neighbours in the loop's list of tasks
 
 	// Cancellation.
-	cancels       int32 // requests not taken back
-	mustCancel    bool  // a request is to be delivered at the next suspension, for the future's cause
-	cancelling    bool  // cancel is on the stack
-	watchesParent bool  // a done context of CreateTask ends the waits of this task
+	cancels       int32 // requests that were not taken back
+	mustCancel    bool  // the next suspension delivers a cancellation, with the future's cause
+	inCancel      bool  // cancel is on the stack
+	watchesParent bool  // a done context of CreateTask cancels the waits of this task
 	unwinding     unwinding
 }
 
-// unwinding is why a task unwinds, after which it must not wait again.
+// An unwinding is the reason why a task unwinds. From then on the task must not wait.
 type unwinding uint8
 
 const (
@@ -192,11 +190,11 @@ const (
 	byGoexit               // by the runtime.Goexit of a task that it had resumed
 )
 
-// A taskFiber carries the state that a waiting task needs. The state is there and not in the task, so
-// that a task that never waits does without.
+// A taskFiber carries the state that a waiting task needs. The state is part of the fiber and not
+// of the task, so that a task that never waits has none.
 type taskFiber = fiber.Fiber[suspension]
 
-// typed gives the *Task[T].
+// typed returns the *Task[T] that t is part of.
 func (t *task) typed() AnyTask { return t.behavior.(AnyTask) }
 
 func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOption) {
@@ -207,7 +205,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	t.loop, t.behavior = l, typed
 	t.inherit(ctx)
 	eager := t.configure(opts)
-	if t.name.Load() == nil { // as in asyncio, a name that was given takes no number
+	if t.name.Load() == nil { // as in asyncio, a task that was given a name uses up no number
 		l.lastID++
 		t.id = l.lastID
 	}
@@ -223,7 +221,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	}(l.current)
 	t.run(l)
 	if t.state == pending {
-		// asyncio registers it only now, after what its first step created.
+		// asyncio registers it only now, after the tasks that its first step has created.
 		l.tasks.remove(t)
 		l.tasks.add(t)
 	}
@@ -250,19 +248,20 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 	return o.eager
 }
 
-// run makes a step of the task: it is what the ready queue holds.
+// run makes a step of the task. A task is its own entry in the ready queue.
 func (t *task) run(l *Loop) {
 	if t.fiber == nil && !t.takeFiber() {
 		return
 	}
-	outer := l.current // a task, if this is an eager start
+	outer := l.current // a task if this is an eager start, and otherwise nil
 	l.current = t
 	t.fiber.Resume()
 	l.current = outer
 }
 
-// takeFiber gives t a fiber for its first step. It reports false if t makes none: it was cancelled
-// before that, and ends, or it has ended already, unwound by a Goexit while it was ready.
+// takeFiber gets a fiber for the first step of t. It reports false if t makes no step, either
+// because t was cancelled, and takeFiber ends it, or because a Goexit unwound and ended t while it
+// was ready.
 func (t *task) takeFiber() bool {
 	if t.state != pending {
 		return false
@@ -276,7 +275,7 @@ func (t *task) takeFiber() bool {
 	return true
 }
 
-// Run runs the coroutine in the pool's coroutine. It is for package fiber.
+// Run runs the coroutine on the task's fiber. It is for package fiber.
 func (t *task) Run() {
 	returned := false
 	defer func() {
@@ -288,7 +287,7 @@ func (t *task) Run() {
 			t.onGoexit()
 		case t.unwinding != notUnwinding:
 			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
-			if t.unwinding == byGoexit { // which goes on
+			if t.unwinding == byGoexit { // the Goexit goes on
 				t.onGoexit()
 			}
 		default:
@@ -296,7 +295,7 @@ func (t *task) Run() {
 			t.loop.setLabels(context.Background())
 		}
 	}()
-	t.loop.setLabels(t.Context) // calls a method of it, which may panic
+	t.loop.setLabels(t.Context) // calls a method of the context, which may panic
 	err := t.typed().invoke((*taskContext)(t))
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true
@@ -304,10 +303,10 @@ func (t *task) Run() {
 	t.loop.setLabels(context.Background())
 }
 
-// onGoexit runs when runtime.Goexit unwinds t. It ends t as cancelled, unless Loop.kill unwinds it,
-// which does that itself.
+// onGoexit runs when runtime.Goexit unwinds t. It ends t as cancelled, unless Loop.kill is
+// unwinding t: then kill ends it.
 func (t *task) onGoexit() {
-	if l := t.loop; l.driver == t { // a panic has hidden the Goexit of a task that it had resumed
+	if l := t.loop; l.driver == t { // a task that t had resumed called Goexit, and a panic hid that from goexit
 		l.driver = nil
 		t.leaveQueue()
 	}
@@ -317,13 +316,13 @@ func (t *task) onGoexit() {
 	t.loop.goexit()
 }
 
-// end ends the task with what its coroutine returned.
+// end ends the task. err is the error that its coroutine returned.
 func (t *task) end(err error, isCancelled bool) {
 	t.loop.tasks.remove(t)
-	if c := t.fiber; c != nil {
+	if f := t.fiber; f != nil {
 		t.fiber = nil
-		if c.State.node.run != nil { // t has waited
-			c.State = suspension{}
+		if f.State.node.run != nil || f.State.state != 0 { // t has waited
+			f.State = suspension{}
 		}
 	}
 	switch {
@@ -344,14 +343,14 @@ func (t *task) cancel(cause error) bool {
 	if t.state != pending {
 		return false
 	}
-	if t.cancelling {
+	if t.inCancel {
 		t.breakOff(cause)
 		return true
 	}
 	t.cancels++
-	t.cancelling = true
+	t.inCancel = true
 	waited := t.cancelWait(cause)
-	t.cancelling = false
+	t.inCancel = false
 	if !waited {
 		t.mustCancel, t.cause = true, cause
 	} else if w := t.fiber.State.watch; w != nil {
@@ -360,14 +359,14 @@ func (t *task) cancel(cause error) bool {
 	return true
 }
 
-// breakOff makes t give up its waiting for tasks that wait for t. CPython dies
-// of recursion when one in such a ring is cancelled.
+// breakOff ends t's wait for a task that itself waits for t, directly or through others. CPython
+// recurses without end when a task in such a ring is cancelled.
 func (t *task) breakOff(cause error) {
 	s := &t.fiber.State
 	if s.awaiting == nil {
 		return
 	}
-	s.awaiting = nil
+	s.awaiting, s.state = nil, waitYields
 	s.node.unlink()
 	t.mustCancel, t.cause = true, cause
 	t.loop.push(t)
@@ -383,7 +382,7 @@ func (t *task) uncancel() int {
 	return int(t.cancels)
 }
 
-// Name gives the task's name. Any goroutine may call it.
+// Name returns the task's name. Any goroutine may call it.
 func (t *task) Name() string {
 	if name := t.name.Load(); name != nil {
 		return *name
@@ -393,15 +392,15 @@ func (t *task) Name() string {
 
 func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
 
-// waitsFor tells what a suspended task waits for.
+// waitsFor describes the thing that a suspended task waits for.
 func (t *task) waitsFor() string {
-	switch c := t.fiber; {
-	case c == nil:
+	switch f := t.fiber; {
+	case f == nil:
 		return ""
-	case c.State.awaiting != nil:
-		return c.State.awaiting.describe()
+	case f.State.awaiting != nil:
+		return f.State.awaiting.describe()
 	default:
-		return c.State.reason.String()
+		return f.State.reason.String()
 	}
 }
 

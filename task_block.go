@@ -9,65 +9,64 @@ import (
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
-// This file is how tasks wait. All suspension points come down to block. A task waits for one
-// thing at a time, so that what it needs for that is a part of its fiber, and waiting
-// allocates nothing. There are two kinds of wait:
+// This file is how tasks wait. Every suspension point calls block in the end. A task waits for one
+// thing at a time, so the state of its wait is part of its fiber, and waiting allocates nothing.
+// There are two kinds of wait:
 //
-//   - for a future: the task stands among the future's callbacks; cancelling the wait is
-//     cancelling the future;
-//   - for a wake-up, by a primitive, a stream or a timer: the task stands in a waitq, or
-//     nowhere, until wake is called or the wait is cancelled. asyncio has a future for each
-//     such wait.
+//   - for a future: the task is among the future's callbacks, and cancelling the wait cancels the
+//     future;
+//   - for a wake-up, by a primitive, a stream or a timer: the task is in a waitq, or in no list,
+//     until wake is called or the wait is cancelled. asyncio makes a future for each such wait.
 
-// A suspension is what a task needs to wait.
+// A suspension is the state of a task's wait.
 type suspension struct {
-	node     node    // in the future's callbacks or in the queue
+	node     node    // in the future's callbacks or in queue
 	awaiting *future // nil while the task waits for a wake-up
 	state    waitState
-	reason   waitReason // for the wait for a wake-up
-	queue    *waitq     // in which the task waits for a wake-up, if it is in one
-	cause    error      // of the cancellation of the wait for a wake-up
+	reason   waitReason // of a wait for a wake-up
+	queue    *waitq     // the queue in which the task waits for a wake-up, or nil
+	cause    error      // of the cancellation of a wait for a wake-up
 	timer    timerq.Timer[runnable]
-	watch    *watch    // of the context of this wait, if it has to be watched
-	reporter *reporter // of a cancellation, to a library; see Loop.swallowed
+	watch    *watch    // of the context of this wait, or nil if the context cannot cancel it
+	reporter *reporter // the last to report a cancellation to a library; see Loop.swallowed
 }
 
-// A reporter stands for a Dialer, or for a Conn that a Dialer has made.
+// A reporter stands for a Dialer, or for a Conn made by a Dialer.
 type reporter struct {
-	dialer *reporter // itself, or the Conn's; nil for a Conn that was made otherwise
+	dialer *reporter // the reporter of the Dialer, which may be this one; nil for a Conn that no Dialer made
 }
 
-// waitState is how far a task's wait for a wake-up has come, or how its last one ended.
+// A waitState is the state of a task's wait for a wake-up, or of its last one.
 type waitState uint8
 
 const (
 	waitPending   waitState = iota + 1 // nothing has happened yet
 	waitWoken                          // wake was called; the task is ready
 	waitCancelled                      // the wait was cancelled; the task is ready
-	waitYields                         // no wake-up is awaited: the task gives way for a turn
+	waitYields                         // the task does not wait for a wake-up, but only for its next turn
 )
 
 func (s *suspension) yields() bool { return s.awaiting == nil && s.state == waitYields }
 
-// A waitq is the queue of the tasks that wait for a primitive, in the order in which they came.
-// One whose wait was cancelled stays in it until it has resumed: as in asyncio, that decides
+// A waitq is the queue of the tasks that wait for a primitive, in the order of their arrival. A
+// task whose wait was cancelled stays in it until it has resumed: as in asyncio, that determines
 // which task is woken next.
 type waitq struct {
 	_ noCopy
 	nodeList
-	loop atomic.Pointer[Loop] // in debug mode, the one whose tasks wait here
+	loop atomic.Pointer[Loop] // the loop whose tasks wait here; recorded in debug mode only
 	live int                  // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
 }
 
-// noCopy makes go vet report a copy of the primitive that has it as a field: tasks that wait would
-// stand in the queue of the original.
+// noCopy makes go vet report a copy of a primitive that contains it. The waiting tasks would be in
+// the queue of the original.
 type noCopy struct{}
 
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// wakeNext takes out and wakes the first waiter that is still pending, and
-// reports whether there was one.
+// wakeNext wakes the first waiter whose wait is still pending, and reports whether there was one.
+// It removes that waiter and those before it.
 func (q *waitq) wakeNext() bool {
 	for w := q.head; w != nil; w = q.head {
 		w.unlink()
@@ -78,14 +77,14 @@ func (q *waitq) wakeNext() bool {
 	return false
 }
 
-// wakeAll takes out all waiters and wakes those that are pending.
+// wakeAll removes all waiters, and wakes those whose wait is still pending.
 func (q *waitq) wakeAll() {
 	for q.wakeNext() {
 	}
 }
 
-// wake ends the private waiting of t, and reports whether it had not ended already.
-// The task runs in the next turn.
+// wake makes t ready if it is waiting for a wake-up, and reports whether it was. The task runs in
+// the next turn.
 func (t *task) wake() bool {
 	s := &t.fiber.State
 	if s.state != waitPending {
@@ -97,42 +96,42 @@ func (t *task) wake() bool {
 	return true
 }
 
-// wait has the running task wait in q until it is woken. The error is that of a cancellation.
+// wait makes the running task wait in q until it is woken. It returns an error if the wait was
+// cancelled.
 func (q *waitq) wait(ctx context.Context, reason waitReason) error {
-	return (*task)(nil).block(ctx, wait{queue: q, delay: Never, reason: reason})
+	return (*task)(nil).block(ctx, &wait{queue: q, reason: reason}, 0)
 }
 
-// wasWoken reports, when a wait has ended with an error, whether the running task had been
-// woken before it was cancelled, so that another task has to get what it was woken for.
+// wasWoken reports whether the running task, whose wait has ended with an error, had been woken
+// before it was cancelled. Then the caller has to pass the wake-up on to another task.
 func wasWoken(ctx context.Context) bool { return running(ctx).fiber.State.state == waitWoken }
 
-// A wait is what a task waits for: the end of a future, or else a wake-up. A delay that is not
-// positive makes it wait for its next turn alone, in which it is ready anyway.
+// A wait describes what a task waits for: the end of a future or else a wake-up.
 type wait struct {
 	future *future
-	queue  *waitq        // in which the task stands until it is woken, if there is one
-	delay  time.Duration // after which a timer wakes the task, if it has no queue: Never for no timer
+	queue  *waitq // the queue that holds the task until it is woken, or nil
 	reason waitReason
 }
 
-// block is the one way to wait: it arranges the wake-up, gives control away until the task
-// resumes, and tidies up. t is the running task, or nil, and then block finds it; that leaves the
-// callers small enough to be inlined. For all of this in one function see task.direct.
-func (t *task) block(ctx context.Context, w wait) error {
+// block is the only way to wait. It arranges the wake-up, gives control away until the task
+// resumes, and tidies up. If w is nil, the task sleeps for d, or yields for a turn if d is not
+// positive. t is the running task; if it is nil, block looks the task up, which keeps callers small
+// enough to be inlined. See task.direct for why all of this is in one function.
+func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	if t == nil {
-		if c, ok := ctx.(*taskContext); ok && c.runs() {
-			t = (*task)(c)
-		} else {
+		c, ok := ctx.(*taskContext)
+		if !ok || !c.runs() { // as in debug mode
 			t = findRunning(ctx)
-			if w.queue != nil && t.loop.debug { // not in the branch above, which does without the checks of debug mode
-				w.queue.bind(t.loop, w.reason)
-			}
+			t.loop.bindQueue(w)
+			return t.block(ctx, w, d)
 		}
+		t = (*task)(c)
 	}
-	s := &t.fiber.State
 	direct := t.direct(ctx)
-	switch f := w.future; {
-	case f != nil:
+	s := &t.fiber.State
+	switch {
+	case w != nil && w.future != nil:
+		f := w.future
 		if f.state != pending {
 			return f.consume()
 		}
@@ -141,15 +140,15 @@ func (t *task) block(ctx context.Context, w wait) error {
 		}
 		s.node.run, s.awaiting = t, f
 		f.callbacks.push(&s.node)
-	case w.delay > 0:
+	case w != nil:
 		s.node.run = t
 		s.state, s.reason, s.queue = waitPending, w.reason, w.queue
 		if w.queue != nil {
 			w.queue.push(&s.node)
 			w.queue.live++
-		} else if w.delay != Never {
-			t.startTimer(w.delay)
 		}
+	case d > 0:
+		t.startTimer(d)
 	default:
 		s.state = waitYields
 		if direct {
@@ -169,20 +168,18 @@ func (t *task) block(ctx context.Context, w wait) error {
 		fromContext = t.suspend(ctx)
 	}
 	var err error
-	switch f := w.future; {
+	switch f := s.awaiting; {
 	case f != nil:
 		s.awaiting = nil
-		if f.state != pending { // else the wait was broken off, see task.breakOff
-			err = f.consume()
-		}
+		err = f.consume()
 	case s.state == waitYields:
 	case s.state == waitCancelled:
 		t.loop.timers.Stop(&s.timer)
 		s.node.unlink()
 		err = newCancelled(s.cause)
 	default:
-		if w.queue != nil {
-			w.queue.live--
+		if s.queue != nil {
+			s.queue.live--
 		}
 		s.node.unlink()
 	}
@@ -191,15 +188,17 @@ func (t *task) block(ctx context.Context, w wait) error {
 
 // startTimer has a timer wake t after d.
 func (t *task) startTimer(d time.Duration) {
+	s := &t.fiber.State
+	s.node.run = t
+	s.state, s.reason, s.queue = waitPending, waitSleep, nil
 	if when := t.loop.after(d); when != Never {
-		s := &t.fiber.State
 		s.timer.Value = (*sleeper)(s)
 		t.loop.timers.Set(&s.timer, when)
 	}
 }
 
-// A sleeper is a suspension as the value of its timer. As in asyncio a timer that fires makes
-// the task ready, and the task runs in the turn after.
+// A sleeper is a suspension as the value of its timer. As in asyncio, a timer that fires makes the
+// task ready, and the task runs in the turn after.
 type sleeper suspension
 
 func (s *sleeper) run(*Loop) {
@@ -210,7 +209,8 @@ func (s *sleeper) run(*Loop) {
 
 func (s *sleeper) describe() string { return s.node.run.(*task).describe() }
 
-// refuse answers an await that cannot be. As in asyncio the task learns of it in the next turn.
+// refuse returns the error of an await of f that is not allowed. As in asyncio, the error comes in
+// the next turn, but at once if f is a task that has awaited itself before.
 func (t *task) refuse(ctx context.Context, f *future) error {
 	reason := ErrAwaitSelf
 	switch {
@@ -220,17 +220,16 @@ func (t *task) refuse(ctx context.Context, f *future) error {
 		reason = ErrForeignLoop
 	case f == &t.future && !f.selfAwaited:
 		f.selfAwaited = true
-	default: // its second await of itself, or another task's of it
+	default: // f awaits itself again, or another task awaits it
 		return reason
 	}
-	if err := t.block(ctx, wait{}); err != nil {
+	if err := t.block(ctx, nil, 0); err != nil {
 		return err
 	}
 	return reason
 }
 
-// cancelWait cancels what t waits for, and reports whether there was something
-// to cancel.
+// cancelWait cancels the wait of t, and reports whether there was one to cancel.
 func (t *task) cancelWait(cause error) bool {
 	if t.fiber == nil {
 		return false
@@ -251,7 +250,8 @@ func (t *task) cancelWait(cause error) bool {
 	}
 }
 
-// leaveQueue ends the wait of a task that does not resume, so that nothing is handed over to it.
+// leaveQueue ends the wait of a task that is not to resume, so that it takes no wake-up from
+// others.
 func (t *task) leaveQueue() {
 	s := &t.fiber.State
 	if s.awaiting == nil && s.queue != nil && (s.state == waitPending || s.state == waitWoken) {
@@ -262,17 +262,18 @@ func (t *task) leaveQueue() {
 	t.loop.timers.Stop(&s.timer)
 }
 
-// unwind ends a task that was killed while it waited, or that waits in a deferred
-// function after that.
+// unwind unwinds a task that was killed while it waited, or that would wait in a deferred function
+// while it unwinds.
 func (t *task) unwind() {
 	t.leaveQueue()
 	fiber.Unwind()
 }
 
-// settle tells how a suspension ended: err is the outcome of the waiting,
-// fromContext the error of the context that cancelled it, if one did. A Cancel
-// of the task that found nothing to cancel is delivered here, unless the waiting
-// was cancelled anyway; and it goes before the context's error.
+// settle returns the error of a suspension. err is the outcome of the wait itself, and fromContext
+// the error of the context that cancelled the wait, if one did. A Cancel that found nothing to
+// cancel while the task was suspended goes first: settle delivers it now, unless err is a
+// cancellation already, and not the context's. The error of the context comes next, if err is a
+// cancellation. Otherwise settle returns err.
 func (t *task) settle(err, fromContext error) error {
 	if t.mustCancel || fromContext != nil {
 		return t.settleCancelled(err, fromContext)
@@ -296,21 +297,21 @@ func (t *task) settleCancelled(err, fromContext error) error {
 }
 
 // unwatched is the context of a wait that only Task.Cancel interrupts. It belongs to no task and no
-// loop, so block must be given the running task along with it.
+// loop, so the caller of block must pass the running task with it.
 var unwatched = &taskContext{}
 
-// direct reports whether the task can be suspended by t.fiber.Suspend alone, as it can in
-// the common case. After a switch the processor's guess of where each function returns
-// is wrong, so that every call between the switch and the task's own code costs as much
-// as a mispredicted branch. That is why the callers, and Loop.turn, leave such calls out.
+// direct reports whether t.fiber.Suspend alone can suspend the task, as it can in the common case.
+// A switch changes stacks, so the CPU's return predictor is wrong for every frame that was live
+// across it: each return between the switch and the task's own code is mispredicted. That is why
+// block and Loop.turn call no helper functions on this path.
 func (t *task) direct(ctx context.Context) bool {
 	c, ok := ctx.(*taskContext)
 	return ok && !c.watchesParent && !t.mustCancel
 }
 
-// suspend gives control to the loop until something makes t ready. If t only gives way, suspend
-// makes it ready itself, once the methods of ctx have been called. The error is that of ctx if ctx
-// is done and the wait was cancelled for it.
+// suspend gives control away until something makes t ready. If t only yields, suspend makes it
+// ready itself, once it has called the methods of ctx. It returns the error of ctx if ctx is done
+// and has cancelled the wait.
 func (t *task) suspend(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -334,8 +335,8 @@ func (t *task) suspend(ctx context.Context) error {
 	return err
 }
 
-// park gives control away until t's step is due. (What is done in its stead where direct
-// allows it says the same, without the call.)
+// park gives control away until t's step is due. For waits that are direct, block has a copy of
+// this code, which saves the call.
 func (t *task) park() {
 	next := t.nextToResume()
 	for ; next != nil && next != t.fiber; next = t.nextToResume() {

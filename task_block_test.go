@@ -13,9 +13,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// suspensions are the suspension points that can be tried in virtual time. Each prepares, in
-// main, a call that waits for something that never comes. A name begins with the name of the
-// call; otherSuspensions has the other suspension points.
+// suspensions lists the suspension points that can be tried in virtual time. Each entry prepares,
+// in main, a call that waits for something that never happens. The name begins with the name of the
+// call; otherSuspensions lists the other suspension points.
 var suspensions = []struct {
 	name    string
 	prepare func(ctx context.Context) (wait func(ctx context.Context) error)
@@ -284,7 +284,7 @@ var suspensions = []struct {
 	}},
 }
 
-// otherSuspensions are the suspension points that suspensions lacks, each with the reason.
+// otherSuspensions lists the suspension points that are not in suspensions, each with the reason.
 var otherSuspensions = map[string]string{
 	"Barrier.Abort": needsSomeTurns, "Barrier.Reset": needsSomeTurns,
 
@@ -309,7 +309,7 @@ const (
 	takesNoContext   = "takes no context that could be derived"
 )
 
-// silence returns a reader that nothing arrives at.
+// silence returns a reader that receives nothing.
 func silence(ctx context.Context) *asyncio.StreamReader {
 	client, _ := asyncio.StreamPair(ctx)
 	return client.Reader
@@ -329,8 +329,7 @@ func awaitOf[T any](aw asyncio.Awaitable[T]) func(context.Context) error {
 	}
 }
 
-// eachSuspension runs body as a subtest, and as main of a run, for each
-// suspension point.
+// eachSuspension runs body as a subtest, as main of a run, for each suspension point.
 func eachSuspension(t *testing.T, body func(t *testing.T, ctx context.Context, wait func(ctx context.Context) error)) {
 	for _, s := range suspensions {
 		t.Run(s.name, func(t *testing.T) {
@@ -454,7 +453,7 @@ func TestTasksOwnContextDerivedFromEndsAWaitEverywhere(t *testing.T) {
 	})
 }
 
-func TestContextThatIsDoneEndsAWaitAtOnceEverywhere(t *testing.T) {
+func TestADoneContextEndsAWaitAtOnceEverywhere(t *testing.T) {
 	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
 		derived, cancel := context.WithCancelCause(ctx)
 		cancel(errBoom)
@@ -524,10 +523,10 @@ func TestTaskCancelledWhileItsContextIsDoneKeepsTheCancellation(t *testing.T) {
 	})
 }
 
-func TestTenThousandWaitersAreCancelledInTheOrderInWhichTheyAreAsked(t *testing.T) {
+func TestTenThousandWaitersAreCancelledInTheOrderOfTheCalls(t *testing.T) {
 	const n = 10_000
 	for _, s := range suspensions {
-		switch s.name { // those that share one queue
+		switch s.name { // the tasks share one queue
 		case "Lock.Acquire", "Event.Wait", "Condition.Wait", "Semaphore.Acquire", "Queue.Get", "Queue.Put", "Queue.Join", "Sleep":
 		default:
 			continue
@@ -560,7 +559,7 @@ func TestTenThousandWaitersAreCancelledInTheOrderInWhichTheyAreAsked(t *testing.
 	}
 }
 
-func TestCancelOfATaskWhoseContextHasJustEndedItsWaitGoesBeforeTheContextsError(t *testing.T) {
+func TestCancelTakesPrecedenceOverTheErrorOfAContextThatHasJustEndedTheWait(t *testing.T) {
 	eachSuspension(t, func(t *testing.T, ctx context.Context, wait func(context.Context) error) {
 		derived, cancel := context.WithDeadline(ctx, time.Unix(0, 0))
 		defer cancel()

@@ -1,19 +1,19 @@
 package asyncio
 
-// This file is about contexts: the one that a task is, how calls find their loop in
-// it, and how one that was derived from it cancels a wait.
+// This file is about contexts: the one that a task is, how calls find their loop in it, and how a
+// context derived from it cancels a wait.
 
 import (
 	"context"
 	"runtime/debug"
 )
 
-// taskContext is the context that a task's coroutine gets. It is the task
-// itself under another set of methods, so that it costs no allocation.
+// A taskContext is the context that a task's coroutine gets. It is the task itself with another set
+// of methods, so it costs no allocation.
 //
-// Deadline, Done and Err are those of the context that CreateTask was given.
-// Cancelling the task does not show in them: a cancellation is delivered once
-// and can be taken back, which a context cannot say.
+// Deadline, Done and Err are those of the context given to CreateTask. They do not show that the
+// task is cancelled: a cancellation is delivered once and can be taken back, which a context cannot
+// express.
 type taskContext task
 
 type (
@@ -33,12 +33,12 @@ func (c *taskContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// String, like all methods of a context, is for any goroutine. So is GoString, without which
-// %#v would look into the running task.
+// String and GoString may be called by any goroutine, as all methods of a context may. Without
+// GoString, %#v would read the fields of the running task.
 func (c *taskContext) String() string   { return "asyncio." + (*task)(c).describe() }
 func (c *taskContext) GoString() string { return c.String() }
 
-// loopContext carries a loop to those who have no task yet.
+// A loopContext carries a loop to code outside of any task.
 type loopContext struct {
 	context.Context
 	loop *Loop
@@ -56,12 +56,12 @@ func (c *loopContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// String and GoString keep fmt from looking into the loop.
+// String and GoString keep package fmt from reading the fields of the loop.
 func (c *loopContext) String() string   { return "asyncio.loop" }
 func (c *loopContext) GoString() string { return c.String() }
 
-// Context returns a copy of parent that carries the loop. It is for code outside
-// of any task, which needs a context to create the first one:
+// Context returns a copy of parent that carries the loop. Code outside of any task needs it to
+// create the first one:
 //
 //	task := asyncio.CreateTask(loop.Context(ctx), coro)
 func (l *Loop) Context(parent context.Context) context.Context {
@@ -71,7 +71,7 @@ func (l *Loop) Context(parent context.Context) context.Context {
 	return &loopContext{parent, l}
 }
 
-// loopOf finds the loop that ctx carries, or nil.
+// loopOf returns the loop that ctx carries, or nil.
 func loopOf(ctx context.Context) *Loop {
 	if c, ok := ctx.(*taskContext); ok {
 		return c.loop
@@ -80,8 +80,8 @@ func loopOf(ctx context.Context) *Loop {
 	return l
 }
 
-// RunningLoop returns the loop that ctx carries: that of the task the context
-// was given to, or that of [Loop.Context]. It panics if there is none. It is
+// RunningLoop returns the loop that ctx carries: the loop of the task to which ctx was passed, or
+// the loop whose [Loop.Context] returned ctx. It panics if there is none. It is
 // asyncio.get_running_loop.
 func RunningLoop(ctx context.Context) *Loop {
 	l := loopOf(ctx)
@@ -91,9 +91,8 @@ func RunningLoop(ctx context.Context) *Loop {
 	return l
 }
 
-// CurrentTask returns the task that the loop of ctx runs at the moment,
-// whichever task ctx was made for, or nil if it runs none. It is
-// asyncio.current_task.
+// CurrentTask returns the task that the loop of ctx is running, even if ctx is another task's, or
+// nil if it is running none. It is asyncio.current_task.
 func CurrentTask(ctx context.Context) AnyTask {
 	if l := loopOf(ctx); l != nil && l.current != nil {
 		return l.current.typed()
@@ -101,8 +100,8 @@ func CurrentTask(ctx context.Context) AnyTask {
 	return nil
 }
 
-// running returns the task that makes the call. Every suspension point asks this first, before a
-// switch; it is too large to be inlined.
+// running returns the task that makes the call. It is too large to be inlined, so callers on the
+// hot path call it before a switch, or do without it as block does.
 func running(ctx context.Context) *task {
 	if c, ok := ctx.(*taskContext); ok && c.runs() {
 		return (*task)(c)
@@ -113,6 +112,7 @@ func running(ctx context.Context) *task {
 // runs reports whether c is the running task's, without the checks of debug mode.
 func (c *taskContext) runs() bool { return c.loop.current == (*task)(c) && !c.loop.debug }
 
+// findRunning is running for other contexts and for debug mode.
 func findRunning(ctx context.Context) *task {
 	l := loopOf(ctx)
 	if l == nil {
@@ -127,8 +127,8 @@ func findRunning(ctx context.Context) *task {
 	return l.current
 }
 
-// inherit gives a new task its context: that of its parent task itself, not the
-// parent, which need not outlive its children's children.
+// inherit gives a new task its context. If ctx is a task's own, that is the context within it, so
+// that a task does not keep its ancestors in memory.
 func (t *task) inherit(ctx context.Context) {
 	if parent, ok := ctx.(*taskContext); ok {
 		t.Context, t.watchesParent = parent.Context, parent.watchesParent
@@ -137,20 +137,21 @@ func (t *task) inherit(ctx context.Context) {
 	t.Context, t.watchesParent = ctx, watchedBy(ctx) != nil
 }
 
-// valuesContext is a context with the values of another.
+// A valuesContext is a context with the values of another.
 type valuesContext struct {
 	context.Context
 	values context.Context
 }
 
 func (c *valuesContext) Value(key any) any {
-	if key == causeKey { // by which package context finds who cancels c
+	if key == causeKey { // package context asks for its own context, which cancels c
 		return c.Context.Value(key)
 	}
 	return c.values.Value(key)
 }
 
-// causeKey is the key by which package context asks a context for its own part in it.
+// causeKey is the key with which package context asks a context for the context of its own that
+// cancels it.
 var causeKey = func() any {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -159,7 +160,7 @@ var causeKey = func() any {
 	return asked.key
 }()
 
-// takeValues gives t, which is new, the values of ctx.
+// takeValues gives t the values of ctx. t must be new.
 func (t *task) takeValues(ctx context.Context) {
 	if other, ok := ctx.(*taskContext); ok {
 		ctx = other.Context // as in inherit
@@ -170,10 +171,10 @@ func (t *task) takeValues(ctx context.Context) {
 	t.Context = &valuesContext{t.Context, ctx}
 }
 
-// watchedBy returns the context that cancels what is awaited under ctx, or nil.
-// A task's own context does not: when the context given to Run is done, it is
-// main that is cancelled. One that context.WithCancel, WithTimeout or
-// WithDeadline derived from it does.
+// watchedBy returns the context that cancels waits under ctx, or nil. A context that
+// context.WithCancel, WithTimeout or WithDeadline derived from a task's own cancels them. The
+// task's own does not, but the context given to CreateTask does if the task watches it. main does
+// not watch the context given to Run: when that is done, it is main that is cancelled.
 func watchedBy(ctx context.Context) context.Context {
 	base, ok := ctx.(*taskContext)
 	if !ok {
@@ -192,20 +193,20 @@ func watchedBy(ctx context.Context) context.Context {
 	}
 }
 
-// A watch cancels one suspension of a task when a context is done.
+// A watch cancels one wait of a task when a context is done.
 type watch struct {
-	node  // in the loop's list of watches, until the suspension is over
+	node  // in the loop's list of watches, until the wait is over
 	task  *task
 	ctx   context.Context
-	hit   bool        // it cancelled the waiting
-	panic *PanicError // of a method of ctx, which is no concern of the task that drives
+	hit   bool        // the watch has cancelled the wait
+	panic *PanicError // of a method of ctx; raised in task, and not in the task that drives
 
-	// Task.Cancel was called meanwhile, which goes before the context.
+	// Task.Cancel was called meanwhile. It goes before the context.
 	cancelled bool
 	cause     error
 }
 
-// suspendWatching is suspend under a context that has to be watched.
+// suspendWatching is suspend under a context that can cancel the wait.
 func (t *task) suspendWatching(ctx context.Context) error {
 	w := &watch{task: t, ctx: ctx}
 	w.node.run = w
@@ -213,7 +214,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 	t.loop.watches.push(&w.node)
 	yields := t.fiber.State.yields()
 	var stop func() bool
-	defer func() { // deferred, since the task may be unwound, and methods of ctx may panic
+	defer func() { // since the task may be unwound, and methods of ctx may panic
 		t.fiber.State.watch = nil
 		w.unlink()
 		if stop != nil {
@@ -245,7 +246,7 @@ func (t *task) suspendWatching(ctx context.Context) error {
 	}
 }
 
-// run cancels the suspension if it still lasts and its context is done.
+// run cancels the wait if it is not over and its context is done.
 func (w *watch) run(*Loop) {
 	defer w.cancelOnPanic()
 	if w.list != nil && !w.hit && !w.cancelled && w.ctx.Err() != nil {
@@ -253,15 +254,15 @@ func (w *watch) run(*Loop) {
 	}
 }
 
-// mayExpire reports whether the context's deadline will cancel the suspension.
+// mayExpire reports whether the deadline of the context can still cancel the wait.
 func (w *watch) mayExpire() bool {
 	defer w.cancelOnPanic()
 	_, ok := w.ctx.Deadline()
 	return ok && !w.hit && !w.cancelled && w.ctx.Err() == nil
 }
 
-// cancelOnPanic is deferred where methods of the context are called, perhaps on the stack of
-// another task: the panic is the watching task's, and it gets it where it waits.
+// cancelOnPanic is deferred around calls of the context's methods, which may be made on the stack
+// of another task. The panic belongs to the task that waits under the context, and is raised there.
 func (w *watch) cancelOnPanic() {
 	if r := recover(); r != nil {
 		w.panic = &PanicError{r, debug.Stack()}
@@ -269,14 +270,15 @@ func (w *watch) cancelOnPanic() {
 	}
 }
 
-// lookAtWatches has the loop look at its watches. Any goroutine may call it. The
-// watches of contexts that are done then act in the order in which they were set, not
-// in that in which goroutines of package context come round.
+// lookAtWatches makes the loop look at its watches. Any goroutine may call it. The watches of
+// contexts that are done then act in the order in which they were set, whatever the order in which
+// the goroutines of package context run.
 func (l *Loop) lookAtWatches() {
 	l.watchesDue.Store(true)
 	l.posted.nudge()
 }
 
+// fireWatches runs all watches. Those whose contexts are not done do nothing.
 func (l *Loop) fireWatches() {
 	for w := l.watches.head; w != nil; {
 		next := w.next

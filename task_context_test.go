@@ -15,7 +15,7 @@ import (
 
 type valueKey struct{}
 
-// waits are the ways to wait under a context, for ever.
+// waits lists ways to wait under a context, for ever.
 var waits = map[string]func(ctx context.Context) error{
 	"Sleep": func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) },
 	"Event": func(ctx context.Context) error { return new(asyncio.Event).Wait(ctx) },
@@ -85,7 +85,7 @@ func TestADerivedContextCancelsEveryWait(t *testing.T) {
 					derived, cancel := context.WithCancelCause(ctx)
 					defer cancel(nil)
 					asyncio.RunningLoop(ctx).CallLater(time.Second, func() { cancel(errBoom) })
-					if name == "ToThread" { // for which time stands still
+					if name == "ToThread" { // virtual time stands still while a function runs
 						cancel(errBoom)
 					}
 					err := wait(derived)
@@ -175,7 +175,7 @@ func TestATasksContext(t *testing.T) {
 		assert.Equal(t, 1, ctx.Value(valueKey{}))
 		assert.Equal(t, outer.Done(), ctx.Done())
 		asyncio.CurrentTask(ctx).Cancel()
-		assert.NoError(t, ctx.Err(), "a task's cancellation can be taken back")
+		assert.NoError(t, ctx.Err(), "a task's cancellation can be withdrawn")
 		asyncio.CurrentTask(ctx).Uncancel()
 		assert.Equal(t, "asyncio.task Task-1", ctx.(interface{ String() string }).String())
 		return nil
@@ -183,9 +183,9 @@ func TestATasksContext(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// With a context that is done, these wait for what they owe all the same, and do not
-// spin meanwhile.
-func TestADoneContextDoesNotCutShortWhatIsOwed(t *testing.T) {
+// Under a done context, these calls still wait until what they started has ended, and do not spin
+// meanwhile.
+func TestADoneContextDoesNotShortenWaitsForCleanUp(t *testing.T) {
 	turnsUntil := func(ctx context.Context, done *bool) *int {
 		turns := new(int)
 		loop := asyncio.RunningLoop(ctx)
@@ -244,7 +244,7 @@ func TestADoneContextDoesNotCutShortWhatIsOwed(t *testing.T) {
 	})
 }
 
-func TestContextsOfOtherKindsOfErrors(t *testing.T) {
+func TestADeadlineCauseIsKeptInTheError(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		ctx, cancel := context.WithDeadlineCause(ctx, time.Now().Add(-time.Second), errors.New("too late"))
 		defer cancel()
@@ -254,7 +254,7 @@ func TestContextsOfOtherKindsOfErrors(t *testing.T) {
 	})
 }
 
-func TestTasksUnderOneContextEndInTheOrderInWhichTheyBeganToWait(t *testing.T) {
+func TestTasksUnderOneContextEndInTheOrderOfTheirWaits(t *testing.T) {
 	for range 20 {
 		var tr, want trace
 		inTurn(t, func(ctx context.Context) {
@@ -272,7 +272,7 @@ func TestTasksUnderOneContextEndInTheOrderInWhichTheyBeganToWait(t *testing.T) {
 	}
 }
 
-func TestAPendingCancelIsNotLostUnderAContextThatIsDone(t *testing.T) {
+func TestAPendingCancelIsNotLostUnderADoneContext(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		derived, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
 		defer cancel()
@@ -285,13 +285,13 @@ func TestAPendingCancelIsNotLostUnderAContextThatIsDone(t *testing.T) {
 	})
 }
 
-func TestADeadlineThatHasHitDoesNotHideADeadlock(t *testing.T) {
+func TestAPastDeadlineDoesNotHideADeadlock(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		stubborn := spawn(ctx, func(ctx context.Context) error {
 			_ = asyncio.Sleep(ctx, asyncio.Never)
 			return new(asyncio.Event).Wait(ctx)
 		})
-		giveWay(ctx, 1) // it has begun, however soon the deadline comes
+		giveWay(ctx, 1) // the task has begun, however soon the deadline is
 		derived, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		_, err := stubborn.Await(derived)
@@ -300,7 +300,7 @@ func TestADeadlineThatHasHitDoesNotHideADeadlock(t *testing.T) {
 	require.ErrorIs(t, err, asyncio.ErrDeadlock)
 }
 
-// A hostileContext is a context of a stranger, with methods that a test can replace.
+// A hostileContext is a foreign context, with methods that a test can replace.
 type hostileContext struct {
 	context.Context
 	done     chan struct{}
@@ -329,9 +329,9 @@ func (c *hostileContext) Err() error                  { return c.err() }
 func (c *hostileContext) Deadline() (time.Time, bool) { return c.deadline() }
 func (c *hostileContext) Value(key any) any           { c.value(); return c.Context.Value(key) }
 
-// What panics in a method of a context that a task waits under is the task's own panic, on
-// whatever stack the loop comes to call it.
-func TestAPanicInAContextHitsTheTaskThatWaitsUnderItAlone(t *testing.T) {
+// A panic in a method of a context that a task waits under belongs to that task, on whatever stack
+// the loop calls the method.
+func TestAPanicInAContextFailsOnlyTheTaskThatWaitsUnderIt(t *testing.T) {
 	for name, spoil := range map[string]func(c *hostileContext){
 		"Err":      func(c *hostileContext) { c.err = func() error { panic(errBoom) } },
 		"Deadline": func(c *hostileContext) { c.deadline = func() (time.Time, bool) { panic(errBoom) } },
@@ -395,8 +395,8 @@ func TestAPanicInAContextHitsTheTaskThatWaitsUnderItAlone(t *testing.T) {
 	}
 }
 
-// A task may survive the panic of a context that it waits under: it has left the queue, and
-// those that wait there behind it have their turn.
+// A task may survive the panic of a context that it waits under. It has left the queue, and the
+// tasks that wait behind it get their turn.
 func TestAContextThatPanicsLeavesTheQueueInOrder(t *testing.T) {
 	for name, spoil := range map[string]func(c *hostileContext){
 		"Done":  func(c *hostileContext) { c.done = nil },
@@ -439,7 +439,7 @@ func TestAContextThatPanicsLeavesTheQueueInOrder(t *testing.T) {
 				for _, task := range []*asyncio.Task[asyncio.None]{victim, before, acquires} {
 					assert.NoError(t, task.Exception())
 				}
-				ends := spawn(ctx, func(context.Context) error { // and the same where nobody recovers it
+				ends := spawn(ctx, func(context.Context) error { // the queue also stays in order if nobody recovers the panic
 					return lock.Acquire(hostile)
 				})
 				next := spawn(ctx, lock.Acquire)
@@ -453,7 +453,7 @@ func TestAContextThatPanicsLeavesTheQueueInOrder(t *testing.T) {
 	}
 }
 
-// If it is the context of the run itself, the run ends.
+// If the context is that of the run, the run ends.
 func TestAPanicInTheContextOfARunEndsTheRun(t *testing.T) {
 	for name, virtual := range map[string]bool{"virtual": true, "real": false} {
 		t.Run(name, func(t *testing.T) {
@@ -467,7 +467,7 @@ func TestAPanicInTheContextOfARunEndsTheRun(t *testing.T) {
 				other := spawnTraced(ctx, &got, "other", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
 				giveWay(ctx, 2)
 				hostile.err = func() error { panic(errBoom) }
-				if !virtual { // where the context is looked at only when some context is done
+				if !virtual { // in real time the loop asks the context only when some context is done
 					derived, cancel := context.WithCancel(ctx)
 					time.AfterFunc(time.Millisecond, cancel)
 					_ = asyncio.Sleep(derived, time.Hour)
@@ -482,7 +482,7 @@ func TestAPanicInTheContextOfARunEndsTheRun(t *testing.T) {
 	}
 }
 
-// The methods of a task's context are for any goroutine, those that print it, too.
+// Any goroutine may call the methods of a task's context, and print it.
 func TestATasksContextCanBeUsedAndPrintedByOtherGoroutines(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		for _, opts := range [][]asyncio.TaskOption{nil, {asyncio.WithName("named")}} {

@@ -8,23 +8,26 @@ import "github.com/go-asyncio/asyncio/internal/fiber"
 //   - A task that is about to wait does not return to the loop at once. It drives: it runs the
 //     loop's next steps itself, by resuming their tasks from its own stack, until its own step
 //     comes up. Awaiting a task that does not wait itself, or handing something over and
-//     waiting for the answer, then takes one switch there and back, not two.
+//     waiting for the answer, then takes one switch there and back instead of two.
 //   - A fiber whose task has ended goes on with the next task if that has not begun.
 //
-// At most one task drives: it resumes all the others, which give control back to it when they
-// wait. A driver whose own step does not come for drivingTurns turns gives up, and the next task
-// that waits drives instead, so that a task that waits for long, as main often does, leaves the
-// place to those that work. (A chain of drivers, each resumed by the one before, was tried: its
-// switches are made when the chain is taken back, and a chain of tasks that wait for long is
-// worse than none. So was giving up at once.)
+// At most one task drives. It resumes all the others, which give control back to it when they wait.
+// A driver whose own step does not come for drivingTurns turns gives up, and the next task that
+// waits drives instead. So a task that waits for long, as main often does, makes room for the tasks
+// that work.
+//
+// It is tempting to let a resumed task drive in turn, in a chain. But the switches that it saves are
+// made later, when the chain is taken back, and a chain of tasks that wait for long is worse than
+// none. It is tempting, too, to give up before looking whether the driver's own step is next. But
+// then a contended lock costs a switch that it need not make.
 
-// drivingTurns is how many turns a task drives without a step of its own. Giving up costs two
-// switches.
+// drivingTurns is the number of turns that a task drives without a step of its own. Giving up costs
+// two switches.
 const drivingTurns = 128
 
-// nextToResume returns the fiber that t, which is about to wait, has to resume. It is t's own
-// when t's step is next. It is nil if t has to be suspended: when a callback is next, when
-// another task drives, or when t gives up driving. Callers ask again after each resumption; see
+// nextToResume returns the fiber that t, which is about to wait, has to resume. It returns t's own
+// if t's step is next, and nil if t has to be suspended: because a callback is next, because
+// another task drives, or because t gives up driving. Callers ask again after each resumption; see
 // task.direct for why no function does that for them.
 func (t *task) nextToResume() *taskFiber {
 	l := t.loop
@@ -63,15 +66,15 @@ func (t *task) nextToResume() *taskFiber {
 	return nil
 }
 
-// popReady removes the front of the ready queue.
+// popReady removes and returns the front of the ready queue.
 func (l *Loop) popReady() runnable {
 	l.left--
 	return l.ready.PopFront()
 }
 
-// Next is called when t has ended and its fiber c is free. If the next ready entry is a task that
-// has not begun, Next returns it, to run in c without a switch. It is for package fiber.
-func (t *task) Next(c *taskFiber) fiber.Work[suspension] {
+// Next is called when t has ended and its fiber f is free. If the next ready entry is a task that
+// has not begun, Next returns it, to run in f without a switch. It is for package fiber.
+func (t *task) Next(f *taskFiber) fiber.Work[suspension] {
 	l := t.loop
 	if l.left == 0 || l.undriven > 0 {
 		return nil
@@ -81,16 +84,16 @@ func (t *task) Next(c *taskFiber) fiber.Work[suspension] {
 		return nil
 	}
 	l.popReady()
-	next.fiber = c
+	next.fiber = f
 	l.current = next
 	return next
 }
 
-// goexit is called when the running task ends by runtime.Goexit, which ends the run. The Goexit
-// goes on in the caller of Resume: if that is the driver, it unwinds, too.
+// goexit is called when runtime.Goexit ends the running task, and with it the run. The Goexit goes
+// on in the caller of Resume. If that is the driver, it unwinds, too.
 func (l *Loop) goexit() {
 	t := l.driver
-	if t == nil || l.undriven > 0 { // or the caller has started the task eagerly
+	if t == nil || l.undriven > 0 { // the caller is the loop, or has started the task eagerly
 		return
 	}
 	l.driver, l.current = nil, t

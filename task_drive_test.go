@@ -14,15 +14,15 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// openResumes counts the goroutines that have resumed another and stand still until it
-// gives control back.
+// openResumes counts the goroutines that have resumed another one and wait until it gives control
+// back.
 func openResumes() int {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	return strings.Count(string(buf), ".Resume(")
 }
 
-// goroutineName gives the first line of the calling goroutine's stack, up to its state.
+// goroutineName returns the first line of the calling goroutine's stack, up to its state.
 func goroutineName() string {
 	buf := make([]byte, 64)
 	name, _, _ := strings.Cut(string(buf[:runtime.Stack(buf, false)]), " [")
@@ -50,7 +50,7 @@ func TestTasksThatDoNotWaitShareACoroutine(t *testing.T) {
 	})
 }
 
-// The chain of those who drive has an end, and who is not in it is resumed all the same.
+// The chain of drivers is bounded, and a task outside it is resumed too.
 func TestTasksThatWaitForEachOtherDriveInABoundedChain(t *testing.T) {
 	const tasks = 50
 	run(t, func(ctx context.Context) error {
@@ -74,7 +74,7 @@ func TestTasksThatWaitForEachOtherDriveInABoundedChain(t *testing.T) {
 	})
 }
 
-func TestOrderDoesNotDependOnWhoDrives(t *testing.T) {
+func TestTheOrderDoesNotDependOnTheDriver(t *testing.T) {
 	trace := func(opts ...asyncio.Option) string {
 		var got strings.Builder
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -110,7 +110,7 @@ func TestOrderDoesNotDependOnWhoDrives(t *testing.T) {
 					return nil
 				}))
 			}
-			for i := range 3 { // those who get before they put would wait for one another
+			for i := range 3 { // tasks that get before they put would wait for one another
 				if err := queue.Put(ctx, fmt.Sprint("main", i)); err != nil {
 					return err
 				}
@@ -121,12 +121,12 @@ func TestOrderDoesNotDependOnWhoDrives(t *testing.T) {
 		require.NoError(t, err)
 		return got.String()
 	}
-	assert.Equal(t, trace(asyncio.WithDebug()), trace(), "with debug mode, in which nobody drives, and without")
+	assert.Equal(t, trace(asyncio.WithDebug()), trace(), "with debug mode, in which no task drives, and without")
 }
 
-// A Goexit that ends the run passes those who drive on its way. They are unwound in the
-// state in which they stand: each is the current task, and cannot wait any more.
-func TestGoexitUnwindsThoseWhoDrive(t *testing.T) {
+// A Goexit that ends the run unwinds the drivers. Each is unwound in the state in which it drives:
+// it is the current task, and cannot wait any more.
+func TestGoexitUnwindsTheDrivers(t *testing.T) {
 	var got []string
 	done := make(chan struct{})
 	go func() {
@@ -165,7 +165,7 @@ func TestGoexitUnwindsThoseWhoDrive(t *testing.T) {
 	assert.Len(t, got, 9, "%q", got)
 }
 
-func TestStopEndsTheTurnOfThoseWhoDrive(t *testing.T) {
+func TestStopEndsTheTurnOfTheDrivers(t *testing.T) {
 	l := asyncio.NewLoop(asyncio.WithVirtualTime())
 	defer l.Close()
 	ctx := l.Context(t.Context())
@@ -195,8 +195,8 @@ func TestStopEndsTheTurnOfThoseWhoDrive(t *testing.T) {
 	assert.True(t, second.Done())
 }
 
-// A task that drove when a Goexit passed it has ended, so that nobody waits for it.
-func TestARunnerCanBeClosedAfterAGoexitInWhatADriverResumed(t *testing.T) {
+// A driver that a Goexit has unwound has ended, so Close does not wait for it.
+func TestARunnerCanBeClosedAfterAGoexitInATaskThatADriverResumed(t *testing.T) {
 	for _, deferred := range []func(){func() {}, func() { panic("while it unwinds") }} {
 		var err error
 		done := make(chan struct{})
@@ -232,7 +232,7 @@ func TestATaskThatAGoexitUnwindsWhileItIsReadyDoesNotRunAgain(t *testing.T) {
 		_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(func(ctx context.Context) error {
 			runs++
 			_, err := spawn(ctx, func(context.Context) error {
-				runtime.Goexit() // which makes the awaiting task ready, and then unwinds it
+				runtime.Goexit() // makes the awaiting task ready, and then unwinds it
 				return nil
 			}).Await(ctx)
 			return err

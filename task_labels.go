@@ -1,26 +1,26 @@
 package asyncio
 
-// This file is about profiler labels, those of package runtime/pprof. They belong to a
-// goroutine, which inherits them from its maker, and tasks take turns on the goroutines of a
-// pool. So that a task has the labels of the context that CreateTask was given, and none that
-// another has left behind, they have to be set before each first step. That would make up 5%
-// of the cost of a task. It is left out until a loop sees that labels are used: package pprof
-// asks a context for its labels before it adds to them or sets them. Labels that a task makes
-// from a context that does not descend from its own, and never takes back, are not seen.
+// This file is about the profiler labels of package runtime/pprof. Labels belong to a goroutine,
+// which inherits them from its maker, and tasks take turns on the goroutines of a pool. For a task
+// to have the labels of the context given to CreateTask, and none that another task has left
+// behind, they have to be set before each first step. That would make up 5% of the cost of a task.
+// The loop leaves it out until it sees that labels are used: package pprof asks a context for its
+// labels before it adds to them or sets them. The loop does not see labels that a task makes from a
+// context that does not descend from its own, and never takes back.
 
 import (
 	"context"
 	"runtime/pprof"
 )
 
-// labelKey is the key by which package pprof asks a context for its labels.
+// labelKey is the key with which package pprof asks a context for its labels.
 var labelKey = func() any {
 	var asked keyRecorder
 	pprof.Label(&asked, "")
 	return asked.key
 }()
 
-// keyRecorder is a context that keeps the last key that it was asked for.
+// A keyRecorder is a context that keeps the last key that it was asked for.
 type keyRecorder struct {
 	context.Context
 	key any
@@ -31,8 +31,8 @@ func (r *keyRecorder) Value(key any) any {
 	return nil
 }
 
-// setLabels gives the calling goroutine, which is a coroutine's or that of a function of ToThread,
-// the labels of ctx.
+// setLabels gives the labels of ctx to the calling goroutine, which is a fiber's or runs a function
+// of ToThread.
 func (l *Loop) setLabels(ctx context.Context) {
 	if l.labelled.Load() {
 		pprof.SetGoroutineLabels(ctx)

@@ -14,14 +14,14 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// goroutineProfile is the profile of all goroutines, with their labels.
+// goroutineProfile returns the profile of all goroutines, with their labels.
 func goroutineProfile() string {
 	var profile bytes.Buffer
 	must(pprof.Lookup("goroutine").WriteTo(&profile, 1))
 	return profile.String()
 }
 
-// labelsHere gives the profiler labels of the calling goroutine. One goroutine at a time may
+// labelsHere returns the profiler labels of the calling goroutine. Only one goroutine at a time may
 // call it.
 func labelsHere() string {
 	for record := range strings.SplitSeq(goroutineProfile(), "\n\n") {
@@ -38,7 +38,8 @@ func labelled(ctx context.Context, value string) context.Context {
 	return pprof.WithLabels(ctx, pprof.Labels("job", value))
 }
 
-// looking is a coroutine that suspends as often as it is told and gives its labels each time.
+// looking returns a coroutine that makes the given number of turns and returns its labels at the
+// start and after each turn.
 func looking(turns int) asyncio.Coro[[]string] {
 	return func(ctx context.Context) ([]string, error) {
 		seen := []string{labelsHere()}
@@ -182,7 +183,7 @@ func TestATaskHasNoProfilerLabelsOfTheCallerOfRun(t *testing.T) {
 	})
 }
 
-// unlabelled is a context that cannot be asked for profiler labels once it is spent.
+// unlabelled is a context that panics when it is asked for profiler labels after it is spent.
 type unlabelled struct {
 	context.Context
 	spent *bool
@@ -195,9 +196,9 @@ func (c unlabelled) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-func TestATaskWhosePanickingContextIsAskedForLabelsFailsAlone(t *testing.T) {
+func TestAContextThatPanicsWhenAskedForLabelsFailsOnlyItsTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
-		labelled(ctx, "any") // from now on the loop asks
+		labelled(ctx, "any") // from now on the loop asks for labels
 		spent := false
 		task := spawn(unlabelled{ctx, &spent}, func(context.Context) error { return nil })
 		other := spawn(ctx, func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Second) })

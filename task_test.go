@@ -14,7 +14,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestATaskRunsInTheNextTurnAndGivesItsResult(t *testing.T) {
+func TestATaskRunsInTheNextTurnAndReturnsItsResult(t *testing.T) {
 	var tr trace
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
@@ -49,7 +49,7 @@ func TestTaskNames(t *testing.T) {
 	})
 }
 
-func TestAllTasksAreThoseThatAreNotDoneInOrderOfCreation(t *testing.T) {
+func TestAllTasksReturnsUnfinishedTasksInOrderOfCreation(t *testing.T) {
 	names := func(ctx context.Context) (names []string) {
 		for _, task := range asyncio.RunningLoop(ctx).AllTasks() {
 			names = append(names, task.Name())
@@ -82,7 +82,7 @@ func TestCurrentTaskIsNilInCallbacks(t *testing.T) {
 	})
 }
 
-func TestAwaitingOutsideOfAnyTaskPanics(t *testing.T) {
+func TestAwaitingOutsideAnyTaskPanics(t *testing.T) {
 	loop := asyncio.NewLoop()
 	defer loop.Close()
 	for text, ctx := range map[string]context.Context{
@@ -195,7 +195,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-func TestUncancelTakesRequestsBack(t *testing.T) {
+func TestUncancelWithdrawsRequests(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		me := asyncio.CurrentTask(ctx)
 		assert.Zero(t, me.Uncancel())
@@ -333,7 +333,7 @@ func TestEagerStart(t *testing.T) {
 	})
 }
 
-func TestAPanicInATaskGoesToThoseWhoAwaitIt(t *testing.T) {
+func TestAPanicInATaskIsReturnedToItsAwaiters(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := spawn(ctx, func(context.Context) error { panic("no good") })
 		_, err := task.Await(ctx)
@@ -406,7 +406,7 @@ type brokenError struct{}
 func (*brokenError) Error() string { return "broken" }
 func (*brokenError) Unwrap() error { panic(errBoom) }
 
-func TestAnErrorThatPanicsIsThatTasksAffair(t *testing.T) {
+func TestAnErrorThatPanicsFailsOnlyItsTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		_, err := spawn(ctx, func(context.Context) error { return new(brokenError) }).Await(ctx)
 		assert.ErrorIs(t, err, errBoom)
@@ -433,7 +433,7 @@ func TestGoexitInAnEagerTaskLeavesTheCurrentTaskRight(t *testing.T) {
 	assert.Equal(t, "main", <-done)
 }
 
-// As in asyncio, a task whose name was given takes no number from those that get theirs.
+// As in asyncio, a task with a name of its own uses none of the numbers of default names.
 func TestDefaultNamesCountOnlyTasksWithoutAName(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		named := asyncio.CreateTask(ctx, answer(0, 1), asyncio.WithName("x"))

@@ -1,6 +1,7 @@
 package asyncio
 
-// A waitReason is what a task waits for, if it is not a future, as a DeadlockError has it.
+// A waitReason names the thing that a task waits for, if that is not a future. Its text is part of
+// a DeadlockError.
 type waitReason uint8
 
 const (

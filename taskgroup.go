@@ -6,21 +6,21 @@ import (
 	"runtime/debug"
 )
 
-// A TaskGroup is given to the body of WithTaskGroup, to create tasks in; WithTaskGroup returns
-// when all of them have ended. It is asyncio.TaskGroup.
+// A TaskGroup is passed to the body of WithTaskGroup, which creates tasks in it. WithTaskGroup
+// returns when all of them have ended. It is asyncio.TaskGroup.
 type TaskGroup struct {
 	parent  *task
 	ctx     context.Context
-	members nodeList // of groupTask, in order of creation: those whose end the group has not seen
+	members nodeList // the groupTasks whose end the group has not seen, in the order of their creation
 	errs    []error  // in the order in which they happened
 
 	exiting         bool // the body has returned
-	waiting         bool // for the members
+	waiting         bool // join waits for the members
 	aborting        bool // the members have been cancelled
-	cancelledParent bool // the group itself has cancelled its parent
+	cancelledParent bool // the group has cancelled its parent itself
 }
 
-// groupTask is a task's membership.
+// A groupTask is a task's membership in a group.
 type groupTask struct {
 	done   node // in the task's callbacks
 	member node // in the group's members
@@ -28,28 +28,28 @@ type groupTask struct {
 	task   *task
 }
 
-// WithTaskGroup runs body, suspends until all tasks that were created in the group have
-// ended, and returns nil if nothing failed. When a task fails, the others and body are
-// cancelled; when body fails, the tasks are. In the end WithTaskGroup returns an
-// *ExceptionGroup of the errors. Tasks that end as cancelled do not count as failed.
+// WithTaskGroup runs body, suspends until all tasks that were created in the group have ended, and
+// returns nil if nothing failed. When a task fails, the group cancels the others and body; when
+// body fails, it cancels the tasks. Then WithTaskGroup returns an *ExceptionGroup of the errors. A
+// task that ends as cancelled has not failed.
 //
-// If the running task is cancelled, so are those of the group, and that cancellation is
-// returned, unless there are errors. A task that ends by the cancellation of a context
-// that was derived in it is cancelled, too; one that ends by such a context's deadline has failed. A
-// panic in body counts as an error of it. The context that body and the tasks get
-// descends from ctx. It is
+// If the running task is cancelled, so are the tasks of the group, and WithTaskGroup returns that
+// cancellation, unless there are errors. A task that ends because a context derived in it was
+// cancelled is cancelled, too; one that ends because the deadline of such a context has passed has
+// failed. A panic in body counts as an error of body. The context passed to body is ctx, and the
+// contexts of the tasks descend from it. It is
 //
 //	async with asyncio.TaskGroup() as tg:
 //
-// as CPython 3.15 has it, where earlier releases lose a cancellation from outside that comes
-// while a group that [TaskGroup.Cancel] has ended still waits for its tasks.
+// as in CPython 3.15. Earlier releases lose a cancellation from outside that comes while a group
+// that was ended by [TaskGroup.Cancel] still waits for its tasks.
 func WithTaskGroup(ctx context.Context, body func(ctx context.Context, tg *TaskGroup) error) error {
 	tg := &TaskGroup{parent: running(ctx), ctx: ctx}
 	return tg.exit(tg.call(body))
 }
 
-// call calls body and makes a *PanicError of a panic in it. It reports whether body ended
-// as cancelled.
+// call calls body and makes a *PanicError of a panic in it. It reports whether body ended as
+// cancelled.
 func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (cancelled bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -60,20 +60,19 @@ func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (
 	return isCancelled(err), err // calls methods of err, which may panic
 }
 
-// Go creates a task of f in the group. It panics if the group is shutting down or finished, as
-// GroupTask does, which also takes coroutines with a result.
+// Go creates a task in the group that runs f. It panics if the group is shutting down or finished,
+// as GroupTask does. It does not suspend. GroupTask also takes coroutines with a result.
 func (tg *TaskGroup) Go(f func(ctx context.Context) error, opts ...TaskOption) *Task[None] {
 	return GroupTask(tg, Do(f), opts...)
 }
 
-// GroupTask creates a task in the group, as CreateTask does, with the context of the group: for
-// the values of another, see [WithContext]. It panics if the group is
-// shutting down, since one of its tasks has failed or it was cancelled, or is finished.
+// GroupTask creates a task in the group, as CreateTask does, with the context of the group; for
+// the values of another context, see [WithContext]. It panics if the group is finished, or if it is
+// shutting down because it was cancelled or one of its tasks has failed. It does not suspend.
 //
-// A task that fails in a first step that it makes at once, see [WithEagerStart], shuts the
-// group down in the next turn, like any other. One whose first step cancels the group is
-// cancelled with it. GroupTask is asyncio's TaskGroup.create_task, for tasks that start
-// eagerly that of CPython 3.15.
+// A task that fails in an eager first step, see [WithEagerStart], shuts the group down in the next
+// turn, like any other. A task whose first step cancels the group is cancelled with it. It is
+// asyncio's TaskGroup.create_task, and that of CPython 3.15 for tasks that start eagerly.
 func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] {
 	switch {
 	case tg.exiting && tg.members.head == nil:
@@ -94,16 +93,16 @@ func GroupTask[T any](tg *TaskGroup, coro Coro[T], opts ...TaskOption) *Task[T] 
 	m.Task.task.begin(tg.parent.loop, tg.ctx, &m.Task, opts)
 	tg.members.push(&m.member)
 	m.core().whenDone(&m.done)
-	if tg.aborting { // since its first step, which it made before it was a member
+	if tg.aborting { // by its own first step, made before it was a member
 		m.core().cancel(nil)
 	}
 	return &m.Task
 }
 
-// Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil,
-// unless something fails, or the task that called it is cancelled for another reason
-// meanwhile. Cancel may be called again, and does nothing when the group is finished. It
-// is TaskGroup.cancel of asyncio 3.15.
+// Cancel cancels the tasks of the group and its body. WithTaskGroup then returns nil, unless
+// something fails, or the task that called WithTaskGroup is cancelled for another reason meanwhile.
+// Cancel does not suspend. It may be called again, and does nothing when the group is finished. It is TaskGroup.cancel
+// of asyncio 3.15.
 func (tg *TaskGroup) Cancel() {
 	tg.parent.loop.check()
 	if !tg.exiting || tg.members.head != nil {
@@ -133,7 +132,7 @@ func (tg *TaskGroup) abort() {
 func (m *groupTask) run(*Loop) {
 	tg := m.group
 	m.member.unlink()
-	if tg.parent.state != pending { // runtime.Goexit has ended it, and nobody looks at m's error
+	if tg.parent.state != pending { // runtime.Goexit has ended it; m's error stays unseen, and so is reported
 		return
 	}
 	if tg.waiting && tg.members.head == nil {
@@ -145,9 +144,9 @@ func (m *groupTask) run(*Loop) {
 	}
 }
 
-// exit waits for the members and returns how the group ends, after body has ended with
-// err. The accounting of cancellations is asyncio's, to the letter: the group takes back
-// its own request to its parent, and the requests of others stay.
+// exit waits for the members and returns the error of the group, after body has ended with err. The
+// accounting of cancellations is exactly asyncio's: the group takes back its own request to its
+// parent, and the requests of others stay.
 func (tg *TaskGroup) exit(cancelled bool, err error) error {
 	tg.exiting = true
 	var cancellation error
@@ -180,19 +179,19 @@ func (tg *TaskGroup) exit(cancelled bool, err error) error {
 	return &ExceptionGroup{"unhandled errors in a TaskGroup", tg.errs}
 }
 
-// join waits until no member is left. A cancellation of the waiting aborts the group; that one
-// is first. While a group aborts, its members have been cancelled already and the waiting goes
-// on; last is the last cancellation of all, which may be the group's own.
+// join waits until no member is left. A cancellation that interrupts the wait aborts the group, and
+// is returned as first. If the group is aborting already, the wait just goes on, since its members
+// have been cancelled. last is the last cancellation of all, which may be the group's own.
 func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
 	for tg.members.head != nil {
 		tg.waiting = true
-		err := tg.parent.block(ctx, wait{delay: Never, reason: waitTaskGroup})
+		err := tg.parent.block(ctx, &wait{reason: waitTaskGroup}, 0)
 		tg.waiting = false
 		if err == nil {
 			continue
 		}
-		ctx = unwatched // or a context that is done would not let it wait
+		ctx = unwatched // a context that is done would not let the task wait
 		last = err
 		if !tg.aborting {
 			first = err
@@ -202,10 +201,10 @@ func (tg *TaskGroup) join() (first, last error) {
 	return first, last
 }
 
-// takeBack takes back the group's request to cancel its parent. It returns the cancellation
-// that the group ends with: that of the body or else the last one of the joining if somebody
-// else has cancelled the parent, too, that of the context if it is done, and nil if there was
-// none but the group's own.
+// takeBack takes back the group's request to cancel its parent. It returns the cancellation with
+// which the group ends. If somebody else has cancelled the parent, too, that is the cancellation of
+// body or else the last one of join. Otherwise it is the error of the context, if that is done, and
+// nil if the group's own request was the only one.
 func (tg *TaskGroup) takeBack(ofBody, ofJoin error) error {
 	others := tg.parent.uncancel() > 0
 	left := cmp.Or(ofBody, ofJoin)

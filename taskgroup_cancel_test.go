@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// Where releases of CPython differ, these tests state what 3.15 does; 3.13.0 hangs, or loses the
+// Where releases of CPython differ, these tests follow 3.15; 3.13.0 hangs, or loses the
 // cancellation from outside.
 
 // eagerly creates a member that starts eagerly.
@@ -86,7 +86,7 @@ func TestAnEagerMemberThatFailsAtOnceShutsTheGroupDownInTheNextTurn(t *testing.T
 	r.expect(t, "body goes on", "older cancelled", "eager cancelled", "body cancelled")
 }
 
-func TestAnEagerMemberThatEndsAtOnceIsOneLikeAnyOther(t *testing.T) {
+func TestAnEagerMemberThatEndsAtOnceIsLikeAnyOther(t *testing.T) {
 	for name, c := range map[string]struct {
 		member func(ctx context.Context) error
 		fails  bool
@@ -105,7 +105,7 @@ func TestAnEagerMemberThatEndsAtOnceIsOneLikeAnyOther(t *testing.T) {
 					asyncio.RunningLoop(ctx).CallSoon(func() { r.add("next turn") })
 					return nil
 				})
-				r.add("group ends") // it has waited for the member's callback
+				r.add("group ends") // the group has waited for the member's callback
 				if c.fails {
 					assert.Len(t, groupErrors(t, err), 1)
 					assert.ErrorIs(t, err, errBoom)
@@ -140,8 +140,8 @@ func TestAnEagerMemberThatExitsEndsTheRun(t *testing.T) {
 	assert.False(t, returned)
 }
 
-// A Goexit that ends the run passes those who drive on its way, and so may end a task that waits
-// for the members of a group. They end when the runner is closed.
+// A Goexit that ends the run unwinds the drivers, so it may end a task that waits for the members
+// of a group. The members end when the runner is closed.
 func TestAGroupWhoseTaskHasExitedLeavesItsMembersToTheRunner(t *testing.T) {
 	var reports []string
 	var err error
@@ -172,14 +172,14 @@ func TestAGroupWhoseTaskHasExitedLeavesItsMembersToTheRunner(t *testing.T) {
 	assert.Equal(t, []string{"unhandled exception during shutdown: boom"}, reports)
 }
 
-// A joining is a group that Cancel has ended and that still waits for a member's clean-up,
-// which takes from 0s to 10s.
+// A joining is a group that Cancel has ended and that still waits for a member's clean-up, which
+// lasts from 0s to 10s.
 type joining struct {
-	ctx context.Context // of the group
+	ctx context.Context // the group's context
 	r   trace
 }
 
-// run runs the group. When the clean-up has begun it has been cancelled in the way named.
+// run runs the group, which is cancelled in the given way before the clean-up begins.
 func (j *joining) run(by string) error {
 	err := asyncio.WithTaskGroup(j.ctx, func(ctx context.Context, tg *group) error {
 		free := context.WithoutCancel(ctx)
@@ -197,7 +197,7 @@ func (j *joining) run(by string) error {
 		case "its body, which is cancelled":
 			tg.Cancel()
 			return asyncio.Sleep(free, time.Hour)
-		case "its body, which takes no notice":
+		case "its body, which ignores it":
 			tg.Cancel()
 			_ = asyncio.Sleep(free, time.Hour)
 		case "a callback in the body":
@@ -215,11 +215,11 @@ func (j *joining) run(by string) error {
 }
 
 var joinings = []string{
-	"its body, at the end", "its body, which is cancelled", "its body, which takes no notice",
+	"its body, at the end", "its body, which is cancelled", "its body, which ignores it",
 	"a callback in the body", "a callback in the joining", "a member",
 }
 
-func TestACancelledGroupThatNobodyElseCancelsReturnsNil(t *testing.T) {
+func TestAGroupCancelledOnlyByItselfReturnsNil(t *testing.T) {
 	for _, by := range joinings {
 		t.Run(by, func(t *testing.T) {
 			var j joining
@@ -246,7 +246,7 @@ func TestACancellationFromOutsideOutlivesTheJoiningOfACancelledGroup(t *testing.
 				err := errOf[asyncio.None](ctx, task)
 				assert.True(t, task.Cancelled())
 				assert.ErrorIs(t, err, asyncio.ErrCancelled)
-				if by != "its body, which is cancelled" && by != "a callback in the body" { // the body's own error then
+				if by != "its body, which is cancelled" && by != "a callback in the body" { // in those the body's own error remains
 					assert.ErrorIs(t, err, errBoom, "the cause")
 				}
 				assert.Equal(t, 1, task.Cancelling())
@@ -289,7 +289,7 @@ func TestATimeoutOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
 	}
 }
 
-// expiring is a context whose deadline passes when expire is called.
+// An expiring is a context whose deadline passes when expire is called.
 type expiring struct {
 	context.Context
 	expire context.CancelFunc
@@ -307,7 +307,7 @@ func (c *expiring) Err() error {
 	return nil
 }
 
-func TestAContextThatIsDoneOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
+func TestADoneContextOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
 	for _, by := range joinings {
 		t.Run(by+", cancelled", func(t *testing.T) {
 			var j joining
@@ -337,7 +337,7 @@ func TestAContextThatIsDoneOutlivesTheJoiningOfACancelledGroup(t *testing.T) {
 	}
 }
 
-func TestAContextThatIsDoneIsNoErrorOfACancelledGroupThatAwaitsNothing(t *testing.T) {
+func TestADoneContextIsNoErrorOfACancelledGroupThatAwaitsNothing(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		derived, cancel := context.WithCancel(ctx)
 		cancel()
@@ -351,7 +351,7 @@ func TestAContextThatIsDoneIsNoErrorOfACancelledGroupThatAwaitsNothing(t *testin
 
 func TestAnOuterGroupThatEndsCancelsTheJoiningOfACancelledGroup(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(outer *group) error // of the outer group, by a member
+		end  func(outer *group) error // ends the outer group, from a member
 		want error
 	}{
 		"it fails":        {func(*group) error { return errBoom }, errBoom},
@@ -402,7 +402,7 @@ func TestTheCancellationOfARunOutlivesTheJoiningOfACancelledGroup(t *testing.T) 
 	j.r.expect(t, "clean-up ok", "group cancelled")
 }
 
-func TestACancellationFromOutsideThatTheBodyHasSweptUpIsNotDeliveredAgain(t *testing.T) {
+func TestACancellationFromOutsideThatTheBodyHasReceivedIsNotDeliveredAgain(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := spawn(ctx, func(ctx context.Context) error {
 			err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
@@ -420,7 +420,7 @@ func TestACancellationFromOutsideThatTheBodyHasSweptUpIsNotDeliveredAgain(t *tes
 	})
 }
 
-// badError is an error that cannot be asked what it wraps.
+// badError is an error that panics when it is asked for the error it wraps.
 type badError struct{}
 
 func (*badError) Error() string { return "bad" }

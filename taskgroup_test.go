@@ -14,8 +14,7 @@ import (
 
 type group = asyncio.TaskGroup
 
-// traced makes a member's function that sleeps for d, returns err, and records
-// how it ended.
+// traced returns a function for a member that sleeps for d, returns err, and records how it ended.
 func traced(r *trace, name string, d time.Duration, err error) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		got := asyncio.Sleep(ctx, d)
@@ -27,7 +26,7 @@ func traced(r *trace, name string, d time.Duration, err error) func(ctx context.
 	}
 }
 
-// groupErrors are the errors of an *ExceptionGroup.
+// groupErrors returns the errors of an *ExceptionGroup.
 func groupErrors(t *testing.T, err error) []error {
 	t.Helper()
 	var g *asyncio.ExceptionGroup
@@ -60,7 +59,7 @@ func TestTaskGroupOfNothingDoesNotSuspend(t *testing.T) {
 	r.expect(t, "group ends", "next turn")
 }
 
-func TestGroupTaskGivesATypedTask(t *testing.T) {
+func TestGroupTaskReturnsATypedTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		var a, b *asyncio.Task[int]
 		require.NoError(t, asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
@@ -153,7 +152,7 @@ func TestTaskGroupTasksThatHadNoStepYetDoNotBeginWhenTheBodyFails(t *testing.T) 
 	})
 }
 
-func TestTaskGroupReturnsAllErrorsInTheOrderInWhichTheyHappened(t *testing.T) {
+func TestTaskGroupReturnsAllErrorsInTheOrderOfTheirOccurrence(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		first, cleanup, body := errors.New("first"), errors.New("cleanup"), errors.New("body")
 		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
@@ -281,7 +280,7 @@ func TestTaskGroupWaitsForTasksThatCleanUpEvenIfItIsCancelledAgain(t *testing.T)
 	r.expect(t, "cleaned ok", "group cancelled")
 }
 
-func TestTaskGroupUnderAContextThatIsDoneWaitsForItsTasks(t *testing.T) {
+func TestTaskGroupUnderADoneContextWaitsForItsTasks(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		derived, cancel := context.WithCancelCause(ctx)
@@ -519,7 +518,7 @@ func failingBody(d time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error { return errOf[int](ctx, failing(d, errBoom)) }
 }
 
-func TestTaskGroupOutsideOfAnyTaskPanics(t *testing.T) {
+func TestTaskGroupOutsideAnyTaskPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() {
 		_ = asyncio.WithTaskGroup(t.Context(), func(context.Context, *group) error { return nil })
 	})
@@ -537,7 +536,7 @@ func TestTaskGroupCancelAfterItsEndDoesNothing(t *testing.T) {
 	})
 }
 
-func TestTaskGroupLeavesWhatItsBodyWaitsForAlone(t *testing.T) {
+func TestTheEndOfTheLastMemberDoesNotEndAWaitOfTheBody(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		require.NoError(t, asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *group) error {
 			tg.Go(func(context.Context) error { return nil }) // the last member
@@ -548,7 +547,7 @@ func TestTaskGroupLeavesWhatItsBodyWaitsForAlone(t *testing.T) {
 	})
 }
 
-func TestTaskGroupKeepsAnErrorThatIsJoinedToACancellation(t *testing.T) {
+func TestTaskGroupKeepsAnErrorJoinedToACancellation(t *testing.T) {
 	cleanUp := func(ctx context.Context) error { return errors.Join(asyncio.Sleep(ctx, time.Hour), errBoom) }
 	for name, f := range map[string]func(ctx context.Context, tg *group) error{
 		"in its body": func(ctx context.Context, _ *group) error { return cleanUp(ctx) },

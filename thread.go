@@ -1,8 +1,8 @@
 package asyncio
 
-// This file is about functions that run on other goroutines while tasks await them, and about
-// all that the loop has to know of those goroutines: which of them it waits for before it moves
-// virtual time on or closes, and which of them wait for it.
+// This file runs functions on other goroutines while tasks await them. It also records
+// everything that the loop has to know about these goroutines: which of them the loop waits for
+// before it moves virtual time on or closes, and which of them wait for the loop.
 
 import (
 	"container/list"
@@ -21,15 +21,14 @@ import (
 )
 
 // ToThread runs fn on a goroutine of its own while the loop goes on, and suspends until fn has
-// returned. At most as many functions as WithMaxThreads says run at a time; the others
-// wait in line. A panic in fn comes back as a *PanicError.
+// returned. WithMaxThreads limits the number of functions that run at a time; further functions
+// wait in line. A panic in fn becomes a *PanicError.
 //
-// If the await is cancelled it returns at once, and the context that fn got is cancelled. fn
-// goes on until it returns, and Run or Close waits for that: if that takes more than ten
-// seconds, fn's name is reported to the exception handler. fn cannot await with its context,
-// but it may call CallSoonThreadsafe, and RunCoroutineThreadsafe, to whose Result it should
-// pass its context. See [Loop.SetDefaultExecutor] for other goroutines. It is
-// asyncio.to_thread.
+// If the await is cancelled, ToThread returns at once, and the context of fn is cancelled. fn
+// goes on until it returns, and Run or Close waits for it; after ten seconds the loop reports
+// fn's name to the exception handler. fn cannot await with its context. It may call
+// CallSoonThreadsafe, and RunCoroutineThreadsafe, to whose Result it should pass its context.
+// See [Loop.SetDefaultExecutor] for other goroutines. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
 	if executor := l.threads.executor; executor != nil {
@@ -38,7 +37,7 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 	return onThread(ctx, l, &l.threads.functions, nil, fn)
 }
 
-// onThread is ToThread with the slots of a lane, or with an executor.
+// onThread is ToThread with the slots of lane, or with executor if that is not nil.
 func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor, fn func(ctx context.Context) (T, error)) (v T, err error) {
 	c := &threadCall[T]{
 		thread: threadContext{Context: ctx, loop: l, lane: lane},
@@ -46,7 +45,7 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor
 		done:   Future[T]{future: future{loop: l}},
 	}
 	c.thread.call = c
-	defer func() { // the task may be unwound
+	defer func() { // deferred, since the task may be unwound
 		c.thread.cancel(context.Canceled)
 		if c.done.future.state != finished {
 			l.threads.withdraw(&c.thread)
@@ -58,13 +57,14 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor
 		return v, err
 	}
 	v, err = c.done.Await(ctx)
-	if err != nil { // a cancellation or a timeout, unless it is fn's own
+	if err != nil { // a cancellation or a timeout, unless the error is fn's own
 		c.thread.cancel(err)
 	}
 	return v, err
 }
 
-// A threadCall is a function given to ToThread, and what the task that awaits it needs.
+// A threadCall is one call of ToThread: the function, its outcome, and the future that the task
+// awaits.
 type threadCall[T any] struct {
 	thread threadContext
 	fn     func(ctx context.Context) (T, error)
@@ -73,9 +73,9 @@ type threadCall[T any] struct {
 	done   Future[T]
 }
 
-// calledOnThread is a *threadCall of any type.
+// A calledOnThread is a *threadCall of any type.
 type calledOnThread interface {
-	runnable // gives the outcome to the task
+	runnable // passes the outcome to the task
 	work()   // calls the function, which has a slot
 	describe() string
 }
@@ -95,13 +95,13 @@ func (c *threadCall[T]) work() {
 	}()
 	c.thread.goroutine.Store(gid.G())
 	c.thread.loop.setLabels(c.thread.Context)
-	if !c.thread.isCancelled() { // or nobody awaits it
+	if !c.thread.isCancelled() { // otherwise nobody awaits fn
 		c.value, c.err = c.fn(&c.thread)
 	}
 }
 
 func (c *threadCall[T]) run(*Loop) {
-	if !c.done.Done() { // or the await was cancelled
+	if !c.done.Done() { // otherwise the await was cancelled
 		c.done.value = c.value
 		c.done.future.finish(c.err)
 	}
@@ -109,29 +109,29 @@ func (c *threadCall[T]) run(*Loop) {
 
 func (c *threadCall[T]) describe() string { return funcName(c.fn) }
 
-// threads is the loop's part in the work of other goroutines.
+// threads is the state that a loop shares with the goroutines that work for it or wait for it.
 type threads struct {
-	functions lane     // of ToThread
-	executor  Executor // of ToThread instead, unless nil; the loop's goroutine alone uses it
-	lookups   lane     // of names, which slow functions must not hold up
+	functions lane     // for the functions of ToThread
+	executor  Executor // runs the functions of ToThread in place of the lane, unless nil; the loop's goroutine alone uses it
+	lookups   lane     // for name lookups, which slow functions must not hold up
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
 	mu      sync.Mutex
-	calls   []*threadContext // functions that have a slot or were submitted to an executor, in no order
+	calls   []*threadContext // functions that have a slot or were submitted to an executor, in no particular order
 	futures map[failer]bool  // pending ConcurrentFutures
 	others  int              // pending ConcurrentFutures of other loops that are wrapped
-	changes uint64           // counts functions that began, ended or went on after waiting for the loop
+	changes uint64           // counts each time that a function began, ended or went on after waiting for the loop
 }
 
-// A lane bounds the number of functions of one kind that run at a time.
+// A lane limits the number of functions of one kind that run at a time.
 type lane struct {
-	free int       // slots; guarded by threads.mu
-	line list.List // of the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	free int       // free slots; guarded by threads.mu
+	line list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
 }
 
-// maxLookups bounds the number of names that are looked up at a time. Most of that is waiting
-// for answers, so there may be more of them than processors.
+// maxLookups limits the number of names that are looked up at a time. A lookup spends its time
+// waiting for an answer, so there may be more lookups than processors.
 const maxLookups = 64
 
 func (th *threads) init(max int) {
@@ -141,7 +141,8 @@ func (th *threads) init(max int) {
 	th.functions.free, th.lookups.free = max, maxLookups
 }
 
-// enqueue starts the function of c if there is a slot for it, and otherwise has it wait in line.
+// enqueue starts the function of c if there is a free slot; otherwise the function waits in
+// line.
 func (th *threads) enqueue(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -153,18 +154,18 @@ func (th *threads) enqueue(c *threadContext) {
 	th.begin(c)
 }
 
-// begin starts the function of c, which has got a slot. The caller holds mu.
+// begin starts the function of c, which has a slot. The caller holds mu.
 //
-// Each function has a new goroutine, rather than one that stays for the next function: the
-// function may leave its goroutine locked to its thread, in order to be rid of the thread, and
-// goroutines that stay would save a call on its own next to nothing; see bench/NOTES.md.
+// Each function gets a new goroutine rather than one that is kept for the next function: a
+// function may leave its goroutine locked to its thread, to get rid of the thread, and keeping
+// goroutines would save next to nothing for a call on its own; see bench/NOTES.md.
 func (th *threads) begin(c *threadContext) {
 	th.add(c)
 	go c.call.work()
 }
 
-// add notes a function that the loop waits for before it closes, and in virtual time. The caller
-// holds mu.
+// add records a function that the loop waits for before it closes, and for which virtual time
+// stands still. The caller holds mu.
 func (th *threads) add(c *threadContext) {
 	c.index = len(th.calls)
 	th.calls = append(th.calls, c)
@@ -172,7 +173,7 @@ func (th *threads) add(c *threadContext) {
 	th.running.Add(1)
 }
 
-// remove forgets a function that add has noted. The caller holds mu.
+// remove removes a function that add has recorded. The caller holds mu.
 func (th *threads) remove(c *threadContext) {
 	last := len(th.calls) - 1
 	moved := th.calls[last]
@@ -182,8 +183,9 @@ func (th *threads) remove(c *threadContext) {
 	th.changes++
 }
 
-// end posts the outcome of a function, and gives its slot to the first in line. All this is done
-// under mu: at any instant virtual time stands still for the function or there is something posted.
+// end posts the outcome of a function and passes its slot to the first function in line. It
+// does both under mu, so at any instant either virtual time stands still for the function or
+// its outcome is posted.
 func (th *threads) end(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -194,7 +196,7 @@ func (th *threads) end(c *threadContext) {
 	_ = c.loop.post(c.call)
 }
 
-// freeSlot gives a slot to the first in line. The caller holds mu.
+// freeSlot passes a slot to the first function in line. The caller holds mu.
 func (th *threads) freeSlot(lane *lane) {
 	first := lane.line.Front()
 	if first == nil {
@@ -203,11 +205,11 @@ func (th *threads) freeSlot(lane *lane) {
 	}
 	next := lane.line.Remove(first).(*threadContext)
 	next.inLine = nil
-	pprof.SetGoroutineLabels(context.Background()) // or next's goroutine would inherit them
+	pprof.SetGoroutineLabels(context.Background()) // next's goroutine would inherit them otherwise
 	th.begin(next)
 }
 
-// withdraw sees to it that a function that nobody awaits any more is not called, if it has not begun.
+// withdraw removes a function that nobody awaits any more, unless it has begun.
 func (th *threads) withdraw(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -222,16 +224,18 @@ func (th *threads) withdraw(c *threadContext) {
 	}
 }
 
-// goesOn notes that virtual time stands still for a function from now on. The caller holds mu.
+// goesOn records that virtual time stands still for a function from now on. The caller holds
+// mu.
 func (th *threads) goesOn(c *threadContext) {
 	th.changes++
 	if c.loop.virtual {
 		c.since = time.Now()
-		c.loop.posted.nudge() // it may wait longer than for this function
+		c.loop.posted.nudge() // the loop may be waiting for longer than until this function is overdue
 	}
 }
 
-// awaitOther adds n to the number of results that are awaited from other loops.
+// awaitOther adds n to the number of awaited results of other loops. It is negative when one has
+// come.
 func (th *threads) awaitOther(n int) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -239,26 +243,26 @@ func (th *threads) awaitOther(n int) {
 	th.changes++
 }
 
-// busy reports whether a function runs that does not wait for the loop, or another loop is waited
-// for: virtual time stands still then.
+// busy reports whether a function is running that does not wait for the loop, or a result of
+// another loop is awaited. Virtual time stands still while it does.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	return th.others > 0 || slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
 }
 
-// news returns a number that changes whenever a function begins, ends, or goes on after
-// it has waited for the loop.
+// news returns a number that changes whenever a function begins, ends, or goes on after waiting
+// for the loop.
 func (th *threads) news() uint64 {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	return th.changes
 }
 
-// overdue returns the names of the functions for which virtual time has stood still for long,
-// each once, and after what time there may be more of them: Never if no other one runs.
+// overdue returns the names of the functions for which virtual time has stood still too long,
+// each once, and the time after which there may be more: Never if no other function is running.
 func (th *threads) overdue() (names []string, patience time.Duration) {
-	const slack = 100 * time.Millisecond // to name together those that began together
+	const slack = 100 * time.Millisecond // so that functions which began together are reported together
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	patience = Never
@@ -281,10 +285,10 @@ func (th *threads) overdue() (names []string, patience time.Duration) {
 // loop, before it is reported.
 const standstill = 10 * time.Second
 
-// reportStandstill reports the functions for which virtual time has stood still for long, each
-// once: they may block on something that only time can bring. It returns after what time it
-// should be called again. The exception handler is called in the next turn, and not on the stack
-// of a task that may drive.
+// reportStandstill reports the functions for which virtual time has stood still too long, each
+// once: they may be blocked on something that only the passing of time can bring about. It
+// returns the time after which it should be called again. The exception handler is called in
+// the next turn, not on the stack of a task that may be driving.
 func (l *Loop) reportStandstill() (patience time.Duration) {
 	names, patience := l.threads.overdue()
 	if len(names) > 0 {
@@ -295,15 +299,16 @@ func (l *Loop) reportStandstill() (patience time.Duration) {
 	return patience
 }
 
-// A threadWait is a call in which a function of ToThread waits for the loop: virtual time may
+// A threadWait is a call in which a function of ToThread waits for the loop. Virtual time may
 // move on meanwhile.
 type threadWait struct {
 	thread *threadContext
-	ctx    context.Context // ends the waiting
-	future failer          // the ConcurrentFuture that is waited for, or nil
+	ctx    context.Context // ends the wait when it is done
+	future failer          // the ConcurrentFuture that the function waits for, or nil
 }
 
-// beginWait notes that a function begins to wait for f. It returns nil if f is done.
+// beginWait records that the function of c begins to wait for f. It returns nil if f or ctx is
+// done.
 func (th *threads) beginWait(c *threadContext, ctx context.Context, f failer) *threadWait {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -316,8 +321,8 @@ func (th *threads) beginWait(c *threadContext, ctx context.Context, f failer) *t
 	return w
 }
 
-// beginForeignCall notes that a function begins to wait for a call that is about to be posted, if
-// the caller is one. Otherwise it returns nil.
+// beginForeignCall records that a function begins to wait for a foreign call, which is about to
+// be posted. It returns nil if the calling goroutine does not run a function of ToThread.
 func (th *threads) beginForeignCall() *threadWait {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -331,7 +336,7 @@ func (th *threads) beginForeignCall() *threadWait {
 	return w
 }
 
-// endWait notes that a function goes on, unless endFuture has done so; w may be nil.
+// endWait records that a function goes on, unless endFuture has done so already. w may be nil.
 func (th *threads) endWait(w *threadWait) {
 	if w == nil {
 		return
@@ -344,7 +349,7 @@ func (th *threads) endWait(w *threadWait) {
 	}
 }
 
-// addFuture notes a ConcurrentFuture, which is to fail if the loop closes.
+// addFuture records a ConcurrentFuture, which fails if the loop closes.
 func (th *threads) addFuture(f failer) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -354,7 +359,7 @@ func (th *threads) addFuture(f failer) {
 	th.futures[f] = true
 }
 
-// endFuture notes that f is about to be done, whereupon the functions that wait for it go on.
+// endFuture records that f is about to be done, so that the functions that wait for it go on.
 func (th *threads) endFuture(f failer) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
@@ -368,7 +373,8 @@ func (th *threads) endFuture(f failer) {
 	}
 }
 
-// close fails what other goroutines wait for, since the loop is closed.
+// close ends the foreign calls and fails the pending ConcurrentFutures, since the loop is
+// closed.
 func (th *threads) close() {
 	th.foreign.close()
 	th.mu.Lock()
@@ -381,10 +387,10 @@ func (th *threads) close() {
 }
 
 // shutDownThreads waits for the functions, whose contexts have been cancelled. If they take
-// long, it reports them: they may block on something that only the loop could have done.
+// long, it reports them: they may be blocked on something that only the loop could have done.
 func (l *Loop) shutDownThreads() {
 	th := &l.threads
-	if len(th.unreported()) == 0 { // they are about to end, or known
+	if len(th.unreported()) == 0 { // each function has ended or has been reported
 		th.running.Wait()
 		return
 	}
@@ -393,7 +399,7 @@ func (l *Loop) shutDownThreads() {
 		th.running.Wait()
 		close(ended)
 	}()
-	defer func() { <-ended }() // deferred for a handler that calls runtime.Goexit
+	defer func() { <-ended }() // deferred, since the exception handler may call runtime.Goexit
 	select {
 	case <-ended:
 		return
@@ -405,8 +411,7 @@ func (l *Loop) shutDownThreads() {
 	}
 }
 
-// unreported returns the names of the functions that have not returned, except for those
-// that were reported.
+// unreported returns the names of the functions that have neither returned nor been reported.
 func (th *threads) unreported() (names []string) {
 	th.mu.Lock()
 	defer th.mu.Unlock()

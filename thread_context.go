@@ -9,32 +9,33 @@ import (
 	"time"
 )
 
-// A threadContext is the context that a function of ToThread gets. It has the values and the
-// deadline of the task's context, but not the task, so that awaiting with it fails clearly. It is
-// done when the await is over: the await is cancelled first, and the function with it.
+// A threadContext is the context of a function of ToThread. It has the values and the deadline
+// of the task's context, but does not lead to the task, so that awaiting with it panics with a
+// clear message. It is done when the await is over; cancelling the await cancels it.
 //
-// Most functions never ask whether it is done. So package context's part in it is made for the
-// first who asks, which saves the others a sixth of a call's time and half of its allocations.
+// Most functions never ask whether their context is done. So the part of it that package
+// context provides is made on demand, which saves the other functions a sixth of the time of a
+// call and half of its allocations.
 type threadContext struct {
 	context.Context // the task's
 	loop            *Loop
 	lane            *lane          // nil if an executor calls the function
-	call            calledOnThread // of which this is a part
+	call            calledOnThread // the call that this context is part of
 
 	mu          sync.Mutex
-	inner       context.Context // that Done and Err are those of, once one of them was asked for
+	inner       context.Context // provides Done and Err; nil until it is needed
 	cancelInner context.CancelCauseFunc
-	cause       error // of the cancellation, if there was one
+	cause       error // the cause of the cancellation, if there was one
 
 	goroutine atomic.Uintptr // gid.G of the function's goroutine
 
 	// Guarded by loop.threads.mu.
-	inLine    *list.Element // in lane.line, while there is no slot for the function
-	index     int           // in threads.calls, while the function is there
-	reported  bool          // as a function that holds up virtual time
-	submitted bool          // to an executor, which has not called the function yet
+	inLine    *list.Element // the element of lane.line while the function waits for a slot
+	index     int           // the position in threads.calls while the function is there
+	reported  bool          // it was reported that the function holds up virtual time
+	submitted bool          // an executor has the function and has not called it yet
 	waits     []*threadWait
-	since     time.Time // when it began, or went on after waiting; in virtual time
+	since     time.Time // when the function began, or went on after waiting; in virtual time only
 }
 
 type threadKey struct{} // the *threadContext
@@ -52,11 +53,11 @@ func (c *threadContext) Value(key any) any {
 	return c.cancellable().Value(key) // package context looks for its own part by a key
 }
 
-// String and GoString keep fmt from looking into the running task.
+// String and GoString keep fmt from reading the fields of the running task.
 func (c *threadContext) String() string   { return "asyncio.function " + c.call.describe() }
 func (c *threadContext) GoString() string { return c.String() }
 
-// cancellable makes inner if there is none.
+// cancellable returns inner, and makes it if there is none.
 func (c *threadContext) cancellable() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +70,7 @@ func (c *threadContext) cancellable() context.Context {
 	return c.inner
 }
 
-// cancel cancels the context, unless it is cancelled already. The cause must not be nil.
+// cancel cancels the context unless it is cancelled already. cause must not be nil.
 func (c *threadContext) cancel(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,15 +89,15 @@ func (c *threadContext) isCancelled() bool {
 	return c.cause != nil
 }
 
-// threadValues is a threadContext as the parent of its inner context: with the values
-// and the deadline alone.
+// threadValues is a threadContext as the parent of its inner context: it has the values and the
+// deadline, but is never done itself.
 type threadValues threadContext
 
 func (c *threadValues) Done() <-chan struct{} { return nil }
 func (c *threadValues) Err() error            { return nil }
 
-// waitsForLoop reports whether the function waits for the loop, which it does until the
-// context that it waits under is done.
+// waitsForLoop reports whether the function waits for the loop. A wait whose context is done
+// does not count.
 func (c *threadContext) waitsForLoop() bool {
 	return slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil })
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A function's context does the same whether it is asked before the await ends, after that, or
+// A function's context behaves the same whether it is asked before the await ends, after it, or
 // both.
 func TestTheContextOfAFunctionEndsWithTheAwait(t *testing.T) {
 	for _, asked := range []string{"before", "after"} {
@@ -76,7 +76,7 @@ func TestTheContextOfAFunctionEndsWithTheAwait(t *testing.T) {
 	}
 }
 
-func TestContextsDerivedFromThatOfAFunctionNeedNoGoroutine(t *testing.T) {
+func TestContextsDerivedFromAFunctionsContextNeedNoGoroutine(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
 			before := runtime.NumGoroutine()
@@ -91,7 +91,7 @@ func TestContextsDerivedFromThatOfAFunctionNeedNoGoroutine(t *testing.T) {
 	})
 }
 
-func TestTheContextOfAFunctionHasTheDeadlineOfTheTasks(t *testing.T) {
+func TestTheContextOfAFunctionHasTheDeadlineOfTheTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, time.Hour)
 		defer cancel()

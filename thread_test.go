@@ -3,7 +3,6 @@ package asyncio_test
 import (
 	"context"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,7 +15,7 @@ import (
 )
 
 func TestToThread(t *testing.T) {
-	t.Run("gives the function's result while the loop goes on", func(t *testing.T) {
+	t.Run("returns the function's result while the loop goes on", func(t *testing.T) {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			started, release := make(chan struct{}), make(chan struct{})
 			task := asyncio.CreateTask(ctx, func(ctx context.Context) (int, error) {
@@ -39,7 +38,7 @@ func TestToThread(t *testing.T) {
 		}))
 		require.NoError(t, err)
 	})
-	t.Run("gives a panic as an error", func(t *testing.T) {
+	t.Run("returns a panic as an error", func(t *testing.T) {
 		inTurn(t, func(ctx context.Context) {
 			_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { panic(errBoom) })
 			var panicked *asyncio.PanicError
@@ -76,7 +75,7 @@ func TestToThread(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, ended.Load(), "Run waits for the function")
 	})
-	t.Run("runs so many functions at a time, and none that was cancelled in the queue", func(t *testing.T) {
+	t.Run("runs the given number of functions at a time, and none that was cancelled in the queue", func(t *testing.T) {
 		var running, most, total atomic.Int32
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			var tasks []*asyncio.Task[int]
@@ -115,7 +114,7 @@ func TestToThread(t *testing.T) {
 		}), asyncio.WithMaxThreads(3))
 		require.NoError(t, err)
 	})
-	t.Run("gives the cancellation, not what the function makes of it", func(t *testing.T) {
+	t.Run("returns the cancellation, not the error that the function makes of it", func(t *testing.T) {
 		for range 100 {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -158,7 +157,7 @@ func TestInVirtualTimeAFunctionOnAThreadStopsTheClock(t *testing.T) {
 			return err
 		})
 		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
-			for range 100 { // in each of which the loop comes to rest
+			for range 100 { // in each of them the loop becomes idle
 				done := make(chan struct{})
 				assert.NoError(t, loop.CallSoonThreadsafe(func() { close(done) }))
 				<-done
@@ -192,72 +191,6 @@ func TestInVirtualTimeAThreadMayWaitForTheLoop(t *testing.T) {
 		tr.at(ctx, "back")
 	})
 	tr.expect(t, "3h0m0s back")
-}
-
-func TestRunCoroutineThreadsafe(t *testing.T) {
-	loop := asyncio.NewLoop()
-	stopped := make(chan error)
-	go func() { stopped <- loop.RunForever(context.Background()) }()
-
-	t.Run("gives results and errors to any goroutine", func(t *testing.T) {
-		var wg sync.WaitGroup
-		for i := range 50 {
-			wg.Go(func() {
-				f := asyncio.RunCoroutineThreadsafe(loop, answer(time.Millisecond, i))
-				v, err := f.Result(t.Context())
-				assert.NoError(t, err)
-				assert.Equal(t, i, v)
-				<-f.Done()
-				assert.False(t, f.Cancel())
-				_, err = asyncio.RunCoroutineThreadsafe(loop, failing(0, errBoom)).Result(t.Context())
-				assert.ErrorIs(t, err, errBoom)
-			})
-		}
-		wg.Wait()
-	})
-	t.Run("can be given up, and cancelled", func(t *testing.T) {
-		cancelled := make(chan error)
-		f := asyncio.RunCoroutineThreadsafe(loop, asyncio.Do(func(ctx context.Context) error {
-			err := asyncio.Sleep(ctx, time.Hour)
-			cancelled <- err
-			return err
-		}))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		_, err := f.Result(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		giveLoopATurn(t, loop) // so that the task has begun
-		assert.True(t, f.Cancel())
-		_, err = f.Result(t.Context())
-		require.ErrorIs(t, err, asyncio.ErrCancelled)
-		require.ErrorIs(t, <-cancelled, asyncio.ErrCancelled)
-	})
-	t.Run("fails when the loop is closed", func(t *testing.T) {
-		f := asyncio.RunCoroutineThreadsafe(loop, sleeper(time.Hour))
-		giveLoopATurn(t, loop)
-		loop.Stop()
-		require.NoError(t, <-stopped)
-		never := asyncio.RunCoroutineThreadsafe(loop, sleeper(0))
-		require.NoError(t, loop.Close())
-		_, err := f.Result(t.Context())
-		require.ErrorIs(t, err, asyncio.ErrLoopClosed)
-		_, err = never.Result(t.Context())
-		require.ErrorIs(t, err, asyncio.ErrLoopClosed)
-	})
-	t.Run("Result on the loop's own goroutine panics instead of hanging", func(t *testing.T) {
-		inTurn(t, func(ctx context.Context) {
-			f := asyncio.RunCoroutineThreadsafe(asyncio.RunningLoop(ctx), sleeper(0))
-			assert.PanicsWithValue(t, "asyncio: ConcurrentFuture.Result would block the event loop", func() { _, _ = f.Result(ctx) })
-		})
-	})
-}
-
-func giveLoopATurn(t *testing.T, loop *asyncio.Loop) {
-	for range 3 {
-		done := make(chan struct{})
-		require.NoError(t, loop.CallSoonThreadsafe(func() { close(done) }))
-		<-done
-	}
 }
 
 func TestInVirtualTimeFunctionsThatQueueForASlotDoNotStopTheClock(t *testing.T) {
@@ -304,7 +237,7 @@ func TestInVirtualTimeAFunctionThatIsCancelledWhileItWaitsStopsTheClock(t *testi
 	tr.expect(t, "0s function", "1m0s main")
 }
 
-func TestInVirtualTimeAWaitThatACancellationDoesNotReachLetsTheClockRun(t *testing.T) {
+func TestInVirtualTimeAWaitWithoutCancellationLetsTheClockAdvance(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		loop := asyncio.RunningLoop(ctx)
 		thread := spawn(ctx, func(ctx context.Context) error {
@@ -320,8 +253,8 @@ func TestInVirtualTimeAWaitThatACancellationDoesNotReachLetsTheClockRun(t *testi
 	})
 }
 
-// A function that blocks on something that only the loop could do keeps Run from returning,
-// but not silently.
+// A function that blocks on something that only the loop could do keeps Run from returning. The
+// loop reports it.
 func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
 	for name, opts := range map[string][]asyncio.Option{"virtual": {asyncio.WithVirtualTime()}, "real": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -353,7 +286,7 @@ func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
 	}
 }
 
-func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
+func TestTheContextOfAFunctionHasTheCauseOfTheAwaitsEnd(t *testing.T) {
 	for name, end := range map[string]struct {
 		await func(ctx context.Context, fn func(ctx context.Context) error) error
 		is    error
@@ -376,7 +309,7 @@ func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
 		}, asyncio.ErrTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // so that the function begins before the second is over
+			synctest.Test(t, func(t *testing.T) { // lets the function begin before the second is over
 				var cause error
 				_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 					err := end.await(ctx, func(ctx context.Context) error {
@@ -399,7 +332,7 @@ func TestAFunctionLearnsWhyItsAwaitHasEnded(t *testing.T) {
 	}
 }
 
-// runOnOneThread runs main while one function of ToThread may run at a time.
+// runOnOneThread runs main with at most one function of ToThread at a time.
 func runOnOneThread(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithMaxThreads(1))
@@ -407,7 +340,7 @@ func runOnOneThread(t *testing.T, main func(ctx context.Context) error) {
 }
 
 func TestFunctionsThatWaitInLineBeginInTheOrderOfTheirCalls(t *testing.T) {
-	var order []int // without a lock: each begins after the one before has ended
+	var order []int // no lock: each begins after the previous one has ended
 	runOnOneThread(t, func(ctx context.Context) error {
 		block := make(chan struct{})
 		var tasks []*asyncio.Task[int]
@@ -416,7 +349,7 @@ func TestFunctionsThatWaitInLineBeginInTheOrderOfTheirCalls(t *testing.T) {
 				return asyncio.ToThread(ctx, func(context.Context) (int, error) {
 					<-block
 					if order = append(order, i); i%3 == 0 {
-						runtime.Goexit() // which passes the slot on, too
+						runtime.Goexit() // passes the slot on too
 					}
 					return i, nil
 				})

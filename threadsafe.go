@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// A ConcurrentFuture is the result of a coroutine that a goroutine other than the loop's
-// has started. Any goroutine may use it. It is asyncio's concurrent.futures.Future.
+// A ConcurrentFuture is the result of a coroutine that another goroutine has started with
+// RunCoroutineThreadsafe. Any goroutine may use it. It is asyncio's concurrent.futures.Future.
 type ConcurrentFuture[T any] struct {
 	loop *Loop
 	done chan struct{}
 
-	task *Task[T] // the loop's goroutine alone uses it: nil until the loop has come round to creating it
+	task *Task[T] // nil until the loop has created it; the loop's goroutine alone uses it
 
 	mu        sync.Mutex
 	ended     bool
@@ -21,12 +21,12 @@ type ConcurrentFuture[T any] struct {
 	wraps     []*wrapping[T]
 }
 
-// failer is a *ConcurrentFuture of any type.
+// A failer is a *ConcurrentFuture of any type.
 type failer interface{ fail(err error) bool }
 
-// RunCoroutineThreadsafe has loop run coro as a task. Any goroutine may call it;
-// it does not block. If the loop is closed before coro is done, the result is
-// ErrLoopClosed. It is asyncio.run_coroutine_threadsafe.
+// RunCoroutineThreadsafe makes loop run coro as a task. Any goroutine may call it; it does not
+// block. If the loop is closed before coro is done, the result is ErrLoopClosed. It panics if
+// coro is nil. It is asyncio.run_coroutine_threadsafe.
 func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T] {
 	if coro == nil {
 		panic("asyncio: nil coroutine")
@@ -43,7 +43,7 @@ func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T
 func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	f.mu.Lock()
 	ended := f.ended
-	f.mu.Unlock() // since the task may start eagerly, and cancel f
+	f.mu.Unlock() // the task may start eagerly and cancel f
 	if ended {
 		return
 	}
@@ -54,8 +54,8 @@ func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	})
 }
 
-// end sets the result, unless there is one, and releases the goroutines that wait. From this
-// instant the functions of ToThread among them count as running.
+// end sets the result unless there is one already, and releases the goroutines that wait for
+// it. From then on the functions of ToThread among them count as running.
 func (f *ConcurrentFuture[T]) end(v T, err error, cancelled bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -78,15 +78,15 @@ func (f *ConcurrentFuture[T]) fail(err error) bool {
 }
 
 // Done returns a channel that is closed when there is a result. Virtual time stands still while
-// a function of ToThread receives from it, which it does not during Result.
+// a function of ToThread receives from the channel, but not while it is in Result.
 func (f *ConcurrentFuture[T]) Done() <-chan struct{} { return f.done }
 
-// Result blocks the calling goroutine until the coroutine is done and returns its
-// result or error, or until ctx is done and returns its cause. It must not be called
-// on the loop's own goroutine, which it would block for ever: it panics if ctx is that
-// of one of the loop's tasks. A function of ToThread should pass its own context, without
-// which the loop does not know in virtual time that the function waits. It should not lend
-// that context to another goroutine, which the loop would take for the function.
+// Result blocks the calling goroutine until the coroutine is done and returns its result or
+// error, or until ctx is done and returns the cause of ctx. It must not be called on the loop's
+// goroutine, which it would block forever: it panics if ctx belongs to a task of the loop. A
+// function of ToThread should pass its own context; without it the loop does not know, in
+// virtual time, that the function waits. The function should not lend that context to another
+// goroutine, since the loop would take that goroutine for the function.
 func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	if loopOf(ctx) == f.loop {
 		panic("asyncio: ConcurrentFuture.Result would block the event loop")
@@ -105,8 +105,8 @@ func (f *ConcurrentFuture[T]) Result(ctx context.Context) (T, error) {
 	return zero, contextCause(ctx)
 }
 
-// Cancel ends f as cancelled and has its task cancelled. It reports false if
-// there is a result already.
+// Cancel ends f as cancelled and cancels its task. It reports false if there is a result
+// already. It does not block.
 func (f *ConcurrentFuture[T]) Cancel() bool {
 	if !f.fail(ErrCancelled) {
 		return false
@@ -141,14 +141,14 @@ func WrapFuture[T any](ctx context.Context, f *ConcurrentFuture[T]) *Future[T] {
 	return w.outer
 }
 
-// wrapping ends the outer future as the inner has ended, on the loop of the outer.
+// A wrapping ends the outer future like the inner one, on the loop of the outer future.
 type wrapping[T any] struct {
 	inner *ConcurrentFuture[T]
 	outer *Future[T]
 }
 
 func (w *wrapping[T]) run(*Loop) {
-	switch inner := w.inner; { // which has ended, so that nobody writes to it any more
+	switch inner := w.inner; { // inner has ended, so its fields do not change any more
 	case w.outer.Done():
 	case inner.cancelled:
 		w.outer.future.endCancelled(inner.err, nil)

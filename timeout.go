@@ -8,41 +8,40 @@ import (
 	"github.com/go-asyncio/asyncio/internal/timerq"
 )
 
-// A TimeoutScope is the time limit of a body of code. It belongs to the task that
-// runs the body.
+// A TimeoutScope is the time limit of a body of code. It belongs to the task that runs the
+// body. It is asyncio.Timeout.
 type TimeoutScope struct {
 	task    *task
-	cancels int32 // of the task, on entry
+	cancels int32 // requests to cancel the task, on entry
 	state   timeoutState
 	when    time.Duration
 	timer   timerq.Timer[runnable]
-	soon    bool // the scope itself is in the ready queue, to expire in the next turn
-	revoked int  // number of its entries there, before that one, which do nothing
+	soon    bool // the scope is in the ready queue and expires in the next turn
+	revoked int  // entries of the scope in the ready queue that do nothing; they stand before a live one
 }
 
 type timeoutState uint8
 
 const (
 	timeoutActive   timeoutState = iota
-	timeoutExpiring              // the task was cancelled
-	timeoutExpired               // and the body has ended since
-	timeoutFinished              // the body has ended before the time
+	timeoutExpiring              // the time is up and the task was cancelled; body has not ended yet
+	timeoutExpired               // the time was up before body ended
+	timeoutFinished              // body ended in time
 )
 
-// Timeout runs body with a limit of d on its time, which may be Never. When the
-// time is over the task is cancelled, once, and when body then returns that
-// cancellation Timeout returns ErrTimeout. If body has wrapped the cancellation, or
-// joined it to other errors, the error of body becomes the cause of an error that is
-// ErrTimeout: its text follows, and errors.Is and errors.As find what it holds, save the
-// cancellation. Any other error of body, or none, is returned as it is. A limit that is not
-// positive is over in the next turn. The scope is given to body to move the limit.
-// Timeout suspends when body does. It is asyncio.timeout.
+// Timeout runs body with a time limit of d, which may be Never. A limit that is not positive
+// expires in the next turn. When the limit expires, the running task is cancelled, once. If
+// body then returns that cancellation, Timeout returns ErrTimeout. If body has wrapped the
+// cancellation or joined it to other errors, body's error becomes the cause of an error that is
+// ErrTimeout: its text follows, and errors.Is and errors.As look into it, but do not find the
+// cancellation. Timeout returns any other error of body, or nil, unchanged. body can move the
+// limit through scope. Timeout suspends when body does. It is asyncio.timeout.
 func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) error {
 	return TimeoutAt(ctx, running(ctx).loop.after(d), body)
 }
 
-// TimeoutValue is Timeout for a body with a result. The result is the zero value if there is an
-// error. It suspends when body does.
+// TimeoutValue is Timeout for a body with a result. If it returns an error, the result is the zero
+// value. It suspends when body does.
 func TimeoutValue[T any](ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) (T, error)) (v T, err error) {
 	err = Timeout(ctx, d, func(ctx context.Context, scope *TimeoutScope) (err error) {
 		v, err = body(ctx, scope)
@@ -51,11 +50,11 @@ func TimeoutValue[T any](ctx context.Context, d time.Duration, body func(ctx con
 	return valueUnless(err, v)
 }
 
-// TimeoutAt is Timeout with a limit in the loop's time. It suspends when body does. It is
-// asyncio.timeout_at.
+// TimeoutAt is Timeout with the limit at an instant of the loop's time; see [Loop.Time]. It
+// suspends when body does. It is asyncio.timeout_at.
 func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
 	s := newTimeoutScope(ctx, when)
-	defer s.exit(&err) // deferred for a panic in body
+	defer s.exit(&err) // deferred, since body may panic
 	return body(ctx, s)
 }
 
@@ -69,13 +68,14 @@ func newTimeoutScope(ctx context.Context, when time.Duration) *TimeoutScope {
 // When returns the limit in the loop's time, or Never.
 func (s *TimeoutScope) When() time.Duration { return s.when }
 
-// Expired reports whether the time was over before the body ended.
+// Expired reports whether the limit expired before the body ended.
 func (s *TimeoutScope) Expired() bool {
 	return s.state == timeoutExpiring || s.state == timeoutExpired
 }
 
-// Reschedule moves the limit to an instant of the loop's time, or to Never. It
-// returns an error once the time is over or the body has ended.
+// Reschedule moves the limit to an instant of the loop's time, or to Never. It returns an error
+// once the limit has expired or the body has ended. It does not suspend. It is asyncio's
+// reschedule.
 func (s *TimeoutScope) Reschedule(when time.Duration) error {
 	s.task.loop.check()
 	switch s.state {
@@ -119,7 +119,7 @@ func (s *TimeoutScope) run(*Loop) {
 	}
 }
 
-// scopeTimer is a scope as the value of its timer.
+// A scopeTimer is a TimeoutScope as the value of its timer.
 type scopeTimer TimeoutScope
 
 func (s *scopeTimer) run(*Loop) {
@@ -137,8 +137,8 @@ func (s *TimeoutScope) expire() {
 	s.state = timeoutExpiring
 }
 
-// exit ends the scope. The cancellation was the scope's own, and is over, if there
-// are no more requests than on entry.
+// exit ends the scope. If the task has no more requests than on entry, the request of the scope
+// was the only new one: the cancellation was the scope's own, and it is over.
 func (s *TimeoutScope) exit(err *error) {
 	s.stop()
 	if s.state != timeoutExpiring {
@@ -151,11 +151,11 @@ func (s *TimeoutScope) exit(err *error) {
 	}
 }
 
-// WaitFor awaits aw for d at most, which may be Never. When the time is over, aw is
-// cancelled, and WaitFor waits until it has ended and returns ErrTimeout, with the error
-// of aw as its cause as [Timeout] has it; if aw ends with a result or an error of its own
-// all the same, it returns that. A coroutine runs in the running task. It suspends unless
-// aw is done already. It is asyncio.wait_for.
+// WaitFor awaits aw for at most d, which may be Never. When the time is up, WaitFor cancels aw,
+// waits until it has ended, and returns ErrTimeout, with the error of aw as its cause as
+// described at [Timeout]. If aw nevertheless ends with a result or an error of its own, WaitFor
+// returns that. A coroutine runs in the running task. WaitFor suspends unless aw is done
+// already. It is asyncio.wait_for.
 func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T, err error) {
 	if d <= 0 {
 		return waitForNothing(ctx, aw.start(ctx))
@@ -165,8 +165,8 @@ func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T,
 	return aw.Await(ctx)
 }
 
-// waitForNothing is WaitFor with no time at all: what is not done is cancelled. A
-// coroutine does not even begin.
+// waitForNothing is WaitFor with no time at all: it cancels f unless f is done. A coroutine
+// does not even begin.
 func waitForNothing[T any](ctx context.Context, f FutureLike[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// waysToTimeOut run f for a second.
+// waysToTimeOut lists calls that run f for at most a second.
 var waysToTimeOut = map[string]func(ctx context.Context, f func(ctx context.Context) error) error{
 	"Timeout": func(ctx context.Context, f func(ctx context.Context) error) error {
 		return asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *scope) error { return f(ctx) })
@@ -34,7 +34,7 @@ var waysToTimeOut = map[string]func(ctx context.Context, f func(ctx context.Cont
 	},
 }
 
-// bodyError is an error that tells what was cut short.
+// A bodyError is an error that names what was cut short.
 type bodyError struct {
 	op  string
 	err error
@@ -45,10 +45,10 @@ func (e *bodyError) Unwrap() error { return e.err }
 
 func TestATimeoutKeepsTheErrorOfItsBodyAsItsCause(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(err error) error // of the body, whose await was cancelled with err
+		end  func(err error) error // ends the body, whose await was cancelled with err
 		text string
-		disk bool // errBoom is in it
-		op   bool // an *bodyError is
+		disk bool // the result wraps errBoom
+		op   bool // the result wraps a *bodyError
 	}{
 		"wrapped": {func(err error) error { return &bodyError{"reading the header", err} },
 			"asyncio: timed out: reading the header: asyncio: cancelled", false, true},
@@ -71,7 +71,7 @@ func TestATimeoutKeepsTheErrorOfItsBodyAsItsCause(t *testing.T) {
 					assert.Equal(t, c.op, errors.As(err, &op))
 					uncancelled(t, ctx)
 
-					assert.NotErrorIs(t, err, asyncio.ErrCancelled, "the means of the timeout, not what has come of it")
+					assert.NotErrorIs(t, err, asyncio.ErrCancelled, "the means of the timeout, not its result")
 					assert.NotErrorIs(t, err, context.Canceled)
 					var cancelled *asyncio.CancelledError
 					assert.False(t, errors.As(err, &cancelled))

@@ -18,8 +18,8 @@ func sleepBody(d time.Duration) func(context.Context, *scope) error {
 	return func(ctx context.Context, _ *scope) error { return asyncio.Sleep(ctx, d) }
 }
 
-// uncancelled fails the test if the running task has a cancellation left: one
-// that was counted, or one that the next suspension would deliver.
+// uncancelled fails the test if the running task has a cancellation left: one that was counted, or
+// one that the next suspension would deliver.
 func uncancelled(t *testing.T, ctx context.Context) {
 	t.Helper()
 	assert.Zero(t, asyncio.CurrentTask(ctx).Cancelling(), "requests to cancel")
@@ -47,7 +47,7 @@ func TestTimeoutReturnsErrTimeoutWhenTheTimeIsOver(t *testing.T) {
 	}
 }
 
-func TestTimeoutThatIsNotNeededDoesNothing(t *testing.T) {
+func TestAnUnneededTimeoutDoesNothing(t *testing.T) {
 	for _, d := range []time.Duration{2 * time.Second, asyncio.Never} {
 		inTurn(t, func(ctx context.Context) {
 			var in *scope
@@ -85,7 +85,7 @@ func TestTimeoutReturnsTheBodysOwnError(t *testing.T) {
 			_ = asyncio.Sleep(ctx, time.Hour)
 			return nil
 		})
-		assert.NoError(t, err, "a body that takes no notice")
+		assert.NoError(t, err, "a body that ignores the cancellation")
 		uncancelled(t, ctx)
 	})
 }
@@ -123,7 +123,7 @@ func TestTimeoutsNest(t *testing.T) {
 	}{
 		"the inner one is over first": {3, 1, []string{"1s inner: asyncio: timed out", "1s outer ok"}},
 		"the outer one is over first": {1, 3, []string{"1s inner cancelled", "1s outer: asyncio: timed out"}},
-		// The outer one's timer was set first; the cancellation belongs to both.
+		// The outer timer was set first; the cancellation belongs to both scopes.
 		"both at once": {1, 1, []string{"1s inner cancelled", "1s outer: asyncio: timed out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestTimeoutFromNeverCanBeSet(t *testing.T) {
 	})
 }
 
-func TestTimeoutThatIsOverCannotBeRescheduled(t *testing.T) {
+func TestAnExpiredTimeoutCannotBeRescheduled(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		err := asyncio.Timeout(ctx, time.Second, func(ctx context.Context, s *scope) error {
 			err := asyncio.Sleep(ctx, time.Hour)
@@ -207,7 +207,7 @@ func TestTimeoutThatIsOverCannotBeRescheduled(t *testing.T) {
 	})
 }
 
-func TestTimeoutAtIsInTheLoopsTime(t *testing.T) {
+func TestTimeoutAtUsesTheLoopsTime(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		require.NoError(t, asyncio.Sleep(ctx, time.Minute))
 		err := asyncio.TimeoutAt(ctx, 2*time.Minute, sleepBody(time.Hour))
@@ -238,7 +238,7 @@ func TestTimeoutWhoseBodyPanicsLeavesNothingBehind(t *testing.T) {
 func TestTimeoutInATaskThatWasCancelledAlreadyStillTimesOut(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := spawn(ctx, func(ctx context.Context) error {
-			_ = asyncio.Sleep(ctx, time.Hour) // takes no notice of the cancellation
+			_ = asyncio.Sleep(ctx, time.Hour) // ignores the cancellation
 			err := asyncio.Timeout(ctx, time.Second, sleepBody(time.Hour))
 			assert.ErrorIs(t, err, asyncio.ErrTimeout)
 			assert.Equal(t, 1, asyncio.CurrentTask(ctx).Cancelling(), "the request from before")
@@ -250,13 +250,13 @@ func TestTimeoutInATaskThatWasCancelledAlreadyStillTimesOut(t *testing.T) {
 	})
 }
 
-func TestTimeoutOutsideOfAnyTaskPanics(t *testing.T) {
+func TestTimeoutOutsideAnyTaskPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: await with a context that does not come from a task", func() {
 		_ = asyncio.Timeout(t.Context(), time.Second, sleepBody(0))
 	})
 }
 
-func TestWaitForReturnsWhatIsDoneInTime(t *testing.T) {
+func TestWaitForReturnsAResultThatComesInTime(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		for name, aw := range map[string]asyncio.Awaitable[int]{
 			"coroutine": answer(time.Second, 1),
@@ -274,7 +274,7 @@ func TestWaitForReturnsWhatIsDoneInTime(t *testing.T) {
 	})
 }
 
-func TestWaitForCancelsWhatTakesTooLong(t *testing.T) {
+func TestWaitForCancelsATaskThatTakesTooLong(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		v, err := asyncio.WaitFor(ctx, task, time.Second)
@@ -291,7 +291,7 @@ func TestWaitForCancelsWhatTakesTooLong(t *testing.T) {
 	})
 }
 
-func TestWaitForWaitsUntilWhatItCancelledHasEnded(t *testing.T) {
+func TestWaitForWaitsUntilTheTaskThatItCancelledHasEnded(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, 0} {
 		inTurn(t, func(ctx context.Context) {
 			cleaned := false
@@ -311,7 +311,7 @@ func TestWaitForWaitsUntilWhatItCancelledHasEnded(t *testing.T) {
 	}
 }
 
-func TestWaitForGivesTheResultOfWhatRefusesToBeCancelled(t *testing.T) {
+func TestWaitForReturnsTheResultOfATaskThatRefusesToBeCancelled(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, 0} {
 		inTurn(t, func(ctx context.Context) {
 			stubborn := func(err error) *asyncio.Task[int] {
@@ -333,7 +333,7 @@ func TestWaitForGivesTheResultOfWhatRefusesToBeCancelled(t *testing.T) {
 	}
 }
 
-func TestWaitForWithoutTime(t *testing.T) {
+func TestWaitForWithZeroTimeoutReturnsOnlyResultsThatAreReady(t *testing.T) {
 	for _, d := range []time.Duration{0, -time.Second} {
 		inTurn(t, func(ctx context.Context) {
 			began := false
@@ -344,7 +344,7 @@ func TestWaitForWithoutTime(t *testing.T) {
 			f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 			require.NoError(t, f.SetResult(1))
 			v, err := asyncio.WaitFor(ctx, f, d)
-			assert.NoError(t, err, "what is done already")
+			assert.NoError(t, err, "an awaitable that is done already")
 			assert.Equal(t, 1, v)
 
 			task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
@@ -357,7 +357,7 @@ func TestWaitForWithoutTime(t *testing.T) {
 	}
 }
 
-func TestWaitForThatIsCancelledCancelsWhatItAwaits(t *testing.T) {
+func TestACancelledWaitForCancelsTheTaskThatItAwaits(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		task := asyncio.CreateTask(ctx, answer(time.Hour, 1))
 		waiter := spawn(ctx, func(ctx context.Context) error {
@@ -373,7 +373,7 @@ func TestWaitForThatIsCancelledCancelsWhatItAwaits(t *testing.T) {
 	})
 }
 
-func TestWaitForOfWhatIsCancelledByOthersIsCancelled(t *testing.T) {
+func TestWaitForIsCancelledIfItsTaskIsCancelledByOthers(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		asyncio.RunningLoop(ctx).CallLater(time.Second, func() { f.Cancel() })
@@ -387,7 +387,7 @@ func TestWaitForOfWhatIsCancelledByOthersIsCancelled(t *testing.T) {
 func TestWaitForLosesNoResultThatComesWithTheTimeout(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		q := asyncio.NewQueue[int](0)
-		// Asked for first, it puts the value in before the time is over.
+		// The callback was scheduled first, so it puts the value in before the timeout.
 		asyncio.RunningLoop(ctx).CallAt(time.Second, func() { _ = q.PutNowait(1) })
 		_, err := asyncio.WaitFor(ctx, asyncio.Coro[int](q.Get), time.Second)
 		assert.ErrorIs(t, err, asyncio.ErrTimeout)
@@ -425,7 +425,7 @@ func TestTenThousandTimeoutsAtOnce(t *testing.T) {
 	})
 }
 
-func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
+func TestATimeoutRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 	for name, c := range map[string]struct {
 		when time.Duration
 		want error
@@ -439,7 +439,7 @@ func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inTurn(t, func(ctx context.Context) {
 				var in *scope
-				// Due at the same instant and asked for first, it runs first.
+				// It is due at the same instant and was scheduled first, so it runs first.
 				asyncio.RunningLoop(ctx).CallAt(time.Second, func() {
 					require.NoError(t, in.Reschedule(c.when))
 					assert.Equal(t, c.when, in.When())
@@ -452,13 +452,13 @@ func TestTimeoutThatIsRescheduledWhileItIsDueDoesNotExpire(t *testing.T) {
 				assert.Equal(t, c.want != nil, in.Expired())
 				assert.Equal(t, c.at, asyncio.RunningLoop(ctx).Time())
 				uncancelled(t, ctx)
-				require.NoError(t, asyncio.Sleep(ctx, time.Hour), "nothing of it is left")
+				require.NoError(t, asyncio.Sleep(ctx, time.Hour), "no timer is left")
 			})
 		})
 	}
 }
 
-func TestTimeoutThatIsMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
+func TestATimeoutMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		var in *scope
 		turns := 0
@@ -475,14 +475,14 @@ func TestTimeoutThatIsMovedAwayAndBackWhileItIsReadyExpiresOnce(t *testing.T) {
 			return asyncio.Sleep(ctx, time.Hour)
 		})
 		assert.Equal(t, asyncio.ErrTimeout, err)
-		assert.Equal(t, 3, turns, "what was ready was revoked")
+		assert.Equal(t, 3, turns, "the ready timeout was revoked")
 		assert.True(t, in.Expired())
 		assert.Equal(t, time.Second, asyncio.RunningLoop(ctx).Time())
 		uncancelled(t, ctx)
 	})
 }
 
-func TestTimeoutThatIsMovedBackKeepsTheOrderInWhichItWasAskedFor(t *testing.T) {
+func TestATimeoutMovedAwayAndBackExpiresInTheOrderOfTheCalls(t *testing.T) {
 	var r trace
 	inTurn(t, func(ctx context.Context) {
 		var in *scope
@@ -491,7 +491,7 @@ func TestTimeoutThatIsMovedBackKeepsTheOrderInWhichItWasAskedFor(t *testing.T) {
 			in = s
 			asyncio.RunningLoop(ctx).CallSoon(look)
 			require.NoError(t, s.Reschedule(asyncio.Never))
-			require.NoError(t, s.Reschedule(0)) // ready again, behind
+			require.NoError(t, s.Reschedule(0)) // ready again, at the back
 			asyncio.RunningLoop(ctx).CallSoon(look)
 			return asyncio.Sleep(ctx, time.Hour)
 		})

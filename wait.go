@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A Completion tells what Wait waits for.
+// A Completion is the condition under which Wait returns.
 type Completion int
 
 const (
-	AllCompleted   Completion = iota // until all are done
-	FirstCompleted                   // until one is done
-	FirstException                   // until one has failed, or all are done
+	AllCompleted   Completion = iota // all are done
+	FirstCompleted                   // one is done
+	FirstException                   // one has failed, or all are done
 )
 
 // A WaitOption is an option of Wait.
@@ -24,11 +24,12 @@ type waitOptions struct {
 	until   Completion
 }
 
-// WithTimeout has Wait return after d, whatever is done by then.
+// WithTimeout makes Wait return after d, even if its condition does not hold yet. It is
+// asyncio's timeout.
 func WithTimeout(d time.Duration) WaitOption { return func(o *waitOptions) { o.timeout = d } }
 
-// ReturnWhen has Wait return at a certain completion; without it, AllCompleted. It panics if
-// there is no such completion.
+// ReturnWhen sets the condition under which Wait returns. The default is AllCompleted. It
+// panics if c is none of the constants. It is asyncio's return_when.
 func ReturnWhen(c Completion) WaitOption {
 	if c < AllCompleted || c > FirstException {
 		panic(fmt.Sprintf("asyncio: ReturnWhen of completion %d", c))
@@ -36,10 +37,12 @@ func ReturnWhen(c Completion) WaitOption {
 	return func(o *waitOptions) { o.until = c }
 }
 
-// Wait suspends until the futures and tasks in ws are done, or as the options say,
-// and returns which are and which are not, in the order of ws and each once. It
-// cancels nothing, neither at a timeout, which is no error, nor if it is cancelled
-// itself. For an empty ws it returns ErrNothingToWait. It is asyncio.wait.
+// Wait suspends until all futures and tasks in ws are done, or until its options let it return
+// earlier. It returns the ones that are done and the ones that are pending, in the order of ws
+// and each once. It suspends for a turn even if all are done already. Wait cancels none of
+// them, neither at a timeout, which is not an error, nor when Wait itself is cancelled. It
+// returns ErrNothingToWait if ws is empty, and ErrForeignLoop if one of ws belongs to another
+// loop. It is asyncio.wait.
 func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pending []W, err error) {
 	t := running(ctx)
 	if len(ws) == 0 {
@@ -53,7 +56,7 @@ func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pe
 		opt(&o)
 	}
 	ws = distinct(ws)
-	if foreign(t.loop, ws) {
+	if ofOtherLoop(t.loop, ws) {
 		return nil, nil, ErrForeignLoop
 	}
 	c := newWaitScope(t, o.until, len(ws))
@@ -75,7 +78,7 @@ func Wait[W Waitable](ctx context.Context, ws []W, opts ...WaitOption) (done, pe
 	return done, pending, nil
 }
 
-// distinct returns ws without repetitions.
+// distinct returns ws without duplicates.
 func distinct[W Waitable](ws []W) []W {
 	seen := make(map[*future]bool, len(ws))
 	var once []W
@@ -88,17 +91,17 @@ func distinct[W Waitable](ws []W) []W {
 	return once
 }
 
-// foreign reports whether one of ws belongs to another loop than l.
-func foreign[W Waitable](l *Loop, ws []W) bool {
+// ofOtherLoop reports whether one of ws belongs to a loop other than l.
+func ofOtherLoop[W Waitable](l *Loop, ws []W) bool {
 	return slices.ContainsFunc(ws, func(w W) bool { return w.core().loop != l })
 }
 
-// A waitScope wakes a task when enough of the futures that it watches are done.
+// A waitScope wakes a task when enough of its futures are done.
 type waitScope struct {
 	task  *task
 	until Completion
 	left  int
-	over  bool // the task is woken, or has left
+	over  bool // the task was woken or has left
 	nodes []waitScopeNode
 	timer *TimerHandle
 }
@@ -113,7 +116,7 @@ func newWaitScope(t *task, until Completion, n int) *waitScope {
 	return &waitScope{task: t, until: until, left: n, nodes: make([]waitScopeNode, 0, n)}
 }
 
-// limit wakes the task after d in any case.
+// limit makes the scope wake the task after d at the latest.
 func (c *waitScope) limit(d time.Duration) {
 	if d != Never {
 		c.timer = c.task.loop.CallLater(d, c.release)
@@ -143,10 +146,10 @@ func (c *waitScope) release() {
 }
 
 func (c *waitScope) wait(ctx context.Context) error {
-	return c.task.block(ctx, wait{delay: Never, reason: waitFutures})
+	return c.task.block(ctx, &wait{reason: waitFutures}, 0)
 }
 
-// leave takes all callbacks back.
+// leave removes the callbacks that have not run.
 func (c *waitScope) leave() {
 	c.over = true
 	if c.timer != nil {

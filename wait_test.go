@@ -13,8 +13,8 @@ import (
 
 type intTasks = []*asyncio.Task[int]
 
-// answers creates tasks that return 1, 2, ... after so many seconds, or fail if
-// that is negative.
+// answers creates tasks that return 1, 2, ... after the given numbers of seconds. A task with a
+// negative number fails after as many seconds.
 func answers(ctx context.Context, seconds ...int) intTasks {
 	tasks := make(intTasks, len(seconds))
 	for i, s := range seconds {
@@ -42,7 +42,7 @@ func TestWaitReturnsWhenItsConditionHolds(t *testing.T) {
 		"first exception":                      {[]int{1, -2, 3}, opts(asyncio.ReturnWhen(asyncio.FirstException)), 2 * time.Second, []int{0, 1}, []int{2}},
 		"first exception, none":                {[]int{1, 2, 3}, opts(asyncio.ReturnWhen(asyncio.FirstException)), 3 * time.Second, []int{0, 1, 2}, nil},
 		"a timeout is no error":                {[]int{1, 2, 5}, opts(asyncio.WithTimeout(3 * time.Second)), 3 * time.Second, []int{0, 1}, []int{2}},
-		"a timeout that is not needed":         {[]int{1, 2}, opts(asyncio.WithTimeout(time.Hour)), 2 * time.Second, []int{0, 1}, nil},
+		"an unneeded timeout":                  {[]int{1, 2}, opts(asyncio.WithTimeout(time.Hour)), 2 * time.Second, []int{0, 1}, nil},
 		"a timeout of zero":                    {[]int{1, 2}, opts(asyncio.WithTimeout(0)), 0, nil, []int{0, 1}},
 		"a negative timeout":                   {[]int{1, 2}, opts(asyncio.WithTimeout(-time.Second)), 0, nil, []int{0, 1}},
 		"no timeout":                           {[]int{1, 2}, opts(asyncio.WithTimeout(asyncio.Never)), 2 * time.Second, []int{0, 1}, nil},
@@ -71,7 +71,7 @@ func TestWaitReturnsWhenItsConditionHolds(t *testing.T) {
 
 func opts(o ...asyncio.WaitOption) []asyncio.WaitOption { return o }
 
-// indexes tells where in all the tasks of some are.
+// indexes returns the positions of some tasks in the list of all.
 func indexes(all, some intTasks) (is []int) {
 	for _, s := range some {
 		for i, a := range all {
@@ -83,7 +83,7 @@ func indexes(all, some intTasks) (is []int) {
 	return is
 }
 
-func TestWaitForACancelledTaskIsNoException(t *testing.T) {
+func TestACancelledTaskIsNoExceptionForWait(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		tasks[0].Cancel()
@@ -104,7 +104,7 @@ func TestWaitForNothingReturnsErrNothingToWait(t *testing.T) {
 	})
 }
 
-func TestWaitGivesEachOnce(t *testing.T) {
+func TestWaitReturnsEachTaskOnce(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		done, pending, err := asyncio.Wait(ctx, intTasks{tasks[1], tasks[0], tasks[1], tasks[0]})
@@ -126,7 +126,7 @@ func TestWaitTakesFuturesAndTasksOfAllTypes(t *testing.T) {
 	})
 }
 
-func TestWaitThatIsCancelledCancelsNothing(t *testing.T) {
+func TestACancelledWaitCancelsNothing(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, 1, 2)
 		waiter := spawn(ctx, func(ctx context.Context) error {
@@ -163,7 +163,7 @@ func TestWaitWokenAndCancelledInTheSameTurnIsCancelled(t *testing.T) {
 	r.expect(t, "wait cancelled")
 }
 
-func TestWaitForTenThousand(t *testing.T) {
+func TestWaitReturnsTenThousandTasks(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		tasks := answers(ctx, make([]int, 10_000)...)
 		done, pending, err := asyncio.Wait(ctx, tasks)
@@ -173,7 +173,7 @@ func TestWaitForTenThousand(t *testing.T) {
 	})
 }
 
-func TestWaitThatWasCancelledDoesNotWakeItsTaskLater(t *testing.T) {
+func TestACancelledWaitDoesNotWakeItsTaskLater(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context, f *asyncio.Future[int]) error{
 		"Wait": func(ctx context.Context, f *asyncio.Future[int]) error {
 			_, _, err := asyncio.Wait(ctx, []*asyncio.Future[int]{f}, asyncio.WithTimeout(time.Second))

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what compare measures beside this library and this machine lacks, if it may. What is
-# still missing then, the results name.
+# Installs the programs that compare measures and that are missing here, if it runs as root. The
+# results name the programs that are still missing.
 set -eu
 missing=
 /usr/bin/python3 -c 'import uvloop' 2>/dev/null || missing="$missing python3-uvloop"

@@ -1,4 +1,4 @@
-// Package examples_test builds the examples and checks what they print.
+// Package examples_test builds the examples and checks their output.
 package examples_test
 
 import (
@@ -16,7 +16,7 @@ import (
 	"testing/fstest"
 )
 
-var binDir string // where the programs are
+var binDir string // folder of the programs
 
 func TestMain(m *testing.M) {
 	os.Exit(buildAndRun(m))
@@ -33,7 +33,7 @@ func buildAndRun(m *testing.M) int {
 
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		// Under go test -race the programs are built with it too.
+		// Under go test -race the programs are built with the race detector too.
 		if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 			args = append(args, "-race")
 		}
@@ -45,7 +45,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// A process is an example that runs.
+// A process is a running example.
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
@@ -61,19 +61,20 @@ func start(t *testing.T, name string, args ...string) *process {
 	return p
 }
 
-// wait waits for the end of the process and returns what it has printed and its exit code.
+// wait waits for the end of the process and returns its output and its exit code.
 func (p *process) wait() (stdout, stderr string, code int) {
-	_ = p.cmd.Wait() // The exit code tells
+	_ = p.cmd.Wait() // the exit code is enough
 	return p.stdout.String(), p.stderr.String(), p.cmd.ProcessState.ExitCode()
 }
 
-// TestOutput compares what an example prints with testdata/NAME.out, which the Python program has
-// printed that it was carried over from. Where Go prints a list or an error in its own way, the file
-// has Go's. Lines may be marked:
+// TestOutput compares the output of an example with testdata/NAME.out, the output of the Python
+// program from which the example was carried over. Where Go prints a list or an error in its own
+// way, the file has Go's text. Lines may be marked:
 //
-//	~ pattern   is a regular expression, for what differs from run to run
-//	1| line     happens at the same moment as its neighbours with the same number. The programs
-//	            sleep for real, so that such lines may come in any order, as Python's may.
+//	~ pattern   a regular expression, for text that differs from run to run
+//	1| line     a line printed at the same moment as its neighbours with the same number.
+//	            The programs sleep for real, so these lines may come in any order, as
+//	            Python's may.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.out")
@@ -82,7 +83,7 @@ func TestOutput(t *testing.T) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".out")
-		p := start(t, name) // All sleep at the same time, however many tests run in parallel
+		p := start(t, name) // all examples sleep at the same time, however many tests run in parallel
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want, err := os.ReadFile(file)
@@ -102,7 +103,7 @@ func TestOutput(t *testing.T) {
 
 var sameMoment = regexp.MustCompile(`^\d\| `)
 
-// matchLines compares lines with expected ones, which may be marked as TestOutput says.
+// matchLines compares lines with the expected lines, which may be marked as TestOutput describes.
 func matchLines(got, want []string) bool {
 	if len(got) != len(want) {
 		return false
@@ -200,7 +201,7 @@ func TestWordcount(t *testing.T) {
 	}
 }
 
-func TestBankSameSeedSameDay(t *testing.T) {
+func TestBankRepeatsADayWithTheSameSeed(t *testing.T) {
 	t.Parallel()
 	first, stderr, code := start(t, "bank", "-seed", "7").wait()
 	if code != 0 || stderr != "" {

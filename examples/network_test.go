@@ -33,13 +33,13 @@ type server struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	addr   string
-	rest   chan string // what it prints after that
+	rest   chan string // the lines that it prints after that
 	stderr bytes.Buffer
 }
 
 var listening = regexp.MustCompile(`listening on (\S+)`)
 
-// listen starts an example that prints where it listens.
+// listen starts an example that prints its address, and waits until it listens.
 func listen(t *testing.T, name string, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, cmd: exec.Command(filepath.Join(binDir, name), args...), rest: make(chan string, 1)}
@@ -66,7 +66,7 @@ func listen(t *testing.T, name string, args ...string) *server {
 	return s
 }
 
-// interrupt sends Ctrl-C and returns what the server has printed since it listens.
+// interrupt sends Ctrl-C and returns the output of the server since it began to listen.
 func (s *server) interrupt() string {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
@@ -133,7 +133,7 @@ func TestEchoServerAndClient(t *testing.T) {
 	}
 }
 
-func TestEchoClientTellsWhatRefuses(t *testing.T) {
+func TestEchoClientNamesTheAddressThatRefuses(t *testing.T) {
 	t.Parallel()
 	_, stderr, code := start(t, "echo", "connect", freeAddr(t)).wait()
 	if code != 1 || !strings.Contains(stderr, "connection refused") {
@@ -141,7 +141,7 @@ func TestEchoClientTellsWhatRefuses(t *testing.T) {
 	}
 }
 
-// freeAddr returns an address at which nobody listens.
+// freeAddr returns an address on which no process listens.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -190,7 +190,7 @@ func TestChatDoesNotWaitForASlowReader(t *testing.T) {
 	slow.expect("your name?", "* Slow joins")
 	ann.say("Ann")
 	ann.expect("your name?", "* Ann joins")
-	// Slow reads nothing. Ann goes on all the same, and at last Slow is put out.
+	// Slow reads nothing. Ann can go on, and in the end Slow is disconnected.
 	line := strings.Repeat("x", 900)
 	for range 100_000 {
 		ann.say(line)
@@ -359,8 +359,8 @@ func TestTLSProxy(t *testing.T) {
 	s.interrupt()
 }
 
-// writeCertificate writes a certificate for 127.0.0.1 and its key, and returns a pool that
-// trusts it.
+// writeCertificate writes a certificate for 127.0.0.1 and its key, and returns a pool that trusts
+// it.
 func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

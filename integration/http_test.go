@@ -22,7 +22,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// startNginx serves dir.
+// startNginx starts an nginx that serves dir.
 func startNginx(t *testing.T, dir string) (addr string) {
 	path := need(t, "nginx")
 	addr, _ = freeAddr(t)
@@ -48,7 +48,7 @@ func randomFile(t *testing.T, path string, size int) []byte {
 	return p
 }
 
-func TestNginxAnswersOverAConnThatIsKept(t *testing.T) {
+func TestNginxAnswersRepeatedlyOverOneConn(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o755))
 	small, big := randomFile(t, filepath.Join(dir, "small"), 1000), randomFile(t, filepath.Join(dir, "big"), 10<<20)
@@ -108,7 +108,7 @@ func TestNginxAnswersNetHTTPInThreads(t *testing.T) {
 	})
 }
 
-// serveHTTP is a small HTTP server: it answers with the body that it gets, or with a greeting.
+// serveHTTP is a small HTTP server. It answers with the body that it receives, or with a greeting.
 func serveHTTP(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 	conn := asyncio.NewConn(ctx, r, w)
 	in := bufio.NewReader(conn)

@@ -19,8 +19,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// The server is a process of its own, so that its memory can be told from the clients', and so
-// that each has the descriptors that a process may have.
+// The server is a process of its own. So its memory can be measured apart from the clients', and
+// each process has its own limit of descriptors.
 const serverVariable = "ASYNCIO_INTEGRATION_SERVER"
 
 func TestMain(m *testing.M) {
@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestTenThousandConnections holds that many open (ASYNCIO_CONNECTIONS says otherwise), each
-// of which sends a message once a second, for five seconds.
+// TestTenThousandConnections holds 10,000 connections open, or the number in ASYNCIO_CONNECTIONS.
+// Each of them sends a message once a second, for five seconds.
 func TestTenThousandConnections(t *testing.T) {
 	const seconds = 5
 	n := 10_000
@@ -85,7 +85,7 @@ func TestTenThousandConnections(t *testing.T) {
 					if err := all.Wait(ctx); err != nil {
 						return err
 					}
-					// Spread over the second.
+					// Spread the connections over the second.
 					if err := asyncio.Sleep(ctx, time.Duration(i)*time.Second/time.Duration(n)); err != nil {
 						return err
 					}

@@ -40,7 +40,7 @@ func TestSixtyFourGoroutinesTalkToAServer(t *testing.T) {
 	})
 }
 
-// goClient exchanges lines with an echo server by package net.
+// goClient exchanges lines with an echo server through package net.
 func goClient(addr string, id int) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -60,7 +60,7 @@ func goClient(addr string, id int) error {
 	return nil
 }
 
-// goServer has serve serve each connection on a goroutine.
+// goServer runs serve for each connection, on a goroutine.
 func goServer(t *testing.T, serve func(*net.TCPConn)) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -142,7 +142,7 @@ func TestAGoServerResetsInTheMiddleOfAReadAndOfAWrite(t *testing.T) {
 	})
 }
 
-func TestAGoClientThatReadsSlowlyBoundsWhatIsKept(t *testing.T) {
+func TestFewBytesAreKeptForASlowGoClient(t *testing.T) {
 	const size = 32 << 20
 	run(t, func(ctx context.Context) error {
 		most := 0
@@ -166,7 +166,7 @@ func TestAGoClientThatReadsSlowlyBoundsWhatIsKept(t *testing.T) {
 				return 0, err
 			}
 			defer conn.Close()
-			time.Sleep(100 * time.Millisecond) // slow is what this client is
+			time.Sleep(100 * time.Millisecond) // makes this client slow
 			return io.Copy(io.Discard, conn)
 		})
 		require.NoError(t, err)

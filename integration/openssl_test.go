@@ -68,8 +68,8 @@ func TestOpenSSLServesAClient(t *testing.T) {
 	})
 }
 
-// A server that asks for what happens within a read of crypto/tls: another handshake, other keys.
-func TestOpenSSLAsksAClientForMore(t *testing.T) {
+// The server asks for things that crypto/tls handles within a read: another handshake, new keys.
+func TestOpenSSLAsksAClientForAnotherHandshakeAndNewKeys(t *testing.T) {
 	openssl, certs := need(t, "openssl"), newCertificates(t)
 	for name, test := range map[string]struct {
 		version, command string
@@ -96,7 +96,7 @@ func TestOpenSSLAsksAClientForMore(t *testing.T) {
 				for _, piece := range []string{"before\n", test.command, "after\n"} {
 					_, err = p.Stdin.WriteString(piece)
 					require.NoError(t, err)
-					// s_server takes a read for a command, or else for text.
+					// s_server takes the bytes of one read as a command or else as text.
 					require.NoError(t, asyncio.Sleep(ctx, 100*time.Millisecond))
 					_, err := w.WriteString("and back\n")
 					if !test.refused {

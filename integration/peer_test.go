@@ -27,7 +27,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// need returns the path of a program. Without it the test is skipped, or fails in CI.
+// need returns the path of a program. If it is missing the test is skipped, or fails in CI.
 func need(t *testing.T, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -44,10 +44,10 @@ func need(t *testing.T, names ...string) string {
 	return ""
 }
 
-// A peer is a program that runs until the test is over.
+// A peer is a program that runs until the test ends.
 type peer struct {
 	cmd    *exec.Cmd
-	output *bytes.Buffer // may be read once it has ended
+	output *bytes.Buffer // may be read once the peer has ended
 	ended  chan struct{}
 }
 
@@ -92,7 +92,7 @@ func (p *peer) ready(t *testing.T, network, addr string) {
 	}
 }
 
-// freeAddr returns a loopback address at which nobody listens, and its port.
+// freeAddr returns a loopback address on which no process listens, and its port.
 func freeAddr(t *testing.T) (addr, port string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -104,7 +104,7 @@ func freeAddr(t *testing.T) (addr, port string) {
 	return addr, port
 }
 
-// run runs main on a loop, for two minutes at most. Nothing may be reported.
+// run runs main on a loop, for two minutes at most. Any report fails the test.
 func run(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -115,7 +115,7 @@ func run(t *testing.T, main func(ctx context.Context) error) {
 	require.NoError(t, err)
 }
 
-// program runs a program to its end, on the loop, and returns what it prints.
+// program runs a program to its end, on the loop, and returns its output.
 func program(ctx context.Context, path string, args ...string) ([]byte, error) {
 	p, err := asyncio.CreateSubprocessExec(ctx, path, args, asyncio.WithStdin(asyncio.DevNull), asyncio.WithStdout(asyncio.Pipe), asyncio.WithStderr(asyncio.Pipe))
 	if err != nil {
@@ -147,7 +147,7 @@ func echo(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter)
 	}
 }
 
-// certificates are those of a server called localhost, and files of them.
+// certificates holds a certificate for a server called localhost, and its files.
 type certificates struct {
 	server, client    *tls.Config
 	certFile, keyFile string

@@ -24,8 +24,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// python returns a CPython that has StreamWriter.start_tls: 3.13 if there is one, 3.11 or
-// newer otherwise.
+// python returns a CPython that has StreamWriter.start_tls: 3.13 if it is installed, and otherwise
+// 3.11 or newer.
 func python(t *testing.T) string {
 	t.Helper()
 	found, _ := filepath.Glob(filepath.Join(os.Getenv("HOME"), ".pyenv/versions/3.13*/bin/python3.13"))

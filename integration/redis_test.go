@@ -20,7 +20,7 @@ func startRedis(t *testing.T) (addr string) {
 	return addr
 }
 
-// send writes commands.
+// send writes a command.
 func send(w *asyncio.StreamWriter, words ...string) {
 	fmt.Fprintf(w, "*%d\r\n", len(words))
 	for _, word := range words {
@@ -56,7 +56,7 @@ func TestRedisAnswersTenThousandPipelinedCommandsInOrder(t *testing.T) {
 					return err
 				}
 			}
-			return w.WriteEOF() // redis answers what it has got all the same
+			return w.WriteEOF() // redis nevertheless answers the commands that it has received
 		}))
 		for i := range n {
 			ok, err := r.ReadLine(ctx)
@@ -73,7 +73,7 @@ func TestRedisAnswersTenThousandPipelinedCommandsInOrder(t *testing.T) {
 	})
 }
 
-func TestRedisKeepsAMegabyte(t *testing.T) {
+func TestRedisStoresAMegabyte(t *testing.T) {
 	addr := startRedis(t)
 	run(t, func(ctx context.Context) error {
 		r, w, err := asyncio.OpenConnection(ctx, addr)

@@ -68,7 +68,7 @@ func TestSocatEchoesDatagrams(t *testing.T) {
 		e, err := asyncio.CreateDatagramEndpoint(ctx, "", "127.0.0.1:"+port)
 		require.NoError(t, err)
 		defer e.Close()
-		// It may not listen yet: what is refused or lost is sent again.
+		// The server may not listen yet, so a datagram that is refused or lost is sent again.
 		for i := 0; ; i++ {
 			want := fmt.Sprint("datagram ", i)
 			_ = e.SendTo([]byte(want), nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// The measures of the chart, in pixels.
+// The dimensions of the chart, in pixels.
 const (
 	chartWidth = 900
 	plotLeft   = 360
@@ -18,10 +18,11 @@ const (
 	rowHeight  = 22
 )
 
-// A mark is how the chart shows a peer. The shapes tell them apart where the colours do not.
+// A mark is the symbol of a peer in the chart. The shapes distinguish the peers where the colours
+// do not.
 type mark struct {
 	name, colour string
-	shape        string // around 0, 0
+	shape        string // centred on 0, 0
 }
 
 var marks = []mark{
@@ -31,7 +32,7 @@ var marks = []mark{
 	{cpython, "#d39e00", `<path d="M0-6.5 6.5 0 0 6.5-6.5 0z"/>`},
 }
 
-// A dot says how many times this library's cost a peer's is.
+// A dot is a peer's cost as a multiple of this library's.
 type dot struct {
 	mark
 	peer  string
@@ -39,8 +40,8 @@ type dot struct {
 	ratio float64
 }
 
-// chart draws what each peer's operations cost as multiples of this library's, on a
-// logarithmic scale.
+// chart draws the costs of each peer's operations as multiples of this library's, on a logarithmic
+// scale.
 func (r *results) chart() string {
 	dots := r.dots()
 	low, high := 0.5, 2.0
@@ -93,8 +94,8 @@ func (r *results) chart() string {
 	return s.String()
 }
 
-// peer returns the number of the contender that the m-th mark stands for, or -1. For plain Go
-// it is the first of the rivals.
+// peer returns the number of the contender that the m-th mark stands for, or -1. For plain Go it is
+// the first of the rivals.
 func (r row) peer(m int) int {
 	if m == 0 {
 		return 1
@@ -102,7 +103,7 @@ func (r row) peer(m int) int {
 	return r.find(marks[m].name)
 }
 
-// dots returns a dot for each peer in each row, and one for what plain Go does.
+// dots returns a dot for each peer in each row, and one for plain Go.
 func (r *results) dots() (dots []dot) {
 	for i, row := range r.rows {
 		for m, mark := range marks {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A drawing is what a chart says, and where its marks are: those of the legend and those of
-// the plot, which have a title.
+// A drawing holds the texts of a chart and the positions of its marks: those of the legend, and
+// those of the plot, which have a title.
 type drawing struct {
 	width, height float64
 	texts         []string
@@ -55,7 +55,7 @@ func read(t *testing.T, chart string) drawing {
 				d.texts = append(d.texts, string(token))
 			case "title":
 				d.legend--
-				// Which row it is in says its height.
+				// Its height shows which row it is in.
 				d.dots[fmt.Sprintf("row %d, %s", int((place[1]-plotTop)/rowHeight), token)] = place
 			}
 		}

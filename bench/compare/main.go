@@ -1,9 +1,8 @@
-// Compare measures this library beside what a user could take instead: plain Go, other Go
-// libraries, tokio, and asyncio and uvloop in Python. It writes what it found to a page and
-// draws it.
+// Compare measures this library and its alternatives: plain Go, other Go libraries, tokio, and
+// asyncio and uvloop in Python. It writes the results to a page and draws a chart.
 //
-// Each measurement is a process of its own. They are done in turns, round after round, and
-// compared within a round, since a machine is never as fast as it was a minute ago.
+// Each measurement runs in a process of its own. The contenders take turns, round after round, and
+// are compared within a round, since the speed of a machine changes from one minute to the next.
 package main
 
 import (
@@ -96,7 +95,7 @@ func run(ctx context.Context, o options) error {
 	return lab.WriteBetween(o.readme, "speed", r.short())
 }
 
-// results is what was measured.
+// results holds all the measurements.
 type results struct {
 	rounds int
 	time   time.Duration
@@ -105,21 +104,21 @@ type results struct {
 	growth []curve
 }
 
-// A curve is what was measured of one way to do a benchmark of BenchmarkGrowth. The
-// contenders are its sizes.
+// A curve holds the measurements of one way to do a benchmark of BenchmarkGrowth. The contenders
+// are its sizes.
 type curve struct {
 	way string
 	row
 }
 
-// A row is what was measured of a workload.
+// A row holds the measurements of a workload.
 type row struct {
 	workload
 	contenders []contender
 	costs      [][]cost // of each contender in each round
 }
 
-// measureAll measures all workloads whose name is wanted, and how the costs grow.
+// measureAll measures all workloads whose names match wanted, and the growth of the costs.
 func (r *results) measureAll(ctx context.Context, wanted *regexp.Regexp) error {
 	for _, w := range workloads {
 		if wanted.MatchString(w.name) {
@@ -159,7 +158,7 @@ func newRow(w workload, contenders []contender) row {
 	return row{w, contenders, make([][]cost, len(contenders))}
 }
 
-// measure measures each contender once. Each round begins with another.
+// measure measures each contender once. Each round begins with another contender.
 func (r row) measure(ctx context.Context, round int, t time.Duration) error {
 	if r.once {
 		t = 0
@@ -184,8 +183,8 @@ func (r row) find(name string) int {
 	return slices.IndexFunc(r.contenders, func(c contender) bool { return c.name == name })
 }
 
-// figures is what counts of a contender's costs: nanoseconds for a part of an operation, or
-// the bytes of a task.
+// figures returns the figures by which a contender is compared: nanoseconds for a part of an
+// operation, or the bytes of a task.
 func (r row) figures(i int) []float64 {
 	figures := make([]float64, len(r.costs[i]))
 	for round, c := range r.costs[i] {
@@ -198,7 +197,7 @@ func (r row) figures(i int) []float64 {
 	return figures
 }
 
-// ratios is how many times another's cost this library's is, round by round.
+// ratios returns this library's costs as multiples of another's, round by round.
 func (r row) ratios(other []float64) []float64 {
 	return quotients(r.figures(0), other)
 }
@@ -211,7 +210,7 @@ func quotients(a, b []float64) []float64 {
 	return q
 }
 
-// allocs is how many allocations a part of an operation makes.
+// allocs returns the number of allocations in a part of an operation.
 func (r row) allocs(i int) float64 {
 	return r.costs[i][len(r.costs[i])-1].allocs / float64(max(r.each, 1))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// The names of this library and of the peers that are not Go.
+// The names of this library and of the peers that are not written in Go.
 const (
 	library = "this library"
 	tokio   = "tokio"
@@ -27,31 +27,30 @@ const (
 	conc    = "sourcegraph/conc"
 )
 
-// A peer is a program that does workloads and prints what they cost, in the format of Go's
-// benchmarks.
+// A peer is a program that runs workloads and prints their costs in the format of Go's benchmarks.
 type peer struct {
 	name      string
 	version   string
-	absent    string   // why there is none here
-	workloads []string // the names of those that it has
+	absent    string   // why the peer is absent, or ""
+	workloads []string // names of the workloads that it has
 	argv      func(w workload, t time.Duration) []string
 }
 
 // A contender is a peer in one workload.
 type contender struct {
 	name string
-	inGo bool // it tells of its allocations
+	inGo bool // whether it reports its allocations
 	argv func(t time.Duration) []string
 }
 
-// peers is what the workloads are done with.
+// peers holds the programs that run the workloads.
 type peers struct {
 	tests  string // the benchmarks of this library, compiled
-	conc   string // those with sourcegraph/conc
+	conc   string // the benchmarks of sourcegraph/conc, compiled
 	others []peer
 }
 
-// findPeers compiles into dir what has to be compiled.
+// findPeers finds the peers and compiles into dir those that have to be compiled.
 func findPeers(ctx context.Context, dir, pythons string) (*peers, error) {
 	root := lab.Output(ctx, ".", "go", "list", "-m", "-f", "{{.Dir}}", "github.com/go-asyncio/asyncio")
 	sources := filepath.Join(root, "bench", "compare")
@@ -71,8 +70,8 @@ func findPeers(ctx context.Context, dir, pythons string) (*peers, error) {
 	return p, nil
 }
 
-// newest returns the newest Python that will do, but 3.13 before all others, since that is
-// what the library follows; nil if there is none.
+// newest returns the newest suitable Python, but prefers 3.13 to all others, since the library
+// follows 3.13. It returns nil if there is none.
 func newest(found []lab.Python, will func(lab.Python) bool) *lab.Python {
 	var best *lab.Python
 	rank := func(p *lab.Python) int {
@@ -101,8 +100,8 @@ func pythonPeer(ctx context.Context, name, script string, python *lab.Python) pe
 	return programPeer(ctx, name, version, python.Path, script, loop)
 }
 
-// tokioPeer builds the program in folder with Debian's tokio if that is installed, and else
-// with the one that cargo finds.
+// tokioPeer builds the program in folder, with Debian's tokio if that is installed, and otherwise
+// with the version that cargo finds.
 func tokioPeer(ctx context.Context, folder, dir string) peer {
 	if _, err := exec.LookPath("cargo"); err != nil {
 		return peer{name: tokio, absent: "there is no cargo here"}
@@ -127,8 +126,8 @@ func tokioPeer(ctx context.Context, folder, dir string) peer {
 	return programPeer(ctx, tokio, version, filepath.Join(dir, "release", "tokio-workloads"))
 }
 
-// programPeer is a program that is given a workload's name and a time in seconds, and with
-// "list" tells which workloads it has.
+// programPeer returns a peer that is a program. The program takes a workload's name and a time in
+// seconds; with "list" it prints the names of its workloads.
 func programPeer(ctx context.Context, name, version string, program ...string) peer {
 	list := strings.Fields(lab.Output(ctx, ".", program[0], append(program[1:], "list")...))
 	if len(list) == 0 {
@@ -144,8 +143,8 @@ func programPeer(ctx context.Context, name, version string, program ...string) p
 	}
 }
 
-// contenders returns who does a workload: the library first, then its rivals in Go, and then
-// the others that are here and have it.
+// contenders returns the contenders in a workload: the library first, then its rivals in Go, then
+// the other peers that are present and have the workload.
 func (p *peers) contenders(w workload) []contender {
 	inGo := func(name, binary, sub string) contender {
 		pattern := "^Benchmark" + w.name + "$/^" + regexp.QuoteMeta(sub) + "$"
@@ -176,7 +175,7 @@ func (p *peers) sizes(g growing, way string) []contender {
 	return all
 }
 
-// benchmark is how one benchmark of a compiled test is run.
+// benchmark returns the command that runs one benchmark of a compiled test.
 func benchmark(binary, pattern string, t time.Duration) []string {
 	benchtime := t.String()
 	if t == 0 {
@@ -185,7 +184,7 @@ func benchmark(binary, pattern string, t time.Duration) []string {
 	return []string{binary, "-test.run=^$", "-test.benchmem", "-test.bench=" + pattern, "-test.benchtime=" + benchtime}
 }
 
-// A cost is what one operation costs, and how many were done.
+// A cost is the cost of one operation, and the number of operations done.
 type cost struct {
 	done                 int
 	nanos, allocs, bytes float64

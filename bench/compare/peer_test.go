@@ -16,7 +16,7 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// programs is the folder of what the tests compile, once for all of them.
+// programs is the folder of the programs that the tests compile, once for all tests.
 var programs string
 
 func TestMain(m *testing.M) {
@@ -65,20 +65,20 @@ func TestEachContenderCountsWhatItDoes(t *testing.T) {
 	}
 }
 
-// checkTime checks that what a contender says it did fills the time that it was given.
+// checkTime checks that the work that a contender reports fills the time that it was given.
 func checkTime(t *testing.T, c contender, least time.Duration) {
 	t.Helper()
 	got, err := measure(t.Context(), c.argv(least))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is printed is rounded.
+	// The printed figures are rounded.
 	if took := float64(got.done) * got.nanos; took < 0.99*float64(least) {
 		t.Errorf("%d operations of %v ns each are %v ns, want %v at least", got.done, got.nanos, took, least)
 	}
 }
 
-// checkMiscount checks that a contender fails if its count is not what it should be.
+// checkMiscount checks that a contender fails if its count is wrong.
 func checkMiscount(t *testing.T, c contender) {
 	t.Helper()
 	argv := append([]string{"env", "BENCH_MISCOUNT=1"}, c.argv(0)...)
@@ -129,7 +129,7 @@ func TestEachPeerHasEachWorkload(t *testing.T) {
 	}
 }
 
-func TestAPeerThatIsNotThereSaysWhy(t *testing.T) {
+func TestAnAbsentPeerGivesTheReason(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
 	script := func(name, text string) string {
@@ -156,7 +156,7 @@ func TestAPeerThatIsNotThereSaysWhy(t *testing.T) {
 	check(cpython, pythonPeer(ctx, cpython, "workloads.py", python), "does not tell which workloads it has")
 }
 
-func TestPython313IsTakenBeforeAllOthers(t *testing.T) {
+func TestPython313IsPreferred(t *testing.T) {
 	pythons := func(versions ...string) (found []lab.Python) {
 		for _, v := range versions {
 			version, uvloop, _ := strings.Cut(v, "+")
@@ -222,13 +222,14 @@ func TestAProgramThatFailsIsAnError(t *testing.T) {
 	}
 }
 
-// printing is a contender that appends its name to a file, and prints what a benchmark does.
+// printing returns a contender that appends its name to a file, and prints figures as a benchmark
+// does.
 func printing(name, file, figures string) contender {
 	script := fmt.Sprintf("echo %s >>'%s'; echo BenchmarkX 1 %s", name, file, figures)
 	return contender{name: name, argv: func(time.Duration) []string { return []string{"sh", "-c", script} }}
 }
 
-func TestEachRoundBeginsWithAnother(t *testing.T) {
+func TestEachRoundBeginsWithAnotherContender(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "order")
 	r := newRow(workload{}, []contender{printing("a", file, "1 ns/op"), printing("b", file, "2 ns/op"), printing("c", file, "3 ns/op")})
 	for round := range 3 {
@@ -247,7 +248,7 @@ func TestEachRoundBeginsWithAnother(t *testing.T) {
 	}
 }
 
-func TestToMeasureNothingIsAnError(t *testing.T) {
+func TestMeasuringNothingIsAnError(t *testing.T) {
 	r := &results{rounds: 1, peers: &peers{}}
 	if err := r.measureAll(t.Context(), regexp.MustCompile("^lock$")); err == nil || !strings.Contains(err.Error(), `matches "^lock$"`) {
 		t.Errorf("got %v, want that nothing matches", err)

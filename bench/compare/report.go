@@ -13,29 +13,29 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// page is RESULTS.md.
+// page returns the text of RESULTS.md.
 func (r *results) page(ctx context.Context) string {
 	var s strings.Builder
-	s.WriteString("# Results\n\n`make bench` writes this page. What an operation is says the benchmark of the same name in\n" +
-		"`bench_*_test.go`; how it is measured says [README.md](README.md).\n\n")
+	s.WriteString("# Results\n\n`make bench` writes this page. The benchmark of the same name in `bench_*_test.go`\n" +
+		"defines an operation; [README.md](README.md) describes how it is measured.\n\n")
 	r.circumstances(ctx, &s)
-	s.WriteString("\n## Beside what else there is\n\nThe cost of an operation, and in brackets how many times that cost this library's is: below 1, this\n" +
-		"library costs less. *Go* is the way in which plain Go does it.\n\n")
+	s.WriteString("\n## Compared with the alternatives\n\nThe cost of an operation and, in brackets, this library's cost as a multiple of it: below 1, this\n" +
+		"library costs less. *Go* is the usual way in plain Go.\n\n")
 	r.summary(&s)
 	s.WriteString("\n## Targets\n\n")
 	r.targets(&s)
-	s.WriteString("\n## Growth\n\nThe cost of an operation at 10 times and at 100 times the size, and in brackets how many times the\n" +
-		"cost at the first size that is. A cost that grew with the size itself would be 10 and 100 times as high.\n" +
-		"What grows less has less of its memory in the processor's caches; where plain Go does much the same, it\n" +
-		"stands below.\n\n")
+	s.WriteString("\n## Growth\n\nThe cost of an operation at 10 and 100 times the size and, in brackets, as a multiple of the cost at\n" +
+		"the first size. A cost proportional to the size would be 10 and 100 times as high. A smaller growth\n" +
+		"comes from the processor's caches, which hold less of the memory. Where plain Go does nearly the same\n" +
+		"work, it is listed below.\n\n")
 	r.growthTable(&s)
-	s.WriteString("\n## All figures\n\nMedians of all rounds, with the least and the most of them. Ratios are this library's cost to the\n" +
-		"other's in the same round. Allocations are those of an operation, in Go.\n\n")
+	s.WriteString("\n## All figures\n\nMedians of all rounds, with the lowest and the highest. Ratios are this library's cost as a multiple\n" +
+		"of the other's in the same round. Allocations are the allocations of an operation, in Go.\n\n")
 	r.details(&s)
 	return s.String()
 }
 
-// circumstances says on what, with what and how it was measured.
+// circumstances writes on which machine, with which versions and how the measurements were made.
 func (r *results) circumstances(ctx context.Context, s *strings.Builder) {
 	fmt.Fprintf(s, "Medians of %d rounds of at least %v each.\n\n", r.rounds, r.time)
 	fmt.Fprintf(s, "| | |\n|---|---|\n| machine | %s, %d CPUs, %s |\n", lab.Processor(), runtime.NumCPU(), lab.System())
@@ -46,7 +46,7 @@ func (r *results) circumstances(ctx context.Context, s *strings.Builder) {
 	}
 }
 
-// summary has a row for each workload and a column for each peer.
+// summary writes a table with a row for each workload and a column for each peer.
 func (r *results) summary(s *strings.Builder) {
 	columns := []string{uvloop, cpython, tokio}
 	fmt.Fprintf(s, "| | %s | Go | %s |\n|---|--:|--:|%s\n", library, strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
@@ -72,7 +72,7 @@ func find(r row, names []string) []int {
 	return found
 }
 
-// targets says which targets are met.
+// targets writes which targets are met.
 func (r *results) targets(s *strings.Builder) {
 	s.WriteString("| | against | at most | is | from round to round | |\n|---|---|--:|--:|--:|---|\n")
 	for _, row := range r.rows {
@@ -118,7 +118,7 @@ func (r *results) against(ours row, t target) []float64 {
 	return ours.ratios(theirs.figures(i))
 }
 
-// behind returns the rows on which this library costs more than a peer.
+// behind returns the rows in which this library costs more than a peer.
 func (r *results) behind(peer string) (rows []string) {
 	for _, row := range r.rows {
 		if i := row.find(peer); i >= 0 {
@@ -137,7 +137,7 @@ func verdict(is, most float64) string {
 	return "**missed**"
 }
 
-// growthTable has a row for each way to do a benchmark and a column for each size.
+// growthTable writes a table with a row for each way to do a benchmark and a column for each size.
 func (r *results) growthTable(s *strings.Builder) {
 	s.WriteString("| | | n | at n | at 10 n | at 100 n |\n|---|---|--:|--:|--:|--:|\n")
 	for _, c := range r.growth {
@@ -155,8 +155,8 @@ func (r *results) growthTable(s *strings.Builder) {
 	}
 }
 
-// short says in a few lines how this library compares. Here a ratio is another's cost to this
-// library's, as in the chart that it stands by.
+// short describes in a few lines how this library compares. Here a ratio is another's cost as a
+// multiple of this library's, as in the chart beside the text.
 func (r *results) short() string {
 	var s strings.Builder
 	s.WriteString("| | costs more than here | median | costs less than here |\n|---|--:|--:|---|\n")
@@ -183,7 +183,7 @@ func (r *results) short() string {
 	return s.String()
 }
 
-// absent says why a peer is, or returns "".
+// absent returns why a peer is absent, or "".
 func (r *results) absent(name string) string {
 	for _, p := range r.peers.others {
 		if p.name == name {
@@ -193,7 +193,7 @@ func (r *results) absent(name string) string {
 	return ""
 }
 
-// details has all that was measured.
+// details writes all the measurements.
 func (r *results) details(s *strings.Builder) {
 	s.WriteString("| | | median | least | most | ratio | allocations | bytes |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, row := range r.rows {
@@ -215,7 +215,7 @@ func (r *results) details(s *strings.Builder) {
 	}
 }
 
-// show writes a figure with its unit, and three digits of it.
+// show formats a figure with its unit, to three digits.
 func (r row) show(figure float64) string {
 	if r.memory {
 		return digits(figure) + " B"
@@ -227,7 +227,7 @@ func (r row) show(figure float64) string {
 	return digits(figure) + " " + units[0]
 }
 
-// digits writes three digits of a number, and more if there are more before the point.
+// digits formats a number to three digits, or more if there are more before the point.
 func digits(x float64) string {
 	if x <= 0 {
 		return "0"

@@ -10,8 +10,8 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// known is what might have been measured in three rounds. The machine is twice as slow in
-// the second. There is no tokio.
+// known returns results as they might be after three rounds. The machine is twice as slow in the
+// second. There is no tokio.
 func known() *results {
 	timed := func(allocs float64, nanos ...float64) (costs []cost) {
 		for _, n := range nanos {
@@ -77,7 +77,7 @@ func checkText(t *testing.T, got, want string) {
 	}
 }
 
-func TestRatiosAreOfTheSameRound(t *testing.T) {
+func TestRatiosCompareWithinARound(t *testing.T) {
 	r := known().rows[0]
 	for i, want := range map[int]string{1: "[0.5 0.5 0.25]", 2: "[0.1 0.1 0.1]"} {
 		if got := fmt.Sprint(r.ratios(r.figures(i))); got != want {
@@ -152,13 +152,13 @@ func TestShort(t *testing.T) {
 `, lab.Processor(), runtime.NumCPU(), lab.System(), runtime.Version()))
 }
 
-func TestThePageSaysOnWhatAndWithWhat(t *testing.T) {
+func TestThePageNamesTheMachineAndTheVersions(t *testing.T) {
 	page := known().page(t.Context())
 	for _, want := range []string{
 		"Medians of 3 rounds of at least 300ms each.", lab.Processor(), lab.System(),
 		"| Go | " + strings.TrimPrefix(runtime.Version(), "go") + " |\n", "| sourcegraph/conc | v",
 		"| tokio | absent: there is no cargo here |\n", "| uvloop | 0.17.0 on CPython 3.11.2 |\n", "| asyncio | CPython 3.13.0 |\n",
-		"\n## Beside what else there is\n", "\n## Targets\n", "\n## Growth\n", "\n## All figures\n",
+		"\n## Compared with the alternatives\n", "\n## Targets\n", "\n## Growth\n", "\n## All figures\n",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("got\n%s\nwant %q in it", page, want)
@@ -169,11 +169,11 @@ func TestThePageSaysOnWhatAndWithWhat(t *testing.T) {
 	}
 }
 
-// What was measured with -run may be little or nothing.
-func TestThePageOfPartOfTheRows(t *testing.T) {
+// With -run, few workloads or none may have been measured.
+func TestThePageMayHaveOnlySomeOfTheRows(t *testing.T) {
 	r := known()
 	r.growth = nil
-	r.rows = r.rows[1:] // without that which the target of the next is about
+	r.rows = r.rows[1:] // removes the row that the next row's target is about
 	if got := rowsOf(r.targets); strings.Contains(got, "sync.Mutex | 1.00 | 400") {
 		t.Errorf("got\n%s\nwant no figures of a row that is not there", got)
 	}

@@ -1,26 +1,26 @@
 package main
 
-// A workload is a row of the tables: one benchmark, in this library and in what else there
-// is. The benchmarks are those of the library itself, in bench_*_test.go in its root, where
-// a comment says what an operation is. What is not in Go has programs of its own, below
-// python and tokio, that do the same work under the same name.
+// A workload is a row of the tables: one benchmark, in this library and in its alternatives. The
+// benchmarks are those of the library itself, in bench_*_test.go in its root, where a comment
+// defines an operation. The alternatives that are not in Go have programs of their own, in python
+// and tokio, that do the same work under the same name.
 type workload struct {
 	name    string   // of the benchmark
 	title   string   // of the row
-	each    int      // parts of an operation whose time is told, if not the operation's
+	each    int      // parts of an operation; if positive, the time of a part is shown
 	library string   // this library's sub-benchmark, if it is not "asyncio"
-	rivals  []string // Go's other sub-benchmarks; the first is what Go programs do
-	conc    bool     // there is one with sourcegraph/conc, too
-	once    bool     // an operation takes so long that one is enough
-	memory  bool     // what counts is the memory of a task, and not time
+	rivals  []string // Go's other sub-benchmarks; the first is the usual way in Go
+	conc    bool     // whether sourcegraph/conc has the benchmark, too
+	once    bool     // whether one operation takes long enough
+	memory  bool     // whether the memory of a task is compared instead of time
 	targets []target
 }
 
-// A target is how many times the cost of a rival this library's may be, or without a rival
-// how many allocations an operation may make.
+// A target limits this library's cost as a multiple of a rival's or, without a rival, the number of
+// allocations of an operation.
 type target struct {
 	rival    string
-	workload string // whose rival it is, if another's
+	workload string // workload of the rival, if it is another one
 	most     float64
 }
 
@@ -62,7 +62,7 @@ var workloads = []workload{
 		targets: []target{{rival: "channel", most: 1.25}}},
 }
 
-// A growing is a benchmark that BenchmarkGrowth has, its sizes, and Go's way if there is one.
+// A growing is a benchmark in BenchmarkGrowth, its sizes, and Go's way if there is one.
 type growing struct {
 	name, title string
 	sizes       [3]string

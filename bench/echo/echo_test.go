@@ -18,7 +18,7 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// testLoad is as little as makes sense.
+// testLoad is the smallest load that makes sense.
 var testLoad = load{connections: 8, size: 64, warmup: 100, requests: 2000}
 
 func testBench(t *testing.T) *bench {
@@ -33,7 +33,7 @@ func testBench(t *testing.T) *bench {
 	return b
 }
 
-// serve answers each message, in this process, with what reply makes of it.
+// serve answers each message, in this process, with the reply that reply makes of it.
 func serve(t *testing.T, reply func(message []byte) []byte) (port int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -128,7 +128,7 @@ func TestEachServerIsMeasured(t *testing.T) {
 	}
 }
 
-func TestTheCPUTimeIsThatOfTheServer(t *testing.T) {
+func TestTheCPUTimeIsTheServersCPUTime(t *testing.T) {
 	b := testBench(t)
 	port := serve(t, func(p []byte) []byte { return p })
 	before := cpuTime(t)
@@ -141,7 +141,7 @@ func TestTheCPUTimeIsThatOfTheServer(t *testing.T) {
 	}
 }
 
-// cpuTime is what this process has taken.
+// cpuTime returns the CPU time that this process has used.
 func cpuTime(t *testing.T) time.Duration {
 	t.Helper()
 	var r unix.Rusage
@@ -178,13 +178,13 @@ func TestTheTableComparesWithinARound(t *testing.T) {
 	}
 }
 
-// echoSample is one of a thousand requests, each of which took the server that many
-// nanoseconds and came every 10 microseconds.
+// echoSample returns a sample of a thousand requests, one every 10 microseconds. Each took the
+// server the given number of nanoseconds.
 func echoSample(cpu int64) sample {
 	return sample{Requests: 1000, Wall: 10_000_000, CPU: 1000 * cpu, P50: 5000, P99: 9000}
 }
 
-func TestEachRoundMeasuresEachPeerThatIsThere(t *testing.T) {
+func TestEachRoundMeasuresEachPeerThatIsPresent(t *testing.T) {
 	b := testBench(t)
 	peers, err := findPeers(t.Context(), t.TempDir(), nil)
 	if err != nil {
@@ -200,7 +200,7 @@ func TestEachRoundMeasuresEachPeerThatIsThere(t *testing.T) {
 	}
 }
 
-func TestAPythonThatIsAbsentIsNamed(t *testing.T) {
+func TestAnAbsentPythonIsNamed(t *testing.T) {
 	python := func(version, uvloop string) lab.Python {
 		return lab.Python{Path: "python", Version: version, Uvloop: uvloop}
 	}
@@ -232,7 +232,7 @@ func TestAPythonThatIsAbsentIsNamed(t *testing.T) {
 func TestReportNamesTheMachine(t *testing.T) {
 	b := &bench{loadCPU: -1, serverCPU: -1}
 	got := report(context.Background(), b, options{load: testLoad, rounds: 1}, []peer{{name: "C"}}, [][]sample{{echoSample(3000)}})
-	for _, want := range []string{lab.System(), lab.Processor(), "8 connections, 64 bytes", "there is but one"} {
+	for _, want := range []string{lab.System(), lab.Processor(), "8 connections, 64 bytes", "there is only one"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %q in it", got, want)
 		}

@@ -1,12 +1,12 @@
 //go:build linux
 
-// Echo measures echo servers over TCP: how much CPU time of the server a request takes, on
-// this library's streams and on what else there is. README.md in the folder above tells more
-// and holds the result.
+// Echo measures echo servers over TCP: the CPU time that the server takes for a request, with this
+// library's streams and with the alternatives. README.md in the parent folder describes it and
+// holds the result.
 //
-// Each server is a process of its own, on one core, and the load is another one, on another
-// core. They are measured in turns, round after round, since a machine is never as fast as
-// it was a minute ago.
+// Each server is a process of its own, on one core, and the load is another process, on another
+// core. The servers take turns, round after round, since the speed of a machine changes from one
+// minute to the next.
 package main
 
 import (
@@ -76,8 +76,8 @@ func run(ctx context.Context, o options) error {
 	return lab.WriteBetween(o.readme, "echo", text)
 }
 
-// measureAll returns the samples of each peer, one a round, and none of those that are
-// absent. Each round begins with another peer.
+// measureAll returns the samples of each peer, one for each round, and none for absent peers. Each
+// round begins with another peer.
 func (b *bench) measureAll(ctx context.Context, peers []peer, o options) ([][]sample, error) {
 	results := make([][]sample, len(peers))
 	for round := range o.rounds {

@@ -20,12 +20,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load says what the load generator does; see c/load.c.
+// load holds the parameters of the load generator; see c/load.c.
 type load struct {
 	connections, size, warmup, requests int
 }
 
-// A sample is what one measurement of a server has found. The times are in nanoseconds.
+// A sample is the result of one measurement of a server. The times are in nanoseconds.
 type sample struct {
 	Requests int   `json:"requests"` // without the warm-up
 	Wall     int64 `json:"wall_ns"`
@@ -34,16 +34,17 @@ type sample struct {
 	P99      int64 `json:"p99_ns"`
 }
 
-// perRequest is the server's CPU time of one request, in microseconds.
+// perRequest returns the server's CPU time for a request, in microseconds.
 func (s sample) perRequest() float64 { return float64(s.CPU) / float64(s.Requests) / 1e3 }
 
-// throughput is in requests a second.
+// throughput returns the number of requests a second.
 func (s sample) throughput() float64 { return float64(s.Requests) / float64(s.Wall) * 1e9 }
 
-// busy is the part of the time in which the server was on a core.
+// busy returns the part of the time in which the server was on a core.
 func (s sample) busy() float64 { return float64(s.CPU) / float64(s.Wall) }
 
-// A bench holds the load generator, and which CPU is whose: -1 if there is but one.
+// A bench holds the load generator and the CPUs of the server and the load. They are -1 if there is
+// only one CPU.
 type bench struct {
 	generator          string
 	loadCPU, serverCPU int
@@ -72,7 +73,7 @@ func twoCPUs() (first, second int) {
 	return -1, -1
 }
 
-// A measurement takes seconds; one of a machine that stands still for a while, more.
+// A measurement takes seconds, or longer if the machine stalls.
 const measureTimeout = 5 * time.Minute
 
 // measure starts a server, puts the load on it and kills it.
@@ -91,7 +92,7 @@ func (b *bench) measure(ctx context.Context, p peer, o load) (sample, error) {
 	}
 	defer func() {
 		cancel()
-		_ = cmd.Wait() // killed, as it should be
+		_ = cmd.Wait() // it was killed, so the error is expected
 	}()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
@@ -104,7 +105,7 @@ func (b *bench) measure(ctx context.Context, p peer, o load) (sample, error) {
 	return b.loadOn(ctx, port, cmd.Process.Pid, o)
 }
 
-// loadOn puts the load on a server that runs already.
+// loadOn puts the load on a running server.
 func (b *bench) loadOn(ctx context.Context, port, pid int, o load) (sample, error) {
 	var args []string
 	for _, n := range []int{port, pid, b.loadCPU, o.connections, o.size, o.warmup, o.requests} {
@@ -121,8 +122,8 @@ func (b *bench) loadOn(ctx context.Context, port, pid int, o load) (sample, erro
 	return s, json.Unmarshal(out, &s)
 }
 
-// startOn starts a process that may only use the given CPU. A child inherits that from the
-// thread that makes it.
+// startOn starts a process that may use only the given CPU. A child inherits the restriction from
+// the thread that creates it.
 func startOn(cpu int, cmd *exec.Cmd) error {
 	if cpu < 0 {
 		return cmd.Start()

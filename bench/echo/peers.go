@@ -17,16 +17,16 @@ import (
 type peer struct {
 	name   string
 	argv   []string
-	absent string // why there is none here
+	absent string // why the peer is absent, or ""
 }
 
 //go:embed c/*.c servers/echo.py
 var sources embed.FS
 
-// module is where the servers in Go are.
+// module is the import path of the servers in Go.
 const module = "github.com/go-asyncio/asyncio/bench/echo/servers/"
 
-// findPeers builds the servers in dir. The first peer is the one in C.
+// findPeers builds the servers in dir. The first peer is the server in C.
 func findPeers(ctx context.Context, dir string, pythons []lab.Python) ([]peer, error) {
 	server := filepath.Join(dir, "server")
 	if err := compile(ctx, "c/server.c", server); err != nil {
@@ -49,7 +49,7 @@ func findPeers(ctx context.Context, dir string, pythons []lab.Python) ([]peer, e
 	return append(peers, pythonPeers(script, pythons)...), nil
 }
 
-// pythonPeers are uvloop in each Python that has it, and asyncio in CPython 3.13.
+// pythonPeers returns uvloop in each Python that has it, and asyncio in CPython 3.13.
 func pythonPeers(script string, pythons []lab.Python) []peer {
 	var uvloop, asyncio []peer
 	for _, p := range pythons {
@@ -69,7 +69,7 @@ func pythonPeers(script string, pythons []lab.Python) []peer {
 	return append(uvloop, asyncio...)
 }
 
-// pythonServers are the peers that one Python and one of its loops make.
+// pythonServers returns the peers for one Python and one of its loops.
 func pythonServers(p lab.Python, script, loop, version string) []peer {
 	var peers []peer
 	for _, api := range []string{"streams", "Protocol"} {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio/bench/internal/lab"
 )
 
-// report is what goes into the README.
+// report returns the text for the README.
 func report(ctx context.Context, b *bench, o options, peers []peer, results [][]sample) string {
 	var s strings.Builder
 	s.WriteString(table(peers, results))
@@ -21,13 +21,13 @@ func report(ctx context.Context, b *bench, o options, peers []peer, results [][]
 		o.connections, o.size, o.rounds, o.requests, o.warmup)
 	fmt.Fprintf(&s, "%s, %d CPUs, %s, %s, %s.\n", lab.Processor(), runtime.NumCPU(), lab.System(), runtime.Version(), compilerVersion(ctx))
 	if b.serverCPU < 0 {
-		s.WriteString("The load had to share the server's CPU: there is but one.\n")
+		s.WriteString("The load had to share the server's CPU, since there is only one.\n")
 	}
 	return s.String()
 }
 
-// table has a row for each peer. The first peer is what the others are compared with, in
-// each round for itself, so that it matters little how fast the machine was then.
+// table writes a row for each peer. The others are compared with the first peer within each round,
+// so a change in the speed of the machine matters little.
 func table(peers []peer, results [][]sample) string {
 	var s strings.Builder
 	s.WriteString("| server | CPU µs a request | in all rounds | times C | requests/s | p50 µs | p99 µs | busy |\n")

@@ -10,13 +10,13 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A config says what a day is like. The times between two arrivals, of a service and of a customer's
+// A config describes a day. The times between arrivals, the lengths of services and the customers'
 // patience are exponentially distributed.
 type config struct {
 	seed      uint64
 	day       time.Duration // how long the doors are open
 	counters  int
-	customers int           // to be expected in a day
+	customers int           // expected number in a day
 	service   time.Duration // mean
 	patience  time.Duration // mean
 }
@@ -39,17 +39,17 @@ func (c config) validate() error {
 	return nil
 }
 
-// A bank is the state of a simulation. It belongs to the tasks of one loop, of which one runs at a
-// time, and therefore has no lock.
+// A bank is the state of a simulation. It needs no lock, because it belongs to the tasks of one
+// loop, and only one of them runs at a time.
 type bank struct {
 	config
 	rng  *rand.Rand
 	free *asyncio.Semaphore // the free counters
 
 	arrived, served, left int
-	waits                 []time.Duration // of those served, in the order in which their turn came
-	busy                  time.Duration   // time spent at the counters, of all of them together
-	closed                time.Duration   // when the last customer had gone
+	waits                 []time.Duration // of the served customers, in the order of their service
+	busy                  time.Duration   // total time spent at the counters
+	closed                time.Duration   // when the last customer had left
 }
 
 func newBank(c config) *bank {
@@ -60,7 +60,7 @@ func newBank(c config) *bank {
 	}
 }
 
-// openDoors lets customers in until the day is over, and returns when the last of them has gone.
+// openDoors lets customers in until the day is over, and returns when the last of them has left.
 func (b *bank) openDoors(ctx context.Context) error {
 	loop := asyncio.RunningLoop(ctx)
 	meanGap := b.day / time.Duration(b.customers)
@@ -74,8 +74,8 @@ func (b *bank) openDoors(ctx context.Context) error {
 				return err
 			}
 			b.arrived++
-			// Drawn here and not when they are needed, so that the same customers come to a bank
-			// with more counters.
+			// Draw both numbers here and not when they are needed, so that the same customers come
+			// to a bank with more counters.
 			patience, service := b.exponential(b.patience), b.exponential(b.service)
 			tg.Go(func(ctx context.Context) error { return b.customer(ctx, patience, service) })
 		}

@@ -43,17 +43,18 @@ func TestMoreCountersServeMore(t *testing.T) {
 	}
 }
 
-// What theory says of such a queue (M/M/c+M, Erlang's A) is what a long day comes to.
+// The results of a long day approach those that theory predicts for such a queue (M/M/c+M, Erlang's
+// A).
 func TestAgreesWithQueueingTheory(t *testing.T) {
 	c := config{seed: 1, counters: 3, day: 2000 * time.Hour, customers: 100_000,
 		service: 4 * time.Minute, patience: 10 * time.Minute}
 	b := simulate(t, c)
 
-	// The rates a minute at which customers come, are served by one counter, and lose patience.
+	// The rates per minute at which customers come, are served by one counter, and lose patience.
 	arrive := float64(c.customers) / c.day.Minutes()
 	serve, leave := 1/c.service.Minutes(), 1/c.patience.Minutes()
 
-	// p is the probability, not yet normed, of there being n in the bank.
+	// p is the probability, not yet normalized, that n customers are in the bank.
 	var sum, queue, busy float64
 	for n, p := 0, 1.0; n < 500; n++ {
 		atCounters := float64(min(n, c.counters))

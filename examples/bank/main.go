@@ -3,7 +3,7 @@
 //
 //	go run ./examples/bank [-seed 1] [-counters 3] [-customers 400] [-service 4m] [-patience 10m]
 //
-// It runs in virtual time: when all wait, the loop's clock jumps to what happens next, so that eight
+// It runs in virtual time: when all tasks wait, the loop's clock jumps to the next event. So eight
 // hours take a few milliseconds, and the same seed gives the same day.
 package main
 
@@ -23,7 +23,7 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the command; it returns the exit code.
+// run is the command. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg := config{day: 8 * time.Hour}
 	flags := flag.NewFlagSet("bank", flag.ContinueOnError)
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		return 2 // The flag set has printed it
+		return 2 // the flag set has printed the error
 	}
 	err := cfg.validate()
 	if flags.NArg() > 0 {

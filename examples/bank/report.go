@@ -40,8 +40,8 @@ func (b *bank) report(w io.Writer) {
 	}
 }
 
-// histogram sorts the values, of which there must be some, into bins of equal width: as many minutes
-// as it takes to need no more than a dozen bins.
+// histogram sorts the values, of which there must be at least one, into bins of equal width. The
+// width is the smallest number of minutes that needs no more than a dozen bins.
 func histogram(values []time.Duration) (width time.Duration, bins []int) {
 	longest := slices.Max(values)
 	width = time.Minute
@@ -55,7 +55,7 @@ func histogram(values []time.Duration) (width time.Duration, bins []int) {
 	return width, bins
 }
 
-// bar draws n; most is the largest n of the picture. Only nothing has no bar at all.
+// bar draws a bar for n; most is the largest n of the picture. Only zero has no bar at all.
 func bar(n, most int) string {
 	const width = 50
 	return strings.Repeat("#", (n*width+most-1)/most)

@@ -1,5 +1,5 @@
-// Bounded_semaphore shares a resource that two may use at a time, and then releases it once too
-// often.
+// Bounded_semaphore shares a resource that two tasks may use at a time, and then releases it once
+// too often.
 package main
 
 import (
@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	// Nobody holds it any more, so that to release it again is an error: asyncio.ErrReleased.
+	// No task holds it any more, so releasing it again is an error: asyncio.ErrReleased.
 	if err := semaphore.Release(); err != nil {
 		fmt.Println("Error:", strings.TrimPrefix(err.Error(), "asyncio: "))
 	}

@@ -1,11 +1,10 @@
-// Chat is a server for people who talk to one another by lines; nc and telnet will do
-// as clients.
+// Chat is a server for people who exchange lines of text; nc and telnet will do as clients.
 //
 //	go run ./examples/chat [ADDR]
 //
-// The first line that a client sends is its name. /who lists who is there, /quit leaves. Each
-// client has a queue of lines and a task that sends them, so that one who does not read
-// stops nobody else: when its queue is full it is put out. What the clients share, the room, has
+// The first line that a client sends is its name. /who lists the members, /quit leaves. Each client
+// has a queue of lines and a task that sends them, so that a client that does not read blocks
+// nobody else: when its queue is full, it is disconnected. The clients share the room, which needs
 // no lock, since only one task runs at a time. Ctrl-C ends the chat.
 package main
 
@@ -63,10 +62,10 @@ const (
 	maxWait = 100  // lines that a client has not read yet
 )
 
-// A room is where the members are, by their names.
+// A room holds the members by their names.
 type room struct{ members map[string]*member }
 
-// A member is a client that has told its name.
+// A member is a client that has given its name.
 type member struct {
 	name  string
 	lines *asyncio.Queue[string]
@@ -81,7 +80,7 @@ func (r *room) say(format string, args ...any) {
 	}
 }
 
-// tell sends the member a line, or puts it out if it does not read.
+// tell sends the member a line, or disconnects it if its queue is full.
 func (m *member) tell(line string) {
 	if errors.Is(m.lines.PutNowait(line), asyncio.ErrQueueFull) { // not if it is leaving anyway
 		m.w.Abort()
@@ -94,7 +93,7 @@ func (r *room) serve(ctx context.Context, in *asyncio.StreamReader, out *asyncio
 	if err != nil {
 		return gone(err)
 	}
-	// A short buffer, so that it is the queue that fills.
+	// Keep the buffer short, so that the queue fills.
 	out.SetWriteBufferLimits(4<<10, 1<<10)
 	m := &member{name, asyncio.NewQueue[string](maxWait), out}
 	r.members[name] = m
@@ -103,7 +102,7 @@ func (r *room) serve(ctx context.Context, in *asyncio.StreamReader, out *asyncio
 	defer func() {
 		delete(r.members, name)
 		r.say("* %s leaves", name)
-		m.lines.Shutdown(false) // the sender sends what is left
+		m.lines.Shutdown(false) // the sender sends the remaining lines
 	}()
 	if err := r.listen(ctx, in, m); err != nil {
 		sender.Cancel()
@@ -114,11 +113,11 @@ func (r *room) serve(ctx context.Context, in *asyncio.StreamReader, out *asyncio
 	return gone(err)
 }
 
-// askName asks until it gets a name that nobody has.
+// askName asks until it gets a name that nobody else has.
 func (r *room) askName(ctx context.Context, in *asyncio.StreamReader, out *asyncio.StreamWriter) (string, error) {
 	for {
 		fmt.Fprint(out, "your name?\n")
-		if err := out.Drain(ctx); err != nil { // one who asks and does not read has to wait
+		if err := out.Drain(ctx); err != nil { // a client that does not read has to wait
 			return "", err
 		}
 		line, err := in.ReadLine(ctx)
@@ -137,7 +136,7 @@ func (r *room) askName(ctx context.Context, in *asyncio.StreamReader, out *async
 	}
 }
 
-// listen passes on what the member says, until it leaves.
+// listen passes on the member's lines, until it leaves.
 func (r *room) listen(ctx context.Context, in *asyncio.StreamReader, m *member) error {
 	for line, err := range in.Lines(ctx) {
 		if _, tooLong := errors.AsType[*asyncio.LimitOverrunError](err); tooLong {
@@ -169,7 +168,7 @@ func (m *member) send(ctx context.Context) error {
 			return err
 		}
 		if _, err := m.w.WriteString(line); err != nil {
-			return nil // it has gone
+			return nil // the member has left
 		}
 		if err := m.w.Drain(ctx); err != nil {
 			return err
@@ -177,7 +176,8 @@ func (m *member) send(ctx context.Context) error {
 	}
 }
 
-// gone takes it for the end, and not for an error, that a client has vanished.
+// gone returns err if it is a cancellation and nil otherwise: a client that has vanished is a
+// normal end.
 func gone(err error) error {
 	if errors.Is(err, asyncio.ErrCancelled) {
 		return err

@@ -1,4 +1,4 @@
-// Condition has two consumers wait for what a producer puts into a buffer.
+// Condition has two consumers wait for the items that a producer puts into a buffer.
 package main
 
 import (

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// href finds what an <a> or <area> tag links to: quoted in either way, or not at all. A pattern
-// is no parser: it also finds links in comments and scripts, which a crawler can live with.
+// href finds the address that an <a> or <area> tag links to: with either kind of quotes, or
+// without. A pattern is not a parser: it also finds links in comments and scripts, but a crawler
+// can live with that.
 var href = regexp.MustCompile(`(?is)<(?:a|area)\s[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
 
 // links returns the addresses that a page links to, each once, in the order of the page.

@@ -2,9 +2,9 @@
 //
 //	go run ./examples/crawl [-max pages] [-j jobs] [-timeout 10s] URL
 //
-// It follows links to the same host, breadth first. The pages are fetched by net/http, in
-// threads, up to -j at a time; a task each waits for them and shares what is known of the site
-// with the others, without a lock. Ctrl-C ends it, and prints the pages that it has.
+// It follows links to the same host, breadth first. net/http fetches the pages in threads, up to -j
+// at a time. A task waits for each page, and all tasks share the crawler, without a lock. Ctrl-C
+// ends it, and prints the pages fetched so far.
 package main
 
 import (
@@ -60,7 +60,7 @@ func main() {
 	}
 }
 
-// A crawler is what the tasks share.
+// A crawler is the state that the tasks share.
 type crawler struct {
 	client *http.Client
 	host   string
@@ -71,7 +71,7 @@ type crawler struct {
 	done   int
 }
 
-// A page is one that was found. Its task fills it in.
+// A page is a page that was found. Its task fills it in.
 type page struct {
 	status int
 	size   int
@@ -80,7 +80,8 @@ type page struct {
 	done   bool
 }
 
-// found has a task fetch a page, unless it is known, of another host, or one too many.
+// found creates a task to fetch a page, unless the page is known, belongs to another host, or
+// exceeds the maximum.
 func (c *crawler) found(u *url.URL) {
 	u.Fragment = ""
 	if u.Path == "" {
@@ -105,7 +106,7 @@ func (c *crawler) visit(ctx context.Context, address string, p *page) error {
 			return err
 		}
 		*p = got
-		p.err, p.done = err, true // one page's error is not the others'
+		p.err, p.done = err, true // an error of one page does not affect the others
 		c.done++
 		if asyncio.CurrentTask(ctx).Cancelling() > 0 { // the group takes no more tasks
 			return nil
@@ -117,10 +118,10 @@ func (c *crawler) visit(ctx context.Context, address string, p *page) error {
 	})
 }
 
-// maxPage is how much of a page is read.
+// maxPage limits how many bytes of a page are read.
 const maxPage = 10 << 20
 
-// fetch gets a page. It runs in a thread, and so uses nothing of the crawler that changes.
+// fetch gets a page. It runs in a thread, and so uses no part of the crawler that changes.
 func fetch(ctx context.Context, client *http.Client, address string) (page, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Create_task runs three tasks at once, which takes as long as the longest of them, and gives up
-// on them after four seconds.
+// after four seconds.
 package main
 
 import (

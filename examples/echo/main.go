@@ -1,9 +1,9 @@
-// Echo is a server that sends back what it gets, and a client for it.
+// Echo is a server that sends back the bytes it receives, and a client for it.
 //
 //	go run ./examples/echo serve [ADDR]
 //	go run ./examples/echo connect ADDR
 //
-// The client copies its standard input to the server and what comes back to its standard
+// The client copies its standard input to the server, and the server's answers to its standard
 // output. Ctrl-C ends the server: clients have two seconds to finish.
 package main
 
@@ -64,7 +64,7 @@ func echo(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter)
 	return err
 }
 
-// pump copies to the end.
+// pump copies until the end.
 func pump(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) (n int, err error) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -106,8 +106,8 @@ func connect(ctx context.Context, address string) error {
 	})
 }
 
-// send copies the standard input, which may be a file as well as a pipe or a terminal: so it
-// is read in a thread.
+// send copies the standard input to the server. It reads in a thread, since the standard input may
+// be a file as well as a pipe or a terminal.
 func send(ctx context.Context, w *asyncio.StreamWriter) error {
 	for {
 		p, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) {

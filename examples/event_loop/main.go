@@ -1,5 +1,5 @@
-// Event_loop makes an event loop by hand and runs a coroutine on it, which asyncio.Run does for a
-// program as a rule.
+// Event_loop makes an event loop by hand and runs a coroutine on it. Usually asyncio.Run does this
+// for a program.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Gather_errors collects the results of three tasks, of which one fails.
+// Gather_errors collects the results of three tasks, one of which fails.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// An operationError says which operation failed.
+// An operationError names the operation that failed.
 type operationError struct{ id int }
 
 func (e operationError) Error() string { return fmt.Sprintf("Error in operation %d", e.id) }
@@ -32,8 +32,8 @@ func run(ctx context.Context) error {
 		tasks = append(tasks, asyncio.CreateTask(ctx, asyncio.Bind(riskyOperation, i)))
 	}
 
-	// GatherResults is Python's gather(..., return_exceptions=True): what fails is a result too,
-	// and err is set only if the waiting itself is cancelled.
+	// GatherResults is Python's gather(..., return_exceptions=True): a failure is a result too, and
+	// err is set only if the waiting itself is cancelled.
 	results, err := asyncio.GatherResults(ctx, tasks...).Await(ctx)
 	if err != nil {
 		return err

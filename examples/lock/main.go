@@ -10,8 +10,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// Between two suspension points nothing else runs, so that a plain counter++ would need no lock.
-// This one is held across a Sleep, where other tasks do run.
+// Between two suspension points no other task runs, so a plain counter++ would need no lock. This
+// lock is held across a Sleep, where other tasks do run.
 func incrementCounter(ctx context.Context, lock *asyncio.Lock, counter *int, name string) error {
 	return lock.With(ctx, func(ctx context.Context) error { // Acquire the lock safely
 		current := *counter

@@ -2,10 +2,10 @@
 //
 //	go run ./examples/multicore [-loops N] [ADDR]
 //
-// Each loop has a goroutine and a listening socket of its own, all for the same address; the
-// system spreads the connections among them. The loops share nothing, so that the tasks of
-// each need no lock. It sends back what it gets. Ctrl-C ends it, and prints which loop has
-// served how many connections.
+// Each loop has a goroutine and a listening socket of its own, all with the same address; the
+// system spreads the connections among them. The loops share nothing, so their tasks need no lock.
+// The server sends back the bytes it receives. Ctrl-C ends it, and prints how many connections each
+// loop has served.
 package main
 
 import (
@@ -49,7 +49,7 @@ func main() {
 
 // serveAll runs the loops until ctx is done.
 func serveAll(ctx context.Context, address string, loops int) error {
-	// The first loop finds the port, if the address has port 0; the others take the same.
+	// If the address has port 0, the first loop picks the port, and the others use the same.
 	found := make(chan net.Addr, 1)
 	first := worker{address: address, listening: func(addr net.Addr) { found <- addr }}
 	workers := []*worker{&first}
@@ -72,7 +72,7 @@ func serveAll(ctx context.Context, address string, loops int) error {
 	return errors.Join(errs...)
 }
 
-// A worker is a loop and what it counts. Nobody else looks at it while it runs.
+// A worker is a loop and its counters. No other goroutine reads it while it runs.
 type worker struct {
 	address   string
 	listening func(net.Addr)
@@ -82,7 +82,7 @@ type worker struct {
 
 func (w *worker) run(ctx context.Context) {
 	_, err := asyncio.Run(ctx, asyncio.Do(w.serve))
-	if !errors.Is(err, asyncio.ErrCancelled) { // which is Ctrl-C
+	if !errors.Is(err, asyncio.ErrCancelled) { // Ctrl-C cancels
 		w.err = err
 	}
 }

@@ -1,8 +1,8 @@
-// Portscan tells which TCP ports of a host are open.
+// Portscan prints which TCP ports of a host are open.
 //
 //	go run ./examples/portscan [-j tries] [-timeout 1s] HOST FROM-TO
 //
-// It tries up to -j ports at a time. Scan only hosts that you may scan.
+// It tries up to -j ports at a time. Scan only hosts that you are allowed to scan.
 package main
 
 import (
@@ -50,7 +50,7 @@ func main() {
 	fmt.Fprintf(os.Stderr, "portscan: %d of %d ports are open\n", len(open), to-from+1)
 }
 
-// portRange reads "80" or "1-1024".
+// portRange parses "80" or "1-1024".
 func portRange(s string) (from, to int, err error) {
 	first, last, isRange := strings.Cut(s, "-")
 	if !isRange {
@@ -66,9 +66,9 @@ func portRange(s string) (from, to int, err error) {
 	return from, to, nil
 }
 
-// scan returns the open ports in their order.
+// scan returns the open ports in order.
 func scan(ctx context.Context, host string, from, to, jobs int, timeout time.Duration) ([]int, error) {
-	// One look at the name, not one for each port.
+	// Look the name up once, and not once for each port.
 	addrs, err := asyncio.RunningLoop(ctx).GetAddrInfo(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(from)))
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func scan(ctx context.Context, host string, from, to, jobs int, timeout time.Dur
 	return open, err
 }
 
-// try connects to an address. What refuses, cannot be reached or is silent is closed.
+// try connects to an address. A port that refuses, cannot be reached or does not answer is closed.
 func try(ctx context.Context, address string, timeout time.Duration) (open bool, err error) {
 	err = asyncio.Timeout(ctx, timeout, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
 		_, w, err := asyncio.OpenConnection(ctx, address)
@@ -108,7 +108,7 @@ func try(ctx context.Context, address string, timeout time.Duration) (open bool,
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, syscall.EMFILE): // -j is too many for this system
+	case errors.Is(err, syscall.EMFILE): // -j is too large for this system
 		return false, err
 	case errors.Is(err, asyncio.ErrCancelled):
 		return false, err

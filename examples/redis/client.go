@@ -9,8 +9,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A reply is what the server answers: nil, a status, a string, an int64, a []reply, or a
-// serverError inside of one.
+// A reply is the server's answer to a command: nil, a status, a string, an int64, or a []reply. A
+// []reply may also contain a serverError.
 type reply any
 
 // A status is a short answer such as OK.
@@ -21,8 +21,8 @@ type serverError string
 
 func (e serverError) Error() string { return string(e) }
 
-// A client sends commands over one connection. A task of its own reads the replies, which come
-// in the order of the commands, and hands each to the future of its command.
+// A client sends commands over one connection. A task of its own reads the replies, which come in
+// the order of the commands, and sets each in the future of its command.
 type client struct {
 	loop    *asyncio.Loop
 	r       *asyncio.StreamReader
@@ -42,7 +42,7 @@ func dial(ctx context.Context, address string) (*client, error) {
 	return c, nil
 }
 
-// Close closes the connection. Replies that have not come are errors then.
+// Close closes the connection. Commands without a reply get an error.
 func (c *client) Close() {
 	c.reader.Cancel()
 	c.w.Close()
@@ -52,7 +52,7 @@ func (c *client) Close() {
 func (c *client) Send(words ...string) *asyncio.Future[reply] {
 	f := asyncio.NewFuture[reply](c.loop)
 	if c.broken != nil {
-		_ = f.SetException(c.broken) // a new future
+		_ = f.SetException(c.broken) // the future is new, so this cannot fail
 		return f
 	}
 	var b strings.Builder
@@ -74,14 +74,14 @@ func (c *client) readReplies(ctx context.Context) error {
 			for _, f := range c.waiting {
 				_ = f.SetException(c.broken)
 			}
-			return nil // those who wait have the error
+			return nil // the waiting tasks have the error
 		}
 		if len(c.waiting) == 0 {
-			continue // nobody asked
+			continue // no command waits for it
 		}
 		f := c.waiting[0]
 		c.waiting = c.waiting[1:]
-		// If it is done, whoever waited was cancelled.
+		// If the future is done, the task that waited for it was cancelled.
 		if refusal, ok := r.(serverError); ok {
 			_ = f.SetException(refusal)
 		} else {

@@ -4,9 +4,9 @@
 //	go run ./examples/redis [-addr ADDR] < commands
 //	go run ./examples/redis [-addr ADDR] -bench N
 //
-// Without a command it reads commands from its standard input, one a line. All are sent at once,
-// without waiting for the replies before; that is what pipelining is. With -bench it sends N
-// times SET and tells how long that took.
+// Without a command it reads commands from its standard input, one on each line. It sends all of
+// them at once, without waiting for replies in between, which is called pipelining. With -bench it
+// sends N SET commands and prints how long that took.
 package main
 
 import (
@@ -103,7 +103,7 @@ func benchmark(ctx context.Context, c *client, n int) error {
 	return nil
 }
 
-// format writes a reply as redis-cli does.
+// format formats a reply as redis-cli does.
 func format(r reply, indent string) string {
 	switch r := r.(type) {
 	case nil:

@@ -1,4 +1,4 @@
-// Taskgroup_timeout gives the tasks of a group three seconds; the timeout fails the group, which
+// Taskgroup_timeout gives the tasks of a group three seconds. The timeout fails the group, which
 // waits for its tasks to end.
 package main
 
@@ -39,9 +39,9 @@ func runTasks(ctx context.Context) error {
 
 func run(ctx context.Context) error {
 	err := runTasks(ctx)
-	// The timeout happens inside the group, so that it comes out of it as one of the group's
-	// errors. Python's "except TimeoutError" does not look into a group; errors.Is does, and
-	// therefore the group comes first here.
+	// The timeout happens inside the group, so it leaves the group as one of the group's errors.
+	// Python's "except TimeoutError" does not look into a group, but errors.Is does; therefore the
+	// group comes first here.
 	if group, ok := errors.AsType[*asyncio.ExceptionGroup](err); ok {
 		fmt.Println("Error:", group)
 		return nil

@@ -1,10 +1,10 @@
-// Tlsproxy puts TLS before a server that has none.
+// Tlsproxy puts TLS in front of a server that has none.
 //
 //	go run ./examples/tlsproxy -cert FILE -key FILE [-listen ADDR] [-max N] -to ADDR
 //
-// Each client's connection is decrypted and passed on to the address -to; what comes back goes
-// to the client. A client that has sent all still gets the whole answer; the connection ends
-// when the server ends it. On Ctrl-C connections have five seconds to finish.
+// The proxy decrypts each client's connection and passes it on to the address -to; the answers go
+// back to the client. A client that has sent everything still gets the whole answer; the connection
+// ends when the server ends it. On Ctrl-C connections have five seconds to finish.
 package main
 
 import (
@@ -72,7 +72,7 @@ func proxy(to string) asyncio.ConnectionHandler {
 			}
 			return err
 		}))
-		// The connection lasts until the server has said all.
+		// The connection lasts until the server has sent everything.
 		err = pump(ctx, serverReader, clientWriter)
 		up.Cancel()
 		if _, upErr := up.Await(ctx); err == nil && !up.Cancelled() {
@@ -82,7 +82,7 @@ func proxy(to string) asyncio.ConnectionHandler {
 	}
 }
 
-// pump copies to the end.
+// pump copies until the end.
 func pump(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 	buf := make([]byte, 32<<10)
 	for {

@@ -11,27 +11,27 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A counter adds up the words of the files of a tree. It belongs to the tasks of one loop, of which
-// one runs at a time, and therefore has no lock.
+// A counter adds up the words in the files of a tree. It needs no lock, because it belongs to the
+// tasks of one loop, and only one of them runs at a time.
 type counter struct {
 	fsys  fs.FS
 	slots *asyncio.Semaphore // one for each file that may be read at a time
 
 	words    map[string]int
 	files    int     // counted
-	binary   int     // left out
-	failed   int     // left out, since they could not be read; directories too
-	failures []error // the first of these
+	binary   int     // skipped
+	failed   int     // skipped because they, or their directories, could not be read
+	failures []error // the first of these failures
 }
 
-const maxFailures = 10 // that are kept for the report
+const maxFailures = 10 // number kept for the report
 
 func newCounter(fsys fs.FS, jobs int) *counter {
 	return &counter{fsys: fsys, slots: asyncio.NewSemaphore(jobs), words: make(map[string]int)}
 }
 
-// countTree counts the words of all regular files; it follows no symbolic links. A file gets
-// its task when it has its slot, so that there are about as many tasks as slots and not as files.
+// countTree counts the words of all regular files; it follows no symbolic links. A file gets a task
+// only when it has a slot, so there are about as many tasks as slots, however many files there are.
 func (c *counter) countTree(ctx context.Context) error {
 	return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
 		dirs := []string{"."}
@@ -63,8 +63,8 @@ func (c *counter) countTree(ctx context.Context) error {
 	})
 }
 
-// readDir returns what there is in a directory. That it cannot be read is no error but a failure to
-// be reported; the only error is a cancellation.
+// readDir returns the entries of a directory. If it cannot be read, that is a failure to report and
+// not an error; the only error is a cancellation.
 func (c *counter) readDir(ctx context.Context, dir string) ([]fs.DirEntry, error) {
 	entries, err := asyncio.ToThread(ctx, func(context.Context) ([]fs.DirEntry, error) {
 		return fs.ReadDir(c.fsys, dir)
@@ -75,7 +75,7 @@ func (c *counter) readDir(ctx context.Context, dir string) ([]fs.DirEntry, error
 	if err != nil {
 		c.fail(err)
 	}
-	return entries, nil // Those that were read before the failure
+	return entries, nil // the entries that were read before the failure
 }
 
 // countFile adds the words of a file. Its only error is a cancellation, as with readDir.
@@ -106,7 +106,7 @@ func (c *counter) fail(err error) {
 	}
 }
 
-// reportSkipped says what was left out, if anything was.
+// reportSkipped prints which files were skipped, if any.
 func (c *counter) reportSkipped(w io.Writer) {
 	for _, err := range c.failures {
 		fmt.Fprintln(w, "wordcount:", err)
@@ -120,7 +120,7 @@ func (c *counter) reportSkipped(w io.Writer) {
 	}
 }
 
-// readWords counts the words of a file; it runs in a thread.
+// readWords counts the words of a file. It runs in a thread.
 func readWords(ctx context.Context, fsys fs.FS, name string) (map[string]int, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -135,7 +135,7 @@ func readWords(ctx context.Context, fsys fs.FS, name string) (map[string]int, er
 }
 
 // A contextReader stops reading when its ctx is done. A thread goes on when the task that waits for
-// it is cancelled; this ends it soon, even in a large file.
+// it is cancelled; the contextReader ends it soon, even in a large file.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

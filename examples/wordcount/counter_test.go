@@ -39,7 +39,7 @@ func randomTree(t *testing.T) (dir string) {
 	return dir
 }
 
-// countSequentially is the plain way to do it.
+// countSequentially counts the words in the plain way.
 func countSequentially(t *testing.T, fsys fs.FS) map[string]int {
 	t.Helper()
 	total := make(map[string]int)
@@ -66,7 +66,7 @@ func countSequentially(t *testing.T, fsys fs.FS) map[string]int {
 	return total
 }
 
-func TestCountTreeIsASequentialCount(t *testing.T) {
+func TestCountTreeEqualsASequentialCount(t *testing.T) {
 	fsys := os.DirFS(randomTree(t))
 	want := countSequentially(t, fsys)
 	for _, jobs := range []int{1, 4, 64} {
@@ -169,7 +169,7 @@ func (f closeHook) Close() error {
 	return f.File.Close()
 }
 
-// An endlessFile never comes to its end; it calls read each time.
+// An endlessFile has no end; each read calls the function read.
 type endlessFile struct {
 	fs.File
 	read func()

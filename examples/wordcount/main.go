@@ -2,9 +2,9 @@
 //
 //	go run ./examples/wordcount [-n top] [-j jobs] DIR
 //
-// The files are read in threads, up to -j at a time; what the threads return is added up by tasks,
-// which needs no lock, since only one task runs at a time. Files that cannot be read, and binary
-// ones, are counted and left out. Ctrl-C ends it.
+// Threads read the files, up to -j at a time. Tasks add up the results, without a lock, since only
+// one task runs at a time. Files that cannot be read, and binary files, are counted and skipped.
+// Ctrl-C ends it.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the command; it returns the exit code.
+// run is the command. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("wordcount", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		return 2 // The flag set has printed it
+		return 2 // the flag set has printed the error
 	}
 
 	fail := func(code int, err error) int {
@@ -61,13 +61,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	c := newCounter(os.DirFS(dir), *jobs)
 	_, err := asyncio.Run(ctx, asyncio.Do(func(ctx context.Context) error {
-		// A background task, which ends with Run if not before.
+		// A background task ends with Run, at the latest.
 		progress := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
 			return showProgress(ctx, stderr, c)
 		}))
 		defer progress.Cancel()
 		return c.countTree(ctx)
-	}), asyncio.WithInterrupt(), asyncio.WithMaxThreads(*jobs+1)) // One more reads directories
+	}), asyncio.WithInterrupt(), asyncio.WithMaxThreads(*jobs+1)) // one more reads directories
 
 	switch {
 	case errors.Is(err, asyncio.ErrInterrupted):

@@ -10,8 +10,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// showProgress says now and then how far c has come, until it is cancelled: in one line that it
-// writes again and again and clears at the end if w is a terminal, else in a line each time.
+// showProgress prints the progress of c now and then, until it is cancelled. On a terminal it
+// rewrites one line and clears it at the end; otherwise it prints a line each time.
 func showProgress(ctx context.Context, w io.Writer, c *counter) error {
 	every, format := 2*time.Second, "wordcount: %d files, %d different words\n"
 	if isTerminal(w) {

@@ -13,12 +13,13 @@ import (
 
 var errBinary = errors.New("binary file")
 
-// maxWord is how many bytes of a word count, so that a word without end does no harm.
+// maxWord limits the length of a word in bytes; the rest is ignored. So a word without an end does
+// no harm.
 const maxWord = 100
 
-// countWords counts the words that r has, in lower case. A word is a run of letters and digits that
-// begins with a letter: 0x2a is none. No more of r than a buffer is held in memory. If there is a
-// zero byte at the beginning of r, countWords returns errBinary.
+// countWords counts the words in r, in lower case. A word is a run of letters and digits that
+// begins with a letter, so 0x2a is not a word. countWords holds no more than a buffer of r in
+// memory. If there is a zero byte at the beginning of r, it returns errBinary.
 func countWords(r io.Reader) (map[string]int, error) {
 	buffered := bufio.NewReaderSize(r, 8<<10)
 	head, err := buffered.Peek(buffered.Size())
@@ -31,7 +32,7 @@ func countWords(r io.Reader) (map[string]int, error) {
 
 	words := make(map[string]int)
 	var word []byte // as far as it has been read
-	number := false // the run began with a digit
+	number := false // whether the run began with a digit
 	for {
 		r, _, err := buffered.ReadRune()
 		if err == nil && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)) {
@@ -55,14 +56,14 @@ func countWords(r io.Reader) (map[string]int, error) {
 	}
 }
 
-// A wordCount is a word and how often it occurs.
+// A wordCount is a word and the number of its occurrences.
 type wordCount struct {
 	word string
 	n    int
 }
 
-// mostFrequent returns the top most frequent words, the most frequent first; words that occur
-// equally often are in alphabetical order.
+// mostFrequent returns the top most frequent words, the most frequent first. Words with equal
+// counts are in alphabetical order.
 func mostFrequent(words map[string]int, top int) []wordCount {
 	counts := make([]wordCount, 0, len(words))
 	for word, n := range words {

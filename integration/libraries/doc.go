@@ -1,3 +1,3 @@
-// Package libraries tests real libraries over the loop's net.Conn, against real servers, in a module of
-// its own for the libraries' sake. See make integration.
+// Package libraries tests real libraries over the loop's net.Conn, against real servers. It is a
+// module of its own because of the libraries that it requires. See make integration.
 package libraries

@@ -20,7 +20,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// need returns the path of a program. Without it the test is skipped, or fails in CI.
+// need returns the path of a program. If it is missing the test is skipped, or fails in CI.
 func need(t *testing.T, name string) string {
 	t.Helper()
 	places := []string{name, "/usr/sbin/" + name}
@@ -81,7 +81,7 @@ func (h *host) run(t *testing.T, path string, args ...string) {
 	}
 }
 
-// start starts a server, which runs until the test is over, and waits until it listens.
+// start starts a server, which runs until the test ends, and waits until it listens.
 func (h *host) start(t *testing.T, network, addr, path string, args ...string) {
 	t.Helper()
 	cmd, output := h.command(path, args...)
@@ -115,7 +115,7 @@ func (h *host) start(t *testing.T, network, addr, path string, args ...string) {
 	}
 }
 
-// freePort returns a port of the loopback address at which nobody listens.
+// freePort returns a port of the loopback address on which no process listens.
 func freePort(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,7 +126,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// inTask runs main in a task, for two minutes at most. Nothing may be reported.
+// inTask runs main in a task, for two minutes at most. Any report fails the test.
 func inTask(t *testing.T, main func(ctx context.Context)) {
 	t.Helper()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -140,7 +140,7 @@ func inTask(t *testing.T, main func(ctx context.Context)) {
 	require.NoError(t, err)
 }
 
-// eventually looks every 20 ms whether what is to happen has happened.
+// eventually checks every 20 ms until happened reports true.
 func eventually(ctx context.Context, t *testing.T, happened func() bool) {
 	t.Helper()
 	for range 3000 {

@@ -60,7 +60,7 @@ func TestRedigo(t *testing.T) {
 		})
 		require.NoError(t, err)
 
-		conn := pool.Get() // one of them, or after the time that they may be idle a new one
+		conn := pool.Get() // an idle connection, or a new one if they have timed out
 		got, err := redis.String(redis.DoWithTimeout(conn, time.Minute, "ECHO", big))
 		require.NoError(t, err)
 		require.True(t, big == got)
@@ -71,7 +71,7 @@ func TestRedigo(t *testing.T) {
 		require.True(t, netError.Timeout())
 		require.NoError(t, conn.Close())
 
-		// With a context redigo reads on a goroutine, and waits for that: in ToThread.
+		// With a context redigo reads on a goroutine and waits for it, so it runs in ToThread.
 		conn = pool.Get()
 		_, err = asyncio.ToThread(ctx, func(ctx context.Context) (any, error) {
 			bound, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
@@ -118,7 +118,8 @@ func TestGoRedis(t *testing.T) {
 			defer cancel()
 			err = client.BLPop(bound, 30*time.Second, "nothing").Err()
 			require.Error(t, err)
-			// A connection that the server has closed is found out before it is used.
+			// go-redis detects that the server has closed a connection before it uses the
+			// connection.
 			number, err := client.ClientID(ctx).Result()
 			require.NoError(t, err)
 			other := goredis.NewClient(options)

@@ -20,15 +20,16 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A database is one of database/sql by one driver, over the loop's connections.
+// A database describes a database that database/sql uses by one driver, over the loop's
+// connections.
 type database struct {
 	open   func(t *testing.T, ctx context.Context) *sql.DB
 	sleep  string // a query that takes 30 seconds
 	length string // a query for the length of its parameter
 	own    string // a query for the number of its connection
-	hides  bool   // the driver has an error of its own for a connection that breaks
+	hides  bool   // the driver has an error of its own for a broken connection
 	waits  bool   // the driver waits for a goroutine of its own while it sends much
-	kill   string // ends the connection of a number
+	kill   string // ends the connection with a given number
 }
 
 func startPostgres(t *testing.T) (addr string) {
@@ -67,7 +68,7 @@ func pgxConfig(t *testing.T, ctx context.Context, addr string) *pgx.ConnConfig {
 	return config
 }
 
-// pqDialer adds the call that lib/pq wants.
+// pqDialer adds a method that lib/pq needs.
 type pqDialer struct{ *asyncio.Dialer }
 
 func (d pqDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
@@ -127,7 +128,7 @@ func testDatabase(t *testing.T, d database) {
 			inTask(t, func(ctx context.Context) {
 				db := d.open(t, ctx)
 				body(t, ctx, db)
-				var one int // it goes on
+				var one int // the task goes on
 				assert.NoError(t, db.QueryRowContext(ctx, "select 1").Scan(&one))
 				assert.NoError(t, db.Close())
 			})
@@ -217,7 +218,7 @@ func testDatabase(t *testing.T, d database) {
 			n, err := query(ctx)
 			require.NoError(t, err)
 			require.Equal(t, size, n)
-		} else if n, err := query(ctx); err == nil { // it was sent fast enough
+		} else if n, err := query(ctx); err == nil { // the query was sent fast enough
 			require.Equal(t, size, n)
 		} else {
 			require.ErrorIs(t, err, asyncio.ErrLoopBlocked)
@@ -238,11 +239,11 @@ func testDatabase(t *testing.T, d database) {
 		require.NoError(t, db.QueryRowContext(ctx, d.own).Scan(&number))
 		_, err := other.ExecContext(ctx, d.kill, number)
 		require.NoError(t, err)
-		require.NoError(t, asyncio.Sleep(ctx, 1100*time.Millisecond)) // pgx asks only after a second
+		require.NoError(t, asyncio.Sleep(ctx, 1100*time.Millisecond)) // pgx checks a connection only after a second
 	})
 }
 
-// testPgx uses what pgx does on goroutines of its own.
+// testPgx tests the parts of pgx that use goroutines of its own.
 func testPgx(t *testing.T, addr string) {
 	inTask(t, func(ctx context.Context) {
 		conn, err := pgx.ConnectConfig(ctx, pgxConfig(t, ctx, addr))

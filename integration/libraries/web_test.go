@@ -51,7 +51,7 @@ func TestGorillaWebsocket(t *testing.T) {
 		bound, cancel := context.WithCancel(ctx)
 		conn, _, err := dialer.DialContext(bound, "ws"+server.URL[len("http"):], nil)
 		require.NoError(t, err)
-		cancel() // it bounds the dial alone
+		cancel() // ctx bounds only the dial
 		big := make([]byte, 64<<20)
 		_, _ = rand.Read(big)
 		sending := asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error { return conn.WriteMessage(websocket.BinaryMessage, big) }))
@@ -60,7 +60,7 @@ func TestGorillaWebsocket(t *testing.T) {
 		require.True(t, bytes.Equal(big, got))
 		_, err = sending.Await(ctx)
 		require.NoError(t, err)
-		// Close from elsewhere, while a task reads.
+		// Another goroutine closes the connection while a task reads.
 		time.AfterFunc(20*time.Millisecond, func() { conn.Close() })
 		_, _, err = conn.ReadMessage()
 		require.ErrorIs(t, err, net.ErrClosed)
@@ -89,7 +89,7 @@ func TestMiekgDNS(t *testing.T) {
 		_ = w.WriteMsg(answer)
 	})
 	inTask(t, func(ctx context.Context) {
-		// The server, of goroutines, on a Listener of the loop.
+		// The server uses goroutines, on a Listener of the loop.
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		server := &dns.Server{Listener: ln, Handler: mux}
@@ -122,7 +122,7 @@ func TestNetHTTP(t *testing.T) {
 		require.NoError(t, err)
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/slow" {
-				<-r.Context().Done() // which its background read notices
+				<-r.Context().Done() // the background read notices
 				return
 			}
 			_, _ = io.Copy(w, r.Body)
@@ -149,7 +149,7 @@ func TestNetHTTP(t *testing.T) {
 		_, err = asyncio.ToThread(ctx, func(ctx context.Context) (asyncio.None, error) {
 			for range 3 {
 				assert.NoError(t, post())
-				time.Sleep(15 * time.Millisecond) // its idle connection may be closed meanwhile, or just be
+				time.Sleep(15 * time.Millisecond) // the idle connection may be closed meanwhile, or just about to be
 			}
 			bound, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 			defer cancel()
@@ -199,7 +199,7 @@ func TestFastHTTP(t *testing.T) {
 			require.NoError(t, client.Do(request, response))
 			require.Equal(t, "hello", string(response.Body()))
 		}
-		// The cleaner closes from a goroutine.
+		// The cleaner closes connections on a goroutine.
 		eventually(ctx, t, func() bool { return client.ConnsCount() == 0 })
 		require.NoError(t, ln.Close())
 		_, err = serving.Await(ctx)

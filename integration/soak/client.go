@@ -15,13 +15,13 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// client is the clients' side: what their tasks share.
+// client is the state that the clients' tasks share.
 type client struct {
 	addrs  addresses
 	certs  *certificates
 	pause  time.Duration
-	halt   bool           // begin no round
-	busy   int            // rounds under way
+	halt   bool           // begin no further rounds
+	busy   int            // running rounds
 	rounds map[string]int // by kind
 	failed map[string]int
 }
@@ -57,7 +57,7 @@ func (c *client) makeRounds(ctx context.Context) error {
 	}
 }
 
-// message makes some bytes.
+// message returns random bytes.
 func message() []byte {
 	p := make([]byte, 1+rand.IntN(1<<(4+rand.IntN(14))))
 	for i := range p {
@@ -92,7 +92,7 @@ func with(ctx context.Context, addr string, body func(*asyncio.StreamReader, *as
 	}
 	err = body(r, w)
 	w.Close()
-	return err // whether the end arrives in order does not matter
+	return err // whether the connection ends properly does not matter
 }
 
 func (c *client) echo(ctx context.Context) error {
@@ -147,7 +147,7 @@ func (c *client) reset(ctx context.Context) error {
 	return err
 }
 
-// cancel cancels a read that waits; the bytes then come all the same.
+// cancel cancels a read that waits, and then reads the bytes nevertheless.
 func (c *client) cancel(ctx context.Context) error {
 	return with(ctx, c.addrs.echo, func(r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 		task := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return r.ReadExactly(ctx, 1000) })

@@ -1,13 +1,12 @@
 //go:build !plan9
 
-// Soak runs mixed traffic between a server and its clients for a while, each on a loop of its
-// own, and fails if goroutines, descriptors or the heap are more at the end than they were
-// once it had warmed up.
+// Soak runs mixed traffic between a server and its clients for a while, each on a loop of its own.
+// It fails if at the end there are more goroutines, descriptors or heap than after the warm-up.
 //
 //	go run ./integration/soak [-duration 10m] [-clients 50] [-pause 5ms]
 //
-// Clients echo, chat, close one half, reset, cancel reads, time out, speak TLS, upgrade to it,
-// and connect to where nobody listens, one of these after the other, in a random order.
+// Clients echo, chat, close one half, reset, cancel reads, time out, speak TLS, upgrade to TLS, and
+// connect to an address on which nobody listens, one after the other, in a random order.
 package main
 
 import (
@@ -53,7 +52,7 @@ func soak(duration time.Duration, clients int, pause time.Duration) error {
 	return errors.Join(err, stop())
 }
 
-// run has clients make rounds, and looks at what the process uses meanwhile.
+// run has clients make rounds, and measures the process meanwhile.
 func (c *client) run(ctx context.Context, duration time.Duration, clients int) error {
 	tasks := make([]*asyncio.Task[asyncio.None], clients)
 	for i := range tasks {
@@ -67,7 +66,7 @@ func (c *client) run(ctx context.Context, duration time.Duration, clients int) e
 				return err
 			}
 		}
-		// While nothing is under way, since the traffic itself comes and goes.
+		// Measure while no round runs, since the traffic itself comes and goes.
 		c.halt = true
 		for c.busy > 0 {
 			if err := asyncio.Sleep(ctx, time.Millisecond); err != nil {
@@ -88,7 +87,7 @@ func (c *client) run(ctx context.Context, duration time.Duration, clients int) e
 	return flat(all[1:])
 }
 
-// usage is what the process uses.
+// usage is the resources that the process uses.
 type usage struct {
 	goroutines, descriptors int
 	heap                    uint64 // bytes after a collection
@@ -109,7 +108,7 @@ func (u usage) String() string {
 	return fmt.Sprintf("goroutines %d, descriptors %d, heap %d KiB", u.goroutines, u.descriptors, u.heap>>10)
 }
 
-// flat compares the last look with the first one after the start.
+// flat compares the last measurement with the first one after the start.
 func flat(all []usage) error {
 	first, last := all[0], all[len(all)-1]
 	var errs []error
@@ -125,7 +124,7 @@ func flat(all []usage) error {
 	return errors.Join(errs...)
 }
 
-// counts tells how many rounds of each kind were made.
+// counts formats the numbers of rounds, by kind.
 func (c *client) counts() string {
 	var parts []string
 	for _, kind := range slices.Sorted(maps.Keys(c.rounds)) {
@@ -167,8 +166,8 @@ func startServers(certs *certificates) (addrs addresses, stop func() error, err 
 	}
 }
 
-// addresses is where the servers listen.
+// addresses holds the addresses of the servers.
 type addresses struct{ echo, secret, upgrade, chat string }
 
-// nobody is an address at which nobody listens, and which no other program is given by chance.
+// nobody is an address on which nobody listens, and which no other program gets by chance.
 const nobody = "127.0.0.1:1"

@@ -18,7 +18,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// servers is the servers' side.
+// servers is the state of the servers.
 type servers struct {
 	certs   *certificates
 	addrs   addresses
@@ -77,7 +77,7 @@ func (s *servers) upgrade(ctx context.Context, r *asyncio.StreamReader, w *async
 	return echo(ctx, r, w)
 }
 
-// chat sends each line to all who are there.
+// chat sends each line to all members.
 func (s *servers) chat(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 	s.members[w] = true
 	defer delete(s.members, w)
@@ -86,15 +86,15 @@ func (s *servers) chat(ctx context.Context, r *asyncio.StreamReader, w *asyncio.
 			return err
 		}
 		for member := range s.members {
-			if member.WriteBufferSize() < 64<<10 { // who does not read misses lines
-				_, _ = member.Write(line) // who has gone is taken out by its own task
+			if member.WriteBufferSize() < 64<<10 { // a member that does not read misses lines
+				_, _ = member.Write(line) // a member that has left is removed by its own task
 			}
 		}
 	}
 	return nil
 }
 
-// certificates are the configs of both sides.
+// certificates holds the configs of both sides.
 type certificates struct{ server, client *tls.Config }
 
 func newCertificates() (*certificates, error) {

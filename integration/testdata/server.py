@@ -1,5 +1,5 @@
-"""An asyncio server for the tests. It prints its port. The first line of a client says what it
-wants: echo lines, frames of a length and so many bytes, an upgrade to TLS, or a reset."""
+"""An asyncio server for the tests. It prints its port. The first line of a client selects the
+service: echoed lines, frames with a length, an upgrade to TLS, or a reset."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
 package buffer
 
-// Spare returns the number of buffers that nobody uses.
+// Spare returns the number of spare buffers.
 func (p *Pool) Spare() int { return len(p.spare) }

@@ -1,25 +1,25 @@
-// Package buffer keeps the bytes that a stream has received and nobody has read yet, and those that
-// it has still to send, in memory that the streams of a loop share.
+// Package buffer keeps the bytes that a stream has received and no task has read yet, and the bytes
+// that it has still to send, in memory that the streams of a loop share.
 package buffer
 
 import "time"
 
-// A Pool lends memory to receive into, and for bytes that wait to be sent. It is one loop's. When
-// that has nothing to run it calls Trim, which moves received bytes that nobody has read to memory
-// of their size.
+// A Pool lends memory to receive into, and to keep bytes that wait to be sent. Each loop has one. A
+// loop that has nothing to run calls Trim, which moves received bytes that no task has read to
+// memory of their size.
 type Pool struct {
-	spare   [][]byte
-	held    []*Received // those that have been lent a buffer
+	spare   [][]byte    // buffers that nobody uses
+	held    []*Received // each has a lent buffer
 	unused  int         // the fewest spare buffers since the last Trim
-	trimmed time.Time
+	trimmed time.Time   // the time of the last Trim of spare
 }
 
 const (
-	Size     = 64 << 10 // of a buffer that is lent
-	maxSpare = 64       // more are left to the garbage collector
+	Size     = 64 << 10 // of a buffer, in bytes
+	maxSpare = 64       // the garbage collector gets any more
 
-	keepSpare   = 4
-	sparePeriod = time.Second
+	keepSpare   = 4           // Trim leaves these
+	sparePeriod = time.Second // the least time between two trims of spare
 )
 
 // Get returns a buffer that nobody uses.
@@ -59,11 +59,11 @@ func (p *Pool) takeBack(b *Received) {
 	b.mem, b.lent = nil, false
 }
 
-// IsLarge reports whether there is something to trim.
+// IsLarge reports whether there is anything to trim.
 func (p *Pool) IsLarge() bool { return len(p.held) > 0 || len(p.spare) > keepSpare }
 
-// Trim takes back what is lent, and gives up half of the buffers that nobody has needed for a
-// period. now is called only if there are more than a few.
+// Trim takes back the lent buffers, and gives up half of the spare ones that were not needed in the
+// last period. It calls now only if there are more than keepSpare.
 func (p *Pool) Trim(now func() time.Time) {
 	for len(p.held) > 0 {
 		p.held[len(p.held)-1].Park(p)

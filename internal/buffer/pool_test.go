@@ -9,8 +9,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
-// spareAfter returns how many buffers a pool has left of n that were in use at once, after some
-// seconds in which nobody has needed one.
+// spareAfter returns how many spare buffers a pool still holds after n buffers were in use at once
+// and none was needed for the given number of seconds.
 func spareAfter(n, seconds int) int {
 	var p buffer.Pool
 	used := make([][]byte, n)
@@ -27,7 +27,7 @@ func spareAfter(n, seconds int) int {
 	return p.Spare()
 }
 
-func TestAPoolKeepsFewBuffersOfManyAndFewerWhenTheyAreNotNeeded(t *testing.T) {
+func TestAPoolKeepsFewOfManyBuffersAndFewerWhileNoneIsNeeded(t *testing.T) {
 	require.Equal(t, 64, spareAfter(1000, 0))
 	require.Equal(t, 64, spareAfter(1000, 1)) // they may be needed again
 	require.Equal(t, 16, spareAfter(1000, 3))

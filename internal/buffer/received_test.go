@@ -11,7 +11,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
-// source makes bytes, no two pieces of which are alike.
+// A source makes random bytes, so that no two pieces are alike.
 type source struct{ *rand.Rand }
 
 func (s source) bytes(n int) []byte {
@@ -22,7 +22,7 @@ func (s source) bytes(n int) []byte {
 	return p
 }
 
-func TestReceivedBytesStayAsTheyAreWhateverIsDoneMeanwhile(t *testing.T) {
+func TestReceivedBytesDoNotChange(t *testing.T) {
 	for seed := range uint64(4) {
 		s := source{rand.New(rand.NewPCG(seed, 0))}
 		var p buffer.Pool
@@ -62,7 +62,7 @@ func TestReceivedBytesStayAsTheyAreWhateverIsDoneMeanwhile(t *testing.T) {
 	}
 }
 
-func TestWhatAStreamHasTakenIsItsOwn(t *testing.T) {
+func TestTakenBytesAreNotOverwritten(t *testing.T) {
 	var p buffer.Pool
 	var a, b buffer.Received
 	a.Grow(copy(a.Space(&p), "hello"))
@@ -72,7 +72,7 @@ func TestWhatAStreamHasTakenIsItsOwn(t *testing.T) {
 	require.Equal(t, "hello", string(taken))
 }
 
-func TestATrimmedPoolHasAllItsBuffersBack(t *testing.T) {
+func TestATrimmedPoolGetsAllItsBuffersBack(t *testing.T) {
 	var p buffer.Pool
 	bufs := make([]buffer.Received, 3)
 	for i := range bufs {

@@ -1,8 +1,8 @@
 package buffer
 
-// Unsent holds bytes that wait to be sent, in pieces: memory is freed as they are sent, and keeping
-// more never moves the bytes that are there. Large pieces are the pool's buffers, some of which are
-// given back: a task that writes much needs as many again.
+// Unsent holds bytes that wait to be sent, in pieces. So memory is freed as the bytes are sent,
+// and adding bytes never moves others. Large pieces are buffers of the pool. Drop gives some of
+// these back, since a task that writes much soon needs them again.
 type Unsent struct {
 	pieces []piece // none is empty
 	sent   int     // bytes of the first piece that are sent
@@ -11,10 +11,10 @@ type Unsent struct {
 
 type piece struct {
 	bytes []byte
-	lent  bool // it is one of the pool's buffers
+	lent  bool // bytes is a buffer of the pool
 }
 
-// maxReused is the number of spare buffers up to which they are given back: about as many as a
+// maxReused is the number of spare buffers up to which Drop gives buffers back: about as many as a
 // stream sends in one turn of its loop.
 const maxReused = 32
 
@@ -31,7 +31,7 @@ func (b *Unsent) Add(pool *Pool, p []byte) {
 		p = p[m:]
 	}
 	for len(p) > 0 {
-		// Small writes share a piece, which is the larger the more is kept.
+		// Small writes share a piece. The more bytes are kept, the larger the piece.
 		m := min(len(p), Size)
 		var next piece
 		if room := max(m, min(b.size, Size)); room > Size*3/4 {
@@ -46,19 +46,19 @@ func (b *Unsent) Add(pool *Pool, p []byte) {
 	}
 }
 
-// Own appends p itself, which nobody changes any more, unless it is so short that a copy is
-// cheaper than a piece.
+// Own appends p itself, which nobody may change any more, or a copy if p is so short that copying
+// is cheaper than a piece.
 func (b *Unsent) Own(pool *Pool, p []byte) {
 	const short = 4 << 10
 	if len(p) <= short {
 		b.Add(pool, p)
 		return
 	}
-	b.pieces = append(b.pieces, piece{bytes: p[:len(p):len(p)]}) // nothing is to be added behind it
+	b.pieces = append(b.pieces, piece{bytes: p[:len(p):len(p)]}) // no capacity, since Add must not write behind p
 	b.size += len(p)
 }
 
-// First returns bytes that are to be sent next.
+// First returns the bytes to send next.
 func (b *Unsent) First() []byte { return b.pieces[0].bytes[b.sent:] }
 
 // Drop removes n bytes that First has returned.

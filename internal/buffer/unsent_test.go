@@ -10,7 +10,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/buffer"
 )
 
-func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
+func TestUnsentBytesAreSentInOrder(t *testing.T) {
 	for seed := range uint64(4) {
 		s := source{rand.New(rand.NewPCG(seed, 0))}
 		var p buffer.Pool
@@ -22,7 +22,7 @@ func TestUnsentBytesAreSentInTheirOrder(t *testing.T) {
 				bytes := s.bytes(s.IntN(100 << 10))
 				want = append(want, bytes...)
 				b.Add(&p, bytes)
-				clear(bytes) // it was copied
+				clear(bytes) // the bytes were copied
 			case 1:
 				bytes := s.bytes(s.IntN(10 << 10))
 				want = append(want, bytes...)
@@ -59,7 +59,7 @@ func TestMemoryBehindOwnedBytesIsNotWrittenTo(t *testing.T) {
 	require.Zero(t, all[5<<10])
 }
 
-func TestLargePiecesAreUsedAgain(t *testing.T) {
+func TestLargePiecesAreReused(t *testing.T) {
 	var p buffer.Pool
 	var b buffer.Unsent
 	send := func() {

@@ -10,11 +10,10 @@ import (
 	"strings"
 )
 
-// A step is one compiled statement. The error it returns is what the statement
-// raised; see exception.
+// A step is one compiled statement. It returns the error that the statement raised; see exception.
 type step func(ctx context.Context, f *frame) error
 
-// A block is a list of statements, run in turn until one raises.
+// A block is a list of statements, run in order until one raises.
 type block []step
 
 func (b block) run(ctx context.Context, f *frame) error {
@@ -26,15 +25,15 @@ func (b block) run(ctx context.Context, f *frame) error {
 	return nil
 }
 
-// A frame is what a statement sees of the coroutine that it stands in.
+// A frame is the state that a statement can see of the coroutine that contains it.
 type frame struct {
 	*run
-	caught error // what the innermost handler around the statement caught, or nil
-	depth  int   // of the coroutines that called one another
+	caught error // the error that the innermost handler around the statement caught, or nil
+	depth  int   // number of coroutines that called one another
 }
 
-// ops maps a statement's name to the function that compiles it. init fills it,
-// since these functions compile nested blocks and so refer to ops themselves.
+// ops maps a statement's name to the function that compiles it. It is filled by init, since these
+// functions compile nested blocks and so refer to ops themselves.
 var ops = map[string]func(a *args) step{}
 
 func init() {
@@ -47,7 +46,7 @@ func init() {
 	}
 }
 
-// Statements gives the names of all statements of the language, sorted.
+// Statements returns the names of all statements of the language, sorted.
 func Statements() []string {
 	names := make([]string, 0, len(ops))
 	for name := range ops {
@@ -100,8 +99,8 @@ func compileStatement(vals []any) (step, error) {
 	}, nil
 }
 
-// args reads a statement's arguments, one after the other. The first mistake is
-// kept in err; what is read after it is a zero value.
+// args reads a statement's arguments, one after the other. The first mistake is kept in err; any
+// argument read after it is a zero value.
 type args struct {
 	vals  []any
 	needs []string // tasks and futures without which the statement is skipped
@@ -114,7 +113,7 @@ func (a *args) fail(format string, v ...any) {
 	}
 }
 
-// more reports whether an optional argument is there.
+// more reports whether there is another argument.
 func (a *args) more() bool { return a.err == nil && len(a.vals) > 0 }
 
 func (a *args) next() any {
@@ -127,7 +126,7 @@ func (a *args) next() any {
 	return v
 }
 
-// end checks that nothing is left.
+// end checks that no argument is left.
 func (a *args) end() error {
 	if a.more() {
 		a.fail("too many arguments")
@@ -144,7 +143,7 @@ func (a *args) str() string {
 	return s
 }
 
-// optStr reads a string that may be left out or null.
+// optStr reads a string that may be missing or null.
 func (a *args) optStr() *string {
 	if !a.more() {
 		return nil
@@ -176,7 +175,7 @@ func (a *args) integer() int {
 	return n
 }
 
-// optInteger reads a number that may be left out.
+// optInteger reads a number that may be missing.
 func (a *args) optInteger(otherwise int) int {
 	if !a.more() {
 		return otherwise
@@ -184,7 +183,7 @@ func (a *args) optInteger(otherwise int) int {
 	return a.integer()
 }
 
-// units reads a length of time that may be null: no limit.
+// units reads a length of time. It may be null, which means no limit.
 func (a *args) units() *int {
 	if a.more() && a.vals[0] == nil {
 		a.next()
@@ -211,7 +210,7 @@ func (a *args) block() block {
 	return b
 }
 
-// optBlock reads a block that may be left out or null.
+// optBlock reads a block that may be missing or null.
 func (a *args) optBlock() block {
 	if !a.more() {
 		return nil
@@ -223,7 +222,7 @@ func (a *args) optBlock() block {
 	return a.block()
 }
 
-// value reads what a coroutine returns, a queue carries, a future is set to.
+// value reads the value that a coroutine returns, a queue carries or a future is set to.
 func (a *args) value() any {
 	v := a.next()
 	if err := checkValue(v); err != nil {
@@ -246,7 +245,7 @@ func checkValue(v any) error {
 	return nil
 }
 
-// target reads the name of a task or future that must have been made.
+// target reads the name of a task or future that must exist when the statement runs.
 func (a *args) target() string {
 	name := a.str()
 	a.needs = append(a.needs, name)
@@ -263,7 +262,7 @@ func (a *args) targets() []string {
 	return names
 }
 
-// A ref is what is waited for: a task or future, or a new coroutine.
+// A ref is a reference to an awaitable: a task or future, or a new coroutine.
 type ref struct {
 	text string
 	coro bool
@@ -292,7 +291,7 @@ func (a *args) refs() []ref {
 	return refs
 }
 
-// take adds what a nested list needs, and its mistake.
+// take adds the needs of a nested list to a, and its mistake.
 func (a *args) take(l *args) {
 	a.needs = append(a.needs, l.needs...)
 	if l.err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/conformance"
 )
 
-// TestRecordedTraces runs the scenarios of testdata and compares their traces
-// with those that CPython left.
+// TestRecordedTraces runs the scenarios of testdata and compares their traces with the recorded
+// traces of CPython.
 func TestRecordedTraces(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.traces.jsonl")
 	if err != nil || len(files) == 0 {
@@ -107,15 +107,15 @@ func TestRunawayScenarioIsStopped(t *testing.T) {
 	}
 }
 
-// A callback's part of the trace ends with the rest, but nobody gets the error.
-func TestRunawayInCallbackIsNobodysError(t *testing.T) {
+// A callback's part of the trace ends with the rest, but the error goes to no task.
+func TestARunawayCallbackFailsNoTask(t *testing.T) {
 	got := run(t, `{"coros": {"main": [["repeat", 30000, [["call_soon", "x"]]], ["sleep", 0], ["log", "y"]]}}`)
 	if len(got) != 20_002 || got[20_001] != "= nil" {
 		t.Errorf("got %d lines, the last %q", len(got), got[len(got)-1])
 	}
 }
 
-func TestReplayIsByteForByteThatOfTheOracle(t *testing.T) {
+func TestReplayEqualsTheOracleByteForByte(t *testing.T) {
 	for _, name := range []string{"core", "all"} {
 		base := filepath.Join("testdata", "corpus", name)
 		in, err := os.Open(base + ".jsonl")
@@ -163,7 +163,7 @@ func TestReplayTakesLongLines(t *testing.T) {
 	}
 }
 
-func TestMistakesInAScenarioNameTheirPlace(t *testing.T) {
+func TestMistakesInAScenarioAreReportedWithTheirPlace(t *testing.T) {
 	for _, test := range []struct{ scenario, want string }{
 		{`{"coros": `, "line 2: unexpected EOF"},
 		{`[1]`, "line 2: json"},

@@ -9,11 +9,11 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// An exception is one of Python's that package asyncio has no error for: raised
-// by a scenario, or by Python itself for a mistake in one.
+// An exception is a Python exception for which package asyncio has no error. A scenario raises it,
+// or Python does for a mistake in a scenario.
 type exception struct {
 	class string
-	msg   *string // Python's args[0], if there is one
+	msg   *string // Python's args[0], or nil
 }
 
 func (e *exception) Error() string {
@@ -45,21 +45,20 @@ var (
 
 func keyError(name string) error { return &exception{class: classKey, msg: &name} }
 
-// returned is how a return statement leaves its coroutine: as an exception of a
-// class of its own, which no handler of an Exception catches. A task group
-// around the statement does, and that is part of the trace.
+// returned carries the value of a return statement out of its coroutine. It is an exception of a
+// class of its own, which no handler of Exception catches. A task group around the statement does
+// catch it, and the trace shows that.
 type returned struct{ value any }
 
 func (*returned) Error() string { return classReturn }
 
-// stop ends the trace of a scenario that ran away. No handler catches it.
+// stop ends the trace of a runaway scenario. No handler catches it.
 type stop struct{ why string }
 
 func (s *stop) Error() string { return s.why }
 
-// raising gives what a raise or set_exception statement of that kind raises. The
-// kind is looked up when the statement runs: unknown is the answer to one that
-// does not exist.
+// raising returns the error that a raise or set_exception statement of the given kind raises. The
+// kind is looked up when the statement runs; unknown is the error if there is no such kind.
 func raising(kind string, msg *string) (err, unknown error) {
 	switch kind {
 	case classValue, classKey:
@@ -73,7 +72,7 @@ func raising(kind string, msg *string) (err, unknown error) {
 	}
 }
 
-// cause makes the cause of a cancellation from its message.
+// cause returns the cause of a cancellation with the given message.
 func cause(msg *string) error {
 	if msg == nil {
 		return nil
@@ -81,7 +80,7 @@ func cause(msg *string) error {
 	return errors.New(*msg)
 }
 
-// sentinels tells the class of the library's errors.
+// sentinels maps the library's errors to their classes.
 var sentinels = []struct {
 	err   error
 	class string
@@ -97,9 +96,9 @@ var sentinels = []struct {
 	{asyncio.ErrAwaitSelf, classRuntime},
 }
 
-// classOf names the class of an error. The class of a group is that of the group
-// itself, whatever it holds, and so errors.Is is not asked about one. An error
-// that no scenario can mean shows as its text, so that the traces differ.
+// classOf returns the class of an error. A group has its own class, whatever errors it holds, so
+// errors.Is is not used for a group. An error that no scenario can raise is returned as its text,
+// which makes the traces differ.
 func classOf(err error) string {
 	switch e := err.(type) {
 	case *asyncio.CancelledError:
@@ -123,8 +122,8 @@ func classOf(err error) string {
 	return err.Error()
 }
 
-// isException tells Python's Exception from the rest of BaseException:
-// cancellations, the interpreter's own, and groups that hold one of these.
+// isException reports whether err is one of Python's Exceptions. The rest of BaseException is
+// cancellations, the interpreter's own exceptions, and groups that hold one of these.
 func isException(err error) bool {
 	switch classOf(err) {
 	case classCancelled, classReturn, classStop:
@@ -136,7 +135,7 @@ func isException(err error) bool {
 	return true
 }
 
-// matches reports whether a handler of that kind catches err.
+// matches reports whether a handler of the given kind catches err.
 func matches(kind string, err error) (bool, error) {
 	switch kind {
 	case "Any":
@@ -149,10 +148,10 @@ func matches(kind string, err error) (bool, error) {
 	return false, keyError(kind)
 }
 
-// misuse calls fn and turns the panic by which package asyncio answers a bug of
-// its caller into otherwise: CPython raises an exception for these. An exception
-// that was panicked with is the error itself. Any other panic goes on, that by
-// which the library unwinds an abandoned task among them.
+// misuse calls fn. If package asyncio panics because of a bug of its caller, misuse returns the
+// error otherwise, since CPython raises an exception there. If the panic value is an exception, it
+// returns that. Any other panic goes on, including the panic by which the library unwinds an
+// abandoned task.
 func misuse(otherwise error, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

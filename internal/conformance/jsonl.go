@@ -17,8 +17,8 @@ type Trace struct {
 	Trace []string `json:"trace"`
 }
 
-// Lines gives the lines of r, however long, without their ends, and numbers them
-// from 1. Empty lines are left out.
+// Lines returns the lines of r, of any length, without their ends, and numbered from 1. It omits
+// empty lines.
 func Lines(r io.Reader) iter.Seq2[int, Line] {
 	return func(yield func(int, Line) bool) {
 		in := bufio.NewReaderSize(r, 1<<16)
@@ -39,13 +39,13 @@ func Lines(r io.Reader) iter.Seq2[int, Line] {
 	}
 }
 
-// A Line is one of Lines: its text, or the error of reading it.
+// A Line is the text of a line, or the error of reading it.
 type Line struct {
 	Text []byte
 	Err  error
 }
 
-// Replay reads a scenario a line and writes its trace, a line each, in the same
+// Replay reads scenarios, one in each line, and writes their traces, one in each line, in the same
 // order.
 func Replay(r io.Reader, w io.Writer) error {
 	for n, line := range Lines(r) {
@@ -63,8 +63,8 @@ func Replay(r io.Reader, w io.Writer) error {
 	return nil
 }
 
-// line writes a trace as Python's json.dumps does, so that a file of ours and
-// one of the oracle's can be compared byte for byte.
+// line writes a trace as Python's json.dumps does, so that the output can be compared with that of
+// the oracle byte for byte.
 func (t *Trace) line() []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"name": `)

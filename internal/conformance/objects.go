@@ -12,14 +12,14 @@ type object struct {
 	make       func(ctx context.Context, r *run, name string) error
 }
 
-// A condition knows its lock, so that another one can share it.
+// A condition keeps its lock, so that another condition can share it.
 type condition struct {
 	*asyncio.Condition
 	lock *asyncio.Lock
 }
 
-// compileObject gives the function that makes an object of that kind. A mistake
-// of the kind that CPython finds when it makes one is main's error.
+// compileObject returns the function that makes an object of the given kind. If CPython finds a
+// mistake while it makes the object, the error is main's.
 func compileObject(kind string, a *args) func(ctx context.Context, r *run, name string) error {
 	switch kind {
 	case "Future":
@@ -68,8 +68,8 @@ func makeFuture(ctx context.Context, r *run, name string) error {
 	return nil
 }
 
-// makeCondition makes a condition on the lock of that name, on that of another
-// condition, or on one of its own.
+// makeCondition makes a condition on the named lock, on the lock of the named condition, or on a
+// lock of its own.
 func (r *run) makeCondition(name string, lockName *string) error {
 	lock := new(asyncio.Lock)
 	if lockName != nil {
@@ -90,9 +90,8 @@ func (r *run) makeCondition(name string, lockName *string) error {
 	return nil
 }
 
-// using makes a step of a method of an object. As in Python it is an error if
-// there is no object of that name, and another one if it has no such method: M
-// is the interface of it.
+// using returns a step that calls a method of an object. As in Python it is an error if there is no
+// such object, and another error if the object lacks the method. M is an interface with the method.
 func using[M any](name string, call func(ctx context.Context, f *frame, obj M) error) step {
 	return func(ctx context.Context, f *frame) error {
 		obj, ok := f.objs[name]

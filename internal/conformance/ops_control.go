@@ -2,8 +2,7 @@ package conformance
 
 import "context"
 
-// controlOps are the statements of the language itself: what Python has words
-// for, and asyncio nothing to do with.
+// controlOps are the statements of the language itself, which in Python do not involve asyncio.
 var controlOps = map[string]func(a *args) step{
 	"log":     compileLog,
 	"return":  compileReturn,
@@ -76,7 +75,7 @@ func compileAdd(a *args) step {
 	}
 }
 
-// A try is a try statement. Its final block runs in normal flow, not deferred: a
+// A try is a try statement. Its final block runs in the normal flow and is not deferred, since a
 // task that the library unwinds does nothing any more.
 type try struct {
 	body     block
@@ -118,8 +117,8 @@ func (t *try) run(ctx context.Context, f *frame) error {
 	return err
 }
 
-// handle runs the first handler that fits the error, if one does. A return and
-// the end of the trace pass all handlers.
+// handle runs the first handler that matches the error, if there is one. No handler catches a
+// return or the end of the trace.
 func (t *try) handle(ctx context.Context, f *frame, err error) error {
 	switch err.(type) {
 	case *returned, *stop:

@@ -6,7 +6,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// futureOps are the statements about futures, which tasks are too.
+// futureOps are the statements about futures, including tasks.
 var futureOps = map[string]func(a *args) step{
 	"future":        compileFuture,
 	"await":         compileAwait,
@@ -63,8 +63,7 @@ func compileOnDone(a *args) step {
 	name, tag := a.target(), a.str()
 	return func(ctx context.Context, f *frame) error {
 		v := f.vars[name]
-		// An error of emit is one in a callback: the loop's exception handler
-		// would get it, which does nothing.
+		// An error of emit would go to the loop's exception handler, which does nothing.
 		v.onDone(func() { _ = f.emit(ctx, "on_done ", tag, " ", v.status()) })
 		return nil
 	}

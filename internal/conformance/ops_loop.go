@@ -6,8 +6,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// loopOps are the statements about callbacks and timers. An error of emit in a
-// callback is the loop's exception handler's, which does nothing.
+// loopOps are the statements about callbacks and timers. An error of emit in a callback would go to
+// the loop's exception handler, which does nothing.
 var loopOps = map[string]func(a *args) step{
 	"call_soon":     compileCallSoon,
 	"call_later":    compileCallLater,

@@ -6,8 +6,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// scopeOps are the statements that stand around others: timeouts, task groups,
-// and what is held for a while.
+// scopeOps are the statements with bodies: timeouts, task groups, and objects that are held for a
+// while.
 var scopeOps = map[string]func(a *args) step{
 	"timeout":     compileTimeout,
 	"reschedule":  compileReschedule,
@@ -34,8 +34,8 @@ func compileTimeout(a *args) step {
 	}
 }
 
-// handle gives the timeout, task group or timer of that name. As in Python it is
-// an error if there is none, and another one if it is of another kind.
+// handle returns the timeout, task group or timer of the given name. As in Python it is an error if
+// there is none, and another error if it is of another kind.
 func handle[H any](r *run, name string) (h H, err error) {
 	v, ok := r.handles[name]
 	if !ok {
@@ -93,8 +93,8 @@ func compileGroupSpawn(a *args) step {
 	}
 }
 
-// compileWith holds a lock, condition or semaphore around its body. Python lets
-// a barrier stand there, too: it is waited for, and nothing is released.
+// compileWith holds a lock, condition or semaphore around its body. Python also allows a barrier:
+// the statement waits at it and releases nothing.
 func compileWith(a *args) step {
 	name, body := a.str(), a.block()
 	return func(ctx context.Context, f *frame) error {
@@ -120,9 +120,8 @@ type holder interface {
 	With(ctx context.Context, body func(ctx context.Context) error) error
 }
 
-// hold is obj.With. Releasing what the body has released already is an error,
-// except where the body was left by a panic: that goes on, whatever the release
-// says to it.
+// hold calls obj.With. If the body has released the object already, the release is an error. But if
+// a panic left the body, the panic goes on and the error of the release is lost.
 func hold(ctx context.Context, obj holder, body func(ctx context.Context) error) (err error) {
 	within := false
 	defer func() {

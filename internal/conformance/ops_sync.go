@@ -6,9 +6,9 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// syncOps are the statements about locks, events, conditions, semaphores and
-// barriers. What an object can do decides what may be done with it, and not its
-// kind: a scenario may wait for an event by cond_wait, as in Python.
+// syncOps are the statements about locks, events, conditions, semaphores and barriers. As in
+// Python, a statement applies to any object that has the method, whatever its kind: cond_wait may
+// wait for an event.
 var syncOps = map[string]func(a *args) step{
 	"acquire":       compileAcquire,
 	"release":       compileRelease,
@@ -88,8 +88,8 @@ type waiter interface {
 	Wait(ctx context.Context) error
 }
 
-// wait calls the wait method that events, conditions and barriers have in
-// Python. Its value is shown as Python formats it.
+// wait calls the wait method, which events, conditions and barriers have in Python. The result is
+// printed in Python's format.
 func wait(ctx context.Context, obj any) (any, error) {
 	switch obj := obj.(type) {
 	case waiter:

@@ -31,7 +31,7 @@ func compileSpawn(a *args) step {
 	}
 }
 
-// compileEager makes a task that begins at once, on top of this one. Its name is
+// compileEager creates a task that begins at once, on top of the current one. Its name is entered
 // in the table only after its first step.
 func compileEager(a *args) step {
 	name, coro := a.str(), a.str()

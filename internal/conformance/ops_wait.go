@@ -7,7 +7,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// waitOps are the statements that wait for several tasks, or in a certain way.
+// waitOps are the statements that wait for several tasks, or in a particular way.
 var waitOps = map[string]func(a *args) step{
 	"gather":       compileGather,
 	"gather_start": compileGatherStart,
@@ -121,9 +121,9 @@ func compileAsCompleted(a *args) step {
 	}
 }
 
-// ordered gives what as_completed waits for. CPython takes those that are done
-// already in no set order, so that all of them but the first are left out; where
-// the same one stands twice among them, both are.
+// ordered returns the awaitables for as_completed. CPython yields those that are done beforehand in
+// no particular order, so ordered omits all of them but the first. If the first is listed twice,
+// both entries stay.
 func (r *run) ordered(ctx context.Context, refs []ref) []asyncio.Awaitable[any] {
 	var vars, done []*variable
 	for _, ref := range refs {

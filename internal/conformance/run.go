@@ -10,19 +10,17 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// unit is the length of a scenario's unit of time. In virtual time any does.
+// unit is the length of a scenario's unit of time. In virtual time any length will do.
 const unit = time.Millisecond
 
-// maxDepth is the number of coroutines that may call one another. CPython runs out
-// of stack long before, with a RuntimeError, and Go's would be too large to wait
-// for the end of it.
+// maxDepth is the number of coroutines that may call one another. CPython runs out of stack long
+// before, with a RuntimeError; Go's stack would grow for too long.
 const maxDepth = 1000
 
-// maxEvents is the length of a trace beyond which a scenario has run away.
+// maxEvents is the length of a trace beyond which a scenario is stopped as a runaway.
 const maxEvents = 20_000
 
-// Run runs the scenario to its end and returns its trace, the last line of which
-// is the outcome of main.
+// Run runs the scenario to its end and returns its trace. The last line is the outcome of main.
 func Run(sc *Scenario) []string {
 	r := &run{
 		scenario: sc,
@@ -58,15 +56,15 @@ func outcome(value any, err error) string {
 	}
 }
 
-// A run is the state of one scenario that runs.
+// A run is the state of one running scenario.
 type run struct {
 	scenario *Scenario
 	trace    []string
-	ended    bool // nothing is traced any more
+	ended    bool // tracing has ended
 
 	vars     map[string]*variable        // tasks and futures
-	names    map[asyncio.Waitable]string // and how they were named when they were made
-	objs     map[string]any              // locks, queues and the like
+	names    map[asyncio.Waitable]string // their names, as they were created
+	objs     map[string]any              // locks, queues and other objects
 	handles  map[string]any              // timeouts, task groups, timers
 	counters map[string]int
 }
@@ -89,8 +87,9 @@ func (r *run) put(name string, v *variable) {
 	r.names[v.Waitable] = name
 }
 
-// coro makes a coroutine of a scenario's. That there is none of that name shows
-// when it runs. One that is called by another runs in the frame below that one's.
+// coro returns the named coroutine of the scenario. If there is none, the error occurs when the
+// coroutine runs. depth is the depth of its frame: greater than the caller's for a coroutine that
+// another one calls.
 func (r *run) coro(name string, depth int) asyncio.Coro[any] {
 	return func(ctx context.Context) (any, error) {
 		body, ok := r.scenario.coros[name]
@@ -104,7 +103,7 @@ func (r *run) coro(name string, depth int) asyncio.Coro[any] {
 	}
 }
 
-// returnedBy takes the value out of a return on its way.
+// returnedBy returns the value of a return statement that left the coroutine, or err.
 func returnedBy(err error) (any, error) {
 	if ret, ok := err.(*returned); ok {
 		return ret.value, nil
@@ -112,10 +111,9 @@ func returnedBy(err error) (any, error) {
 	return nil, err
 }
 
-// emit adds a line to the trace: the time, the task that runs, and the parts,
-// each as show has it. A string among them stands for itself. The error is what
-// CPython's interpreter of scenarios would raise: that the scenario ran away, or
-// that a value cannot be shown.
+// emit adds a line to the trace: the time, the running task, and the parts, each as show formats
+// it. A string is printed as it is. The error is the one that CPython's interpreter of scenarios
+// would raise: the scenario ran away, or a value cannot be printed.
 func (r *run) emit(ctx context.Context, parts ...any) error {
 	var text strings.Builder
 	for _, part := range parts {
@@ -137,8 +135,7 @@ func (r *run) emit(ctx context.Context, parts ...any) error {
 	return nil
 }
 
-// who is the name of a task: its own, ~ if the library made it, - if there is
-// none.
+// who returns the name of a task, "~" if the library created the task, or "-" if there is no task.
 func who(t asyncio.AnyTask) string {
 	if t == nil {
 		return "-"
@@ -149,7 +146,7 @@ func who(t asyncio.AnyTask) string {
 	return "~"
 }
 
-// delay is a length of time in units; nil is no limit.
+// delay returns a length of time given in units; nil means no limit.
 func delay(units *int) time.Duration {
 	if units == nil {
 		return asyncio.Never

@@ -1,14 +1,13 @@
-// Package conformance runs the scenarios that asyncio is checked with.
+// Package conformance runs the scenarios by which asyncio is checked against CPython.
 //
-// A scenario is a small asyncio program in JSON. oracle/oracle.py runs it
-// under CPython 3.13 and Run runs it on package asyncio, both in virtual time;
-// both give its trace, one line an event. The port is right where the two
-// traces are equal, line for line: CPython's own order of events is the
-// specification. README.md beside this file describes the language.
+// A scenario is a small asyncio program in JSON. oracle/oracle.py runs it under CPython 3.13, and
+// Run runs it on package asyncio, both in virtual time. Both produce a trace, with one line for
+// each event. The port is right if the two traces are equal, line for line: CPython's own order of
+// events is the specification. README.md beside this file describes the language.
 //
-// Run uses nothing but the public interface of package asyncio. It treats every
-// scenario alike: what CPython does with a mistake in a scenario (a name nobody
-// made, a method that an object lacks) is part of the trace.
+// Run uses only the public interface of package asyncio. A mistake in a scenario, such as an
+// undefined name or a method that an object lacks, is part of the language: CPython's answer to it
+// is in the trace.
 package conformance
 
 import (
@@ -27,8 +26,8 @@ type Scenario struct {
 	coros   map[string]block
 }
 
-// Decode reads one scenario from its JSON text. It refuses what is not of the
-// language: an unknown statement, an argument of the wrong type.
+// Decode reads one scenario from its JSON text. It rejects text that is not in the language, such
+// as an unknown statement or an argument of the wrong type.
 func Decode(text []byte) (*Scenario, error) {
 	var raw struct {
 		Name    string           `json:"name"`
@@ -60,8 +59,8 @@ func Decode(text []byte) (*Scenario, error) {
 	return sc, nil
 }
 
-// decodeObjects reads the table of objects in the order of the text, which is
-// the order in which they are made; a Go map would lose it.
+// decodeObjects reads the table of objects in the order of the text, which is the order of their
+// creation. A Go map would lose it.
 func decodeObjects(text json.RawMessage) ([]object, error) {
 	if len(text) == 0 {
 		return nil, nil

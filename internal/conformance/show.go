@@ -12,9 +12,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// show gives the text of a value or an error as it stands in a trace. Python's
-// IndexError is the answer to a KeyError without arguments, which the oracle
-// cannot show.
+// show returns the text of a value or an error in a trace. A KeyError without arguments gives
+// Python's IndexError, since the oracle cannot print it.
 func show(v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
@@ -48,7 +47,7 @@ func shown(v any) string {
 	return s
 }
 
-// showList shows a list. A whole alone in it stands for itself.
+// showList formats a list. If its only element is a whole, it formats the value of the whole.
 func showList(l []any) (string, error) {
 	if len(l) == 1 {
 		if w, ok := l[0].(whole); ok {
@@ -97,7 +96,7 @@ func showError(err error) (string, error) {
 		}
 		return class + ":" + *msg, nil
 	case classValue:
-		// The text of the library's own is left out, since it is its own.
+		// The library's own text is omitted, since it need not match CPython's.
 		if e, ok := err.(*exception); ok && e.msg != nil && strings.HasPrefix(*e.msg, "!") {
 			return class + ":" + *e.msg, nil
 		}
@@ -107,7 +106,7 @@ func showError(err error) (string, error) {
 	}
 }
 
-// number gives a JSON number as Python's str gives it.
+// number formats a JSON number as Python's str does.
 func number(n json.Number) string {
 	if i, ok := new(big.Int).SetString(n.String(), 10); ok {
 		return i.String()
@@ -127,8 +126,8 @@ func number(n json.Number) string {
 	return s
 }
 
-// compare orders the values of a priority queue as Python's < does. It panics
-// with errType where Python raises TypeError.
+// compare orders the values of a priority queue as Python's < does. It panics with errType where
+// Python raises TypeError.
 func compare(a, b any) int {
 	switch x := a.(type) {
 	case string:
@@ -149,8 +148,8 @@ func compare(a, b any) int {
 	panic(errType)
 }
 
-// compareItems orders the items of two lists: of those that are equal Python
-// does not ask which is less.
+// compareItems orders the items of two lists. Python does not use < on equal items, so two nils are
+// equal.
 func compareItems(a, b any) int {
 	if a == nil && b == nil {
 		return 0
@@ -158,7 +157,7 @@ func compareItems(a, b any) int {
 	return compare(a, b)
 }
 
-// rational gives the value of a number or, as in Python, of true and false.
+// rational returns the value of a number, or of a bool, which is a number in Python.
 func rational(v any) (*big.Rat, bool) {
 	switch v := v.(type) {
 	case bool:

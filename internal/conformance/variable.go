@@ -6,16 +6,15 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// A variable is a task or a future in a scenario's table. A scenario knows no
-// types, and the future of a gather is of another type than the rest; a
-// variable makes them alike.
+// A variable is a task or a future in a scenario's table. A scenario has no types, and the future
+// of a gather has another type than the rest; a variable gives them all the same methods.
 type variable struct {
 	asyncio.Waitable // the task or future itself
 
 	aw           asyncio.Awaitable[any]
 	result       func() (any, error)
 	onDone       func(fn func())
-	setResult    func(v any) error // nil: CPython refuses it, and setException
+	setResult    func(v any) error // nil, like setException, if CPython refuses the call
 	setException func(err error) error
 }
 
@@ -39,8 +38,8 @@ func futureVariable(f *asyncio.Future[any]) *variable {
 	}
 }
 
-// gatherVariable holds the future of a gather. wrap makes a result for it of what
-// a set_result statement sets it to.
+// gatherVariable returns a variable for the future of a gather. wrap makes a result of the future
+// from the value of a set_result statement.
 func gatherVariable[T any](f *asyncio.Future[T], wrap func(v any) T) *variable {
 	return &variable{
 		Waitable: f,
@@ -55,8 +54,8 @@ func gatherVariable[T any](f *asyncio.Future[T], wrap func(v any) T) *variable {
 	}
 }
 
-// A whole is the only element of a gather's list of results where set_result gave
-// the gather a value that is no such list.
+// A whole is the only element of a gather's list of results if set_result has set the future to a
+// value that is not such a list.
 type whole struct{ value any }
 
 // gather starts a gather of the references.
@@ -72,8 +71,8 @@ func (r *run) gather(ctx context.Context, refs []ref, returnExceptions bool) *va
 	return gatherVariable(asyncio.Gather(ctx, aws...), func(v any) []any { return []any{whole{v}} })
 }
 
-// awaitable gives what a reference stands for. depth is that of the coroutine, if
-// it is one and is not made a task of; see run.coro.
+// awaitable returns the awaitable that a reference stands for. depth applies to a coroutine that
+// does not become a task; see run.coro.
 func (r *run) awaitable(ref ref, depth int) asyncio.Awaitable[any] {
 	if ref.coro {
 		return r.coro(ref.name, depth)
@@ -81,7 +80,7 @@ func (r *run) awaitable(ref ref, depth int) asyncio.Awaitable[any] {
 	return r.vars[ref.name].aw
 }
 
-// status is what the status and on_done statements tell of a task or future.
+// status returns the state of a task or future for the status and on_done statements.
 func (v *variable) status() any {
 	switch {
 	case !v.Done():

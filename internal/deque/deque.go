@@ -1,5 +1,4 @@
-// Package deque holds the double-ended queue under the loop's ready queue and
-// the public queues.
+// Package deque is the double-ended queue of the loop's ready queue and of the public queues.
 package deque
 
 // minCap is the capacity of the first ring.
@@ -25,13 +24,13 @@ func (d *Deque[T]) PushBack(v T) {
 	d.n++
 }
 
-// At returns the element at index i, counted from the front. There must be one.
+// At returns the element at index i, counted from the front. That element must exist.
 func (d *Deque[T]) At(i int) T { return d.ring[(d.head+i)&(len(d.ring)-1)] }
 
-// Front returns the front. The Deque must not be empty.
+// Front returns the front element. The Deque must not be empty.
 func (d *Deque[T]) Front() T { return d.ring[d.head&(len(d.ring)-1)] }
 
-// PopFront removes and returns the front. The Deque must not be empty.
+// PopFront removes and returns the front element. The Deque must not be empty.
 func (d *Deque[T]) PopFront() T {
 	var zero T
 	p := &d.ring[d.head&(len(d.ring)-1)]
@@ -42,7 +41,7 @@ func (d *Deque[T]) PopFront() T {
 	return v
 }
 
-// PopBack removes and returns the back. The Deque must not be empty.
+// PopBack removes and returns the back element. The Deque must not be empty.
 func (d *Deque[T]) PopBack() T {
 	var zero T
 	p := &d.ring[(d.head+d.n-1)&(len(d.ring)-1)]
@@ -52,20 +51,20 @@ func (d *Deque[T]) PopBack() T {
 	return v
 }
 
-// Clear removes all elements, and the memory that held them.
+// Clear removes all elements, and frees the memory that held them.
 func (d *Deque[T]) Clear() { *d = Deque[T]{} }
 
-// Cap returns for how many elements there is memory.
+// Cap returns the number of elements for which there is memory.
 func (d *Deque[T]) Cap() int { return len(d.ring) }
 
-// maxSpare is the capacity up to which a ring is not too large, however little is in it.
+// maxSpare is the capacity up to which a ring is never large, however few elements it holds.
 const maxSpare = 1024
 
-// IsLarge reports whether most of a large ring is empty.
+// IsLarge reports whether the ring is large and at least three quarters of it are empty.
 func (d *Deque[T]) IsLarge() bool { return len(d.ring) > maxSpare && d.n <= len(d.ring)/4 }
 
-// Shrink halves the ring if IsLarge. Called from time to time it gives back what a burst
-// has taken, and one that comes again and again has to double the ring once.
+// Shrink halves the ring if IsLarge. Called from time to time, it gives back the memory that a
+// burst has taken. A burst that recurs then only has to double the ring once.
 func (d *Deque[T]) Shrink() {
 	if !d.IsLarge() {
 		return

@@ -37,7 +37,7 @@ func TestBackIsLastInFirstOut(t *testing.T) {
 	}
 }
 
-// The ring grows while its front lies anywhere in it, and the order stays.
+// The ring grows with its front at any position, and the order stays.
 func TestGrowthKeepsTheOrderWhereverTheFrontIs(t *testing.T) {
 	for front := range minCap {
 		var d Deque[int]
@@ -55,7 +55,7 @@ func TestGrowthKeepsTheOrderWhereverTheFrontIs(t *testing.T) {
 	}
 }
 
-func TestQueueThatIsUsedSteadilyDoesNotGrow(t *testing.T) {
+func TestAQueueInSteadyUseDoesNotGrow(t *testing.T) {
 	var d Deque[int]
 	for i := range 100 * minCap {
 		d.PushBack(i)
@@ -66,7 +66,7 @@ func TestQueueThatIsUsedSteadilyDoesNotGrow(t *testing.T) {
 	assert.Len(t, d.ring, minCap)
 }
 
-func TestClearGivesTheMemoryBack(t *testing.T) {
+func TestClearReleasesTheMemory(t *testing.T) {
 	var d Deque[int]
 	for i := range 1000 {
 		d.PushBack(i)
@@ -88,14 +88,14 @@ func TestPushAndPopAllocateNothing(t *testing.T) {
 	assert.Zero(t, got)
 }
 
-// model is what a Deque has to be equal to, in the simplest form.
+// model is a Deque and the slice to which it must be equal.
 type model struct {
 	d    Deque[int]
 	want []int
 	next int
 }
 
-// step does what op says to the Deque and to the slice.
+// step applies the operation op to the Deque and to the slice.
 func (m *model) step(t *testing.T, op byte) {
 	switch n := len(m.want); {
 	case op == 255:
@@ -121,8 +121,8 @@ func (m *model) step(t *testing.T, op byte) {
 	}
 }
 
-// check compares the whole ring. Outside of the elements it holds zeros: what was
-// popped is not kept alive.
+// check compares the whole ring. Outside the elements it must hold zeros, so that a popped value is
+// not kept alive.
 func (m *model) check(t *testing.T) {
 	size := len(m.d.ring)
 	if size&(size-1) != 0 {
@@ -154,7 +154,7 @@ func FuzzDeque(f *testing.F) {
 	})
 }
 
-// Phases in which it mostly grows take turns with such in which it mostly shrinks.
+// Phases of growing and of shrinking alternate.
 func TestRandomOperationsAgreeWithASlice(t *testing.T) {
 	for seed := range uint64(100) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
@@ -170,7 +170,7 @@ func TestRandomOperationsAgreeWithASlice(t *testing.T) {
 	}
 }
 
-// One operation: a value goes into a queue of 100 and the first comes out.
+// One operation: a value is pushed onto a queue of 100 and the first is popped.
 func BenchmarkPushBackPopFront(b *testing.B) {
 	const n = 100
 	b.Run("Deque", func(b *testing.B) {
@@ -215,7 +215,7 @@ func BenchmarkPushBackPopFront(b *testing.B) {
 	})
 }
 
-// One operation: a value goes on top of a stack of 100 and comes off again.
+// One operation: a value is pushed onto a stack of 100 and popped again.
 func BenchmarkPushBackPopBack(b *testing.B) {
 	const n = 100
 	b.Run("Deque", func(b *testing.B) {
@@ -265,7 +265,7 @@ func BenchmarkGrow(b *testing.B) {
 }
 
 // A ring that is too large is halved, wherever its front is, and the order stays.
-func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
+func TestShrinkReleasesHalfOfTheMemoryOfABurst(t *testing.T) {
 	for _, front := range []int{0, 1, 1000, 4000, 4095} {
 		var d Deque[int]
 		for range 4096 {
@@ -281,7 +281,7 @@ func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
 		for i := range 600 {
 			d.PushBack(i)
 		}
-		for _, want := range []int{2048, 2048} { // 600 are more than a quarter of that
+		for _, want := range []int{2048, 2048} { // 600 values are more than a quarter of 2048
 			d.Shrink()
 			assert.Equal(t, want, len(d.ring))
 		}

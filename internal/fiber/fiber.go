@@ -1,15 +1,14 @@
-// Package fiber passes control between an event loop and one piece of work at a
-// time. It alone knows iter.Pull, the only door to the runtime's coroutine
-// switch: the caller of [Fiber.Resume] stands still while the work runs, and the
-// work stands still while it is suspended, so the two never run at once.
+// Package fiber passes control between an event loop and one piece of work at a time. It alone uses
+// iter.Pull, which is the only way to the runtime's coroutine switch. The caller of [Fiber.Resume]
+// stands still while the work runs, and the work stands still while it is suspended, so the two
+// never run at once.
 //
-// A coroutine is a goroutine. It is owed an end: work that has finished leaves
-// its coroutine idle in the pool, where the next work finds it, and the pool is
-// released when the run that filled it is over; work that never finishes is
-// killed with [Fiber.Kill].
+// A fiber is a goroutine, and somebody has to end it. Work that has finished leaves its fiber idle
+// in the pool, where the next work finds it, and the pool is released when the run that filled it
+// is over. Work that never finishes is killed with [Fiber.Kill].
 //
-// A coroutine must be resumed in the thread-lock state (runtime.LockOSThread)
-// in which it was made. That is why a pool must not outlive a run.
+// A fiber must be resumed in the thread-lock state (runtime.LockOSThread) in which it was made.
+// That is why a pool must not outlive a run.
 package fiber
 
 import (
@@ -21,19 +20,18 @@ import (
 	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
-// Work is what a coroutine runs. Run must not panic: a panic would lose its
-// stack on the way through iter.Pull. A runtime.Goexit in it is passed on to
-// the caller of Resume.
+// Work runs on a fiber. Run must not panic: a panic would lose its stack on the way through
+// iter.Pull. A runtime.Goexit in it goes on in the caller of Resume.
 //
-// After Run the coroutine asks Next what it is to run now, before it returns control to
-// the caller of Resume. It becomes idle if that is nil.
+// After Run the fiber asks Next for the work to run now, before it returns control to the caller of
+// Resume. If Next returns nil, the fiber becomes idle.
 type Work[S any] interface {
 	Run()
-	Next(c *Fiber[S]) Work[S]
+	Next(f *Fiber[S]) Work[S]
 }
 
-// A Fiber is a coroutine of a pool. It lends its work a State, which the work has to leave
-// as it found it: as the zero value.
+// A Fiber is a goroutine of a pool. It lends its work a State. The work finds the zero value there,
+// and must leave it there.
 type Fiber[S any] struct {
 	State S
 
@@ -46,140 +44,140 @@ type Fiber[S any] struct {
 	killed   bool // Kill was called
 	returned bool // main has returned
 
-	g uintptr // identifies its goroutine; 0 before that begins and from when it ends
+	g uintptr // gid.G of its goroutine; 0 before that begins and from when it ends
 }
 
-// main returns the coroutine's whole life: running one work after another. It is no method
-// value, whose wrapper would be one more frame on every stack: in each of its cycles the
-// collector unwinds the stacks of all coroutines, at 0.1 µs and more a frame.
-func (c *Fiber[S]) main() iter.Seq[struct{}] {
+// main returns the whole life of the fiber: running one work after another. It is not a method
+// value, whose wrapper would add a frame to every stack: in each of its cycles the garbage
+// collector unwinds the stacks of all fibers, at 0.1 µs or more a frame.
+func (f *Fiber[S]) main() iter.Seq[struct{}] {
 	return func(yield func(struct{}) bool) {
-		defer c.exit()
-		pprof.SetGoroutineLabels(context.Background()) // those that it has inherited from its maker
-		c.yield, c.g = yield, gid.G()
+		defer f.exit()
+		pprof.SetGoroutineLabels(context.Background()) // drops the labels inherited from its maker
+		f.yield, f.g = yield, gid.G()
 		for {
-			for c.work != nil {
-				c.work.Run()
-				c.work = c.work.Next(c)
+			for f.work != nil {
+				f.work.Run()
+				f.work = f.work.Next(f)
 			}
-			c.pool.idle = append(c.pool.idle, c)
+			f.pool.idle = append(f.pool.idle, f)
 			if !yield(struct{}{}) {
-				c.returned = true
+				f.returned = true
 				return
 			}
 		}
 	}
 }
 
-// unwound is the panic that a killed coroutine ends with.
+// unwound is the panic with which a killed fiber ends.
 type unwound struct{}
 
-// exit puts a panic in the place of the runtime.Goexit that unwinds a killed coroutine.
-// iter.Pull would pass the Goexit on to the caller of Kill; a panic Kill can recover.
-func (c *Fiber[S]) exit() {
-	c.g = 0 // from here on another goroutine may get the same
-	if c.killed && !c.returned {
+// exit replaces the runtime.Goexit that unwinds a killed fiber by a panic. iter.Pull would pass the
+// Goexit on to the caller of Kill; a panic can be recovered there.
+func (f *Fiber[S]) exit() {
+	f.g = 0 // from here on another goroutine may get the same
+	if f.killed && !f.returned {
 		panic(unwound{})
 	}
 }
 
-// Is reports whether g, which gid.G has returned to the caller, is the coroutine's goroutine. Any
-// goroutine may ask, and needs no synchronization with the coroutine: one that is not its own
-// sees either another's number here or none, since a number is given to a new goroutine only
-// after the coroutine has cleared it.
+// Is reports whether g, which gid.G has returned to the caller, is the fiber's goroutine. Any
+// goroutine may call it, without synchronization with the fiber. On another goroutine Is reads 0 or
+// another goroutine's number, but never the caller's: a number is given to a new goroutine only
+// after the fiber has cleared it.
 //
 //go:norace
-func (c *Fiber[S]) Is(g uintptr) bool { return c.g == g }
+func (f *Fiber[S]) Is(g uintptr) bool { return f.g == g }
 
 // Resume runs the work until it suspends itself or returns.
-func (c *Fiber[S]) Resume() { c.next() }
+func (f *Fiber[S]) Resume() { f.next() }
 
-// Suspend returns control to the caller of Resume, until the next Resume. Only the work
-// itself may call it. It reports false if the coroutine was killed, whereupon the work
-// has to call Unwind. (Suspend does not, so that it can be inlined.)
-func (c *Fiber[S]) Suspend() (resumed bool) { return c.yield(struct{}{}) }
+// Suspend returns control to the caller of Resume, until the next Resume. Only the work itself may
+// call it. It reports false if the fiber was killed; the work must then call Unwind. (Suspend does
+// not call it, so that Suspend can be inlined.)
+func (f *Fiber[S]) Suspend() (resumed bool) { return f.yield(struct{}{}) }
 
-// Unwind ends the work of a killed coroutine. It is a runtime.Goexit: a panic might be
-// recovered, and the work go on.
+// Unwind ends the work of a killed fiber. It is a runtime.Goexit, since the work might recover a
+// panic and go on.
 func Unwind() { runtime.Goexit() }
 
-// Kill ends a suspended coroutine: its work unwinds, the deferred functions run, and the
-// goroutine is gone when Kill returns.
-func (c *Fiber[S]) Kill() {
-	c.killed = true
+// Kill ends a suspended fiber: its work unwinds, and its deferred functions run. The goroutine is
+// gone when Kill returns.
+func (f *Fiber[S]) Kill() {
+	f.killed = true
 	defer func() {
 		if r := recover(); r != nil && r != any(unwound{}) {
 			panic(r)
 		}
 	}()
-	c.stop()
+	f.stop()
 }
 
-// A burst of tasks leaves idle coroutines behind, of about 3 KB each. Of those that were idle
-// throughout a period, which the next bursts have no use for, a share is ended in the
-// next, until keepIdle are left. That is not done at once: to end one takes as long as to
-// switch to it.
+// A burst of tasks leaves idle fibers behind, at about 3 KB each. Fibers that were idle throughout
+// a period were not needed by later bursts. A share of those is ended in the next period, down to
+// keepIdle idle fibers. They are not all ended at once: ending a fiber takes as long as switching
+// to it.
 const (
 	keepIdle   = 1024
-	trimShare  = 4 // a quarter
-	trimAtOnce = 256
+	trimShare  = 4   // one in four
+	trimAtOnce = 256 // fibers that one call of Trim ends at most
 )
 
-// A Pool holds idle coroutines. The zero Pool is empty and ready.
+// A Pool holds idle fibers. The zero Pool is empty and ready.
 type Pool[S any] struct {
 	idle []*Fiber[S]
 
-	unused  int // the fewest that were idle since the period began
-	surplus int // of those, to be ended in this period
+	unused  int // the smallest number of idle fibers since the period began
+	surplus int // fibers still to be ended in this period
 }
 
-// Get gives a coroutine that will run w when it is first resumed.
+// Get returns a fiber that will run w when it is first resumed.
 //
-// It is tempting to have another thread make coroutines ahead of a burst. That would take a
-// goroutine that no run should have, and a coroutine has the thread-lock state of its maker.
+// It is tempting to have another thread make fibers ahead of a burst. That would take a goroutine
+// that no run should have, and a fiber has the thread-lock state of its maker.
 //
-// It is tempting, too, to keep ended tasks in a free list, as coroutines are kept here. But
-// the caller of CreateTask may hold a task forever, and nothing shows when it lets go.
+// It is tempting, too, to keep ended tasks in a free list, as fibers are kept here. But the caller
+// of CreateTask may hold a task forever, and nothing shows when it lets go.
 func (p *Pool[S]) Get(w Work[S]) *Fiber[S] {
 	if len(p.idle) > 0 {
-		c := p.pop()
-		c.work = w
-		return c
+		f := p.pop()
+		f.work = w
+		return f
 	}
-	// Allocating 16 Fibers at once makes 100,000 sleepers 9% slower. One main for the whole pool,
-	// which would be told its Fiber by the pool, spares an allocation and gains nothing.
-	c := &Fiber[S]{pool: p, work: w}
-	// It is tempting to call runtime.coroswitch by linkname and spare iter.Pull's allocations
-	// and checks. The linker refuses that outside of package iter.
-	c.next, c.stop = iter.Pull(c.main())
-	return c
+	// Allocating 16 Fibers at once makes 100,000 sleepers 9% slower. One main for the whole pool, to
+	// which the pool would pass the Fiber, saves an allocation and gains nothing.
+	f := &Fiber[S]{pool: p, work: w}
+	// It is tempting to call runtime.coroswitch by linkname and save iter.Pull's allocations and
+	// checks. The linker refuses that outside of package iter.
+	f.next, f.stop = iter.Pull(f.main())
+	return f
 }
 
-// pop takes the coroutine that has become idle last, whose stack is warm.
+// pop takes the fiber that became idle last, whose stack is warm.
 func (p *Pool[S]) pop() *Fiber[S] {
 	n := len(p.idle) - 1
-	c := p.idle[n]
+	f := p.idle[n]
 	p.idle[n] = nil
 	p.idle = p.idle[:n]
 	p.unused = min(p.unused, n)
-	return c
+	return f
 }
 
-// Len returns the number of idle coroutines.
+// Len returns the number of idle fibers.
 func (p *Pool[S]) Len() int { return len(p.idle) }
 
-// IsLarge reports whether there are more idle coroutines than a small program has use for.
+// IsLarge reports whether the pool has more idle fibers than a small program needs.
 func (p *Pool[S]) IsLarge() bool { return p.Len() > keepIdle }
 
-// BeginPeriod determines how many coroutines Trim is to end, by how many were idle since it
-// was last called.
+// BeginPeriod begins a period. The number of fibers that were idle throughout the last one
+// determines how many Trim is to end in this one.
 func (p *Pool[S]) BeginPeriod() {
 	unused := min(p.unused, len(p.idle)-keepIdle)
 	p.surplus = max(0, min(unused, max(unused/trimShare, keepIdle)))
 	p.unused = len(p.idle)
 }
 
-// Trim ends some coroutines and reports whether there are more to be ended in this period.
+// Trim ends some idle fibers and reports whether more are to be ended in this period.
 func (p *Pool[S]) Trim() (more bool) {
 	n := min(p.surplus, trimAtOnce, len(p.idle))
 	p.surplus -= n
@@ -187,13 +185,13 @@ func (p *Pool[S]) Trim() (more bool) {
 	return p.surplus > 0
 }
 
-// Release ends all idle coroutines.
+// Release ends all idle fibers.
 func (p *Pool[S]) Release() {
 	p.shrink(0)
 	p.idle, p.surplus = nil, 0
 }
 
-// shrink ends idle coroutines until n are left.
+// shrink ends idle fibers until n are left.
 func (p *Pool[S]) shrink(n int) {
 	for len(p.idle) > n {
 		p.pop().stop()

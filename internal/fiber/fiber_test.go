@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/fiber"
 )
 
-// state is what the coroutines of these tests lend.
+// state is the type of the value that the coroutines of these tests carry.
 type state int
 
 // work is a fiber.Work that knows its coroutine.
@@ -26,14 +26,14 @@ func (w *work) Run() { w.body(w.c) }
 
 func (w *work) Next(*fiber.Fiber[state]) fiber.Work[state] { return nil }
 
-// start gets a coroutine for body, which does not begin before it is resumed.
+// start gets a coroutine for body, which does not begin until it is resumed.
 func start(p *fiber.Pool[state], body func(c *fiber.Fiber[state])) *fiber.Fiber[state] {
 	w := &work{body: body}
 	w.c = p.Get(w)
 	return w.c
 }
 
-// suspend is what work does to suspend itself.
+// suspend suspends the coroutine c, and unwinds it if it is killed meanwhile.
 func suspend(c *fiber.Fiber[state]) {
 	if !c.Suspend() {
 		fiber.Unwind()
@@ -47,8 +47,7 @@ func suspendForever(c *fiber.Fiber[state]) {
 	}
 }
 
-// checkGoroutines calls f and then compares the number of goroutines with that from
-// before.
+// checkGoroutines checks that f leaves as many goroutines as there were before.
 func checkGoroutines(t *testing.T, f func()) {
 	t.Helper()
 	want := goroutines()
@@ -56,15 +55,15 @@ func checkGoroutines(t *testing.T, f func()) {
 	assertGoroutines(t, want)
 }
 
-// goroutines counts them when the garbage collector, which throws the count out while
-// it frees the stacks of dead ones, is at rest.
+// goroutines returns the number of goroutines. It collects garbage first: while the collector frees
+// the stacks of dead goroutines, the count is wrong.
 func goroutines() int {
 	runtime.GC()
 	return runtime.NumGoroutine()
 }
 
-// assertGoroutines compares the number of goroutines. A coroutine's end is synchronous,
-// but not that of a goroutine whose WaitGroup was waited for.
+// assertGoroutines compares the number of goroutines. The end of a coroutine is synchronous; that
+// of a goroutine whose WaitGroup was waited for is not.
 func assertGoroutines(t *testing.T, want int) {
 	t.Helper()
 	got := runtime.NumGoroutine()
@@ -90,7 +89,7 @@ func goexits(f func()) bool {
 	return !returned
 }
 
-func TestResumeAndSuspendPassControlToAndFro(t *testing.T) {
+func TestResumeAndSuspendPassControlBackAndForth(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
@@ -120,8 +119,8 @@ func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
 	p.Release()
 }
 
-// A task that starts another one eagerly resumes it from inside of its own coroutine,
-// and the loop may go on with either.
+// A task that starts another one eagerly resumes it from inside its own coroutine, and the loop may
+// go on with either.
 func TestCoroutineCanResumeAnother(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
@@ -147,7 +146,7 @@ func TestCoroutineCanResumeAnother(t *testing.T) {
 	})
 }
 
-func TestFinishedCoroutineServesTheNextWork(t *testing.T) {
+func TestAFinishedCoroutineRunsTheNextWork(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		first := start(&p, func(*fiber.Fiber[state]) {})
@@ -181,8 +180,8 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 	p.Release()
 }
 
-// What a burst of work leaves behind is there for the next, is trimmed in proportion to a
-// bounded number of goroutines once it is not used any more, and Release leaves none.
+// The goroutines of a burst are kept for the next one. Once they are no longer used, the pool is
+// trimmed in proportion, down to a bounded number of goroutines. Release leaves none.
 func TestPoolIsTrimmed(t *testing.T) {
 	const burst, kept, atOnce = 20_000, 1024, 256
 	checkGoroutines(t, func() {
@@ -244,7 +243,7 @@ func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
 	})
 }
 
-// Release is for the idle ones: what is suspended can go on.
+// Release ends only idle coroutines: suspended work can go on.
 func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
@@ -280,7 +279,7 @@ func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 	})
 }
 
-// A deferred function that suspends is unwound in turn, and the others still run.
+// A deferred function that suspends is unwound as well, and the other deferred functions still run.
 func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
@@ -304,7 +303,7 @@ func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 	})
 }
 
-func TestKillOfWhatNeverBegan(t *testing.T) {
+func TestWorkThatIsKilledBeforeItBeginsNeverRuns(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		for range 100 {
@@ -316,7 +315,7 @@ func TestKillOfWhatNeverBegan(t *testing.T) {
 	})
 }
 
-func TestKillOfManySuspended(t *testing.T) {
+func TestManySuspendedCoroutinesCanBeKilled(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		unwound := 0
@@ -384,8 +383,8 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 	})
 }
 
-// Goexit in a nested coroutine ends the one that has resumed it as well.
-func TestGoexitEndsAllThatStandOnIt(t *testing.T) {
+// Goexit in a nested coroutine also ends the coroutine that resumed it.
+func TestGoexitEndsTheCoroutinesBelowToo(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
@@ -423,7 +422,7 @@ func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 	})
 }
 
-// Run must not panic, but if it does that does not pass unseen.
+// Run must not panic, but if it does, the panic must not go unnoticed.
 func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
@@ -444,7 +443,7 @@ func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 }
 
 // A run may be locked to its thread, as one of a graphics library is.
-func TestLockedThread(t *testing.T) {
+func TestCoroutinesWorkOnALockedThread(t *testing.T) {
 	checkGoroutines(t, func() {
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -477,8 +476,8 @@ func TestLockedThread(t *testing.T) {
 	})
 }
 
-// A pool need not stay on one goroutine, as long as one at a time uses it: what one
-// run leaves suspended the next goes on with.
+// A pool need not stay on one goroutine, as long as only one uses it at a time: one run may go on
+// with work that another has left suspended.
 func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
 	checkGoroutines(t, func() {
 		var p fiber.Pool[state]
@@ -522,7 +521,7 @@ func TestSwitchesAndReuseAllocateNothing(t *testing.T) {
 	p.Release()
 }
 
-// One operation: control goes in and comes out again.
+// One operation: control goes into a coroutine and comes out again.
 func BenchmarkResumeSuspend(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
@@ -563,7 +562,7 @@ func BenchmarkResumeSuspend(b *testing.B) {
 	})
 }
 
-// One operation: something is run to its end.
+// One operation: work runs to its end.
 func BenchmarkRun(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()
@@ -592,7 +591,7 @@ func BenchmarkRun(b *testing.B) {
 	})
 }
 
-// One operation: something is begun, and killed when it is suspended.
+// One operation: work begins, suspends, and is killed.
 func BenchmarkKill(b *testing.B) {
 	b.Run("coro", func(b *testing.B) {
 		b.ReportAllocs()

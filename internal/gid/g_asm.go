@@ -2,6 +2,6 @@
 
 package gid
 
-// g is in assembly: the runtime keeps the descriptor in a register, or, on x86, in memory of the
-// thread's own.
+// g is in assembly. The runtime keeps the address of the descriptor in a register or, on x86, in
+// thread-local memory.
 func g() uintptr

@@ -15,7 +15,7 @@ func TestAGoroutineKeepsItsNumber(t *testing.T) {
 	want := gid.G()
 	require.NotZero(t, want)
 	for range 1000 {
-		runtime.Gosched() // to another thread, perhaps
+		runtime.Gosched() // possibly to another thread
 		require.Equal(t, want, gid.G())
 	}
 	require.Equal(t, want, deep(1000), "on a stack that has moved")
@@ -34,7 +34,7 @@ func deep(n int) uintptr {
 	return got
 }
 
-func TestGoroutinesThatLiveAtATimeDiffer(t *testing.T) {
+func TestGoroutinesThatLiveAtTheSameTimeHaveDifferentNumbers(t *testing.T) {
 	const n = 1000
 	numbers := make(chan uintptr, n)
 	var all sync.WaitGroup
@@ -63,7 +63,7 @@ func TestACoroutineIsAGoroutine(t *testing.T) {
 	first, _ := next()
 	require.NotEqual(t, gid.G(), first)
 	done := make(chan uintptr)
-	go func() { // it stays itself, whoever resumes it
+	go func() { // it keeps its number, whichever goroutine resumes it
 		again, _ := next()
 		done <- again
 	}()

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// number reads the number of the calling goroutine off its stack trace. It is for architectures
-// that g has no assembly for, and takes a microsecond.
+// number reads the number of the calling goroutine from its stack trace. It is for architectures
+// for which g has no assembly, and takes a microsecond.
 func number() uintptr {
 	var buf [64]byte
 	s := bytes.TrimPrefix(buf[:runtime.Stack(buf[:], false)], []byte("goroutine "))

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheNumberInAStackTraceTellsGoroutinesApart(t *testing.T) {
+func TestTheNumberInAStackTraceDistinguishesGoroutines(t *testing.T) {
 	own := number()
 	require.NotZero(t, own)
 	require.Equal(t, own, number())

@@ -4,9 +4,9 @@ package netfd
 
 import "golang.org/x/sys/unix"
 
-// OnlyOneConnection reports whether an error of Accept concerns a connection that has failed
-// before it was accepted: accept passes such errors on, whatever they are, and the next
-// connection may be in order. The others say that the system has no descriptor or no memory
+// OnlyOneConnection reports whether an error of Accept concerns only a connection that failed
+// before it was accepted. The kernel passes such errors on, whatever they are, and the next
+// connection may be in order. The other errors mean that the system has no descriptor or no memory
 // left, or that fd does not listen.
 func OnlyOneConnection(err error) bool {
 	switch err {

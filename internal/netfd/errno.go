@@ -5,12 +5,12 @@ package netfd
 import "syscall"
 
 const (
-	// ErrAgain says that a call has nothing to read or no room to write, for now.
+	// ErrAgain means that there is nothing to read, or no room to write, for now.
 	ErrAgain = syscall.EAGAIN
 
-	// ErrConnecting says that a socket is being connected.
+	// ErrConnecting means that a socket is still being connected.
 	ErrConnecting = syscall.EINPROGRESS
 
-	// ErrAborted says that connections were given up by their peers before they were accepted.
+	// ErrAborted means that the peers of some connections gave them up before they were accepted.
 	ErrAborted = syscall.ECONNABORTED
 )

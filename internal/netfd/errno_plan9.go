@@ -2,7 +2,7 @@ package netfd
 
 import "syscall"
 
-// Plan 9 has words where other systems have numbers, and none for these.
+// Errors are strings on Plan 9, not numbers, and it has none of these.
 const (
 	ErrAgain      = syscall.ErrorString("resource temporarily unavailable")
 	ErrConnecting = syscall.ErrorString("operation now in progress")

@@ -4,11 +4,11 @@ package netfd
 
 import "syscall"
 
-// MaxAborted is how many aborted connections Accept passes over.
+// MaxAborted is the number of aborted connections that Accept skips.
 const MaxAborted = maxAborted
 
-// InConnect has connecting end with an error, after it has begun if real is set. The function it
-// returns takes that back.
+// InConnect makes connecting end with err, after it has begun if real is set, until restore is
+// called.
 func InConnect(err error, real bool) (restore func()) {
 	connectCall = func(fd int, sa syscall.Sockaddr) error {
 		if real {
@@ -19,7 +19,7 @@ func InConnect(err error, real bool) (restore func()) {
 	return func() { connectCall = syscall.Connect }
 }
 
-// InAccept has accepting end with errors first.
+// InAccept makes the next calls of accept fail with errs, until restore is called.
 func InAccept(errs ...error) (restore func()) {
 	acceptCall = func(fd int) (int, syscall.Sockaddr, error) {
 		if len(errs) > 0 {

@@ -1,7 +1,7 @@
-// Package netfd makes the system calls on non-blocking descriptors that sockets and
-// pipes need. Addresses are those of package net: *net.TCPAddr, *net.UDPAddr and
-// *net.UnixAddr. No call blocks; what cannot be done at once fails with ErrAgain. Where
-// the system has no such descriptors every call returns ErrUnsupported.
+// Package netfd makes the system calls on non-blocking descriptors that sockets and pipes need.
+// Addresses have the types of package net: *net.TCPAddr, *net.UDPAddr and *net.UnixAddr. No call
+// blocks: if it cannot be done at once, it returns ErrAgain. Where the system has no non-blocking
+// descriptors, every call returns ErrUnsupported.
 package netfd
 
 import "errors"

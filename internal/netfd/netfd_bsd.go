@@ -13,8 +13,8 @@ const (
 	pipeBroken = unix.POLLERR | unix.POLLHUP
 )
 
-// newSocket and accept hold the lock that keeps a child process from being started
-// between the two calls.
+// newSocket and accept hold the fork lock, so that no child process starts before the new
+// descriptor is close-on-exec.
 func newSocket(family, kind int) (int, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -42,6 +42,6 @@ func prepare(fd int, err error) (int, error) {
 	return fd, nil
 }
 
-// Recv and Send are Read and Write of a socket.
+// Recv and Send are Read and Write for a socket.
 func Recv(fd int, p []byte) (int, error) { return Read(fd, p) }
 func Send(fd int, p []byte) (int, error) { return Write(fd, p) }

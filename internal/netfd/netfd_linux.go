@@ -21,7 +21,8 @@ func accept(fd int) (int, syscall.Sockaddr, error) {
 	return syscall.Accept4(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 }
 
-// Recv is Read of a socket. It never blocks, whatever others have made of the descriptor.
+// Recv is Read for a socket. It never blocks, even if another process has made the descriptor
+// blocking.
 func Recv(fd int, p []byte) (int, error) {
 	if !hasSocketCalls {
 		return Read(fd, p)
@@ -29,7 +30,7 @@ func Recv(fd int, p []byte) (int, error) {
 	return raw(unix.SYS_RECVFROM, fd, p, unix.MSG_DONTWAIT)
 }
 
-// Send is Write to a socket. It never blocks.
+// Send is Write for a socket. Like Recv, it never blocks.
 func Send(fd int, p []byte) (int, error) {
 	if !hasSocketCalls {
 		return Write(fd, p)
@@ -37,12 +38,12 @@ func Send(fd int, p []byte) (int, error) {
 	return raw(unix.SYS_SENDTO, fd, p, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 }
 
-// hasSocketCalls tells whether these are system calls of their own, as they are not in old
-// kernels for some processors.
+// hasSocketCalls reports whether recvfrom and sendto are system calls of their own. On these two
+// processors old kernels lack them, so Recv and Send are Read and Write.
 const hasSocketCalls = runtime.GOARCH != "386" && runtime.GOARCH != "s390x"
 
-// raw makes a system call that does not block, and tells the scheduler nothing of it, which
-// saves some bookkeeping.
+// raw makes a system call that does not block. It does not notify the scheduler, which saves some
+// bookkeeping.
 func raw(call uintptr, fd int, p []byte, flags uintptr) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)

@@ -17,7 +17,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// until makes a call again until it gives something other than ErrAgain and ErrConnecting.
+// until repeats a call until it returns an error other than ErrAgain and ErrConnecting.
 func until(t *testing.T, call func() error) error {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
@@ -29,7 +29,7 @@ func until(t *testing.T, call func() error) error {
 	return nil
 }
 
-func TestStreamSocketsThereAndBack(t *testing.T) {
+func TestStreamSocketsCarryBytesThereAndBack(t *testing.T) {
 	for name, addr := range map[string]net.Addr{
 		"tcp4": &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)},
 		"tcp6": &net.TCPAddr{IP: net.IPv6loopback},
@@ -95,7 +95,7 @@ func TestStreamSocketsThereAndBack(t *testing.T) {
 	}
 }
 
-func TestConnectThatIsRefused(t *testing.T) {
+func TestARefusedConnectIsAnError(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := ln.Addr()
@@ -107,7 +107,7 @@ func TestConnectThatIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
-func TestAddressesThatCannotBe(t *testing.T) {
+func TestImpossibleAddressesAreErrors(t *testing.T) {
 	for _, addr := range []net.Addr{&net.IPAddr{}, nil} {
 		_, err := netfd.Socket(addr)
 		require.Error(t, err)
@@ -120,7 +120,7 @@ func TestAddressesThatCannotBe(t *testing.T) {
 	require.Error(t, netfd.Bind(fd, &net.IPAddr{}))
 }
 
-func TestDatagramsThereAndBack(t *testing.T) {
+func TestDatagramsGoThereAndBack(t *testing.T) {
 	loopback := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	var fds [2]int
 	for i := range fds {
@@ -164,8 +164,8 @@ func TestASignalDoesNotEndConnecting(t *testing.T) {
 	require.NoError(t, until(t, func() error { return netfd.Connected(fd) }))
 }
 
-// A socket without an error is not a connected one.
-func TestASocketThatIsNotConnectedIsNotTakenForOne(t *testing.T) {
+// A socket without an error need not be connected.
+func TestAnUnconnectedSocketIsNotTakenForAConnectedOne(t *testing.T) {
 	_, addr := listening(t)
 	fd, err := netfd.Socket(addr)
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestASocketThatIsNotConnectedIsNotTakenForOne(t *testing.T) {
 	require.NoError(t, netfd.Connected(fd))
 }
 
-func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
+func TestAFullBacklogOfAUnixServerIsErrAgain(t *testing.T) {
 	addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "socket"), Net: "unix"}
 	listener, err := netfd.Socket(addr)
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
 		require.NoError(t, err)
 		defer netfd.Close(fd)
 		if err = netfd.Connect(fd, addr); err != nil {
-			if runtime.GOOS == "linux" { // others refuse
+			if runtime.GOOS == "linux" { // other systems refuse
 				require.Equal(t, netfd.ErrAgain, err)
 			}
 			return
@@ -196,7 +196,7 @@ func TestAFullBacklogOfAUnixServerIsToTryAgain(t *testing.T) {
 	t.Fatal("a backlog without an end")
 }
 
-func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
+func TestAcceptSkipsAbortedConnections(t *testing.T) {
 	listener, addr := listening(t)
 	client, err := netfd.Socket(addr)
 	require.NoError(t, err)
@@ -211,7 +211,7 @@ func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
 	}))
 	require.NoError(t, netfd.Close(conn))
 
-	// Not without bounds.
+	// The number of skipped connections is bounded.
 	defer netfd.InAccept(slices.Repeat([]error{syscall.ECONNABORTED}, netfd.MaxAborted)...)()
 	_, _, err = netfd.Accept(listener)
 	require.Equal(t, syscall.ECONNABORTED, err)
@@ -222,7 +222,7 @@ func TestConnectionsThatWereGivenUpArePassedOver(t *testing.T) {
 	require.Equal(t, syscall.EPROTO, err)
 }
 
-func TestOnlyWhatIsOpenIsADescriptor(t *testing.T) {
+func TestANumberThatIsNotOpenIsNotADescriptor(t *testing.T) {
 	fd, _ := listening(t)
 	ok, err := netfd.IsNonblock(fd)
 	require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestOnlyWhatIsOpenIsADescriptor(t *testing.T) {
 		_, err := netfd.IsNonblock(bad)
 		require.Equal(t, syscall.EBADF, err, bad)
 	}
-	if beyond := uint64(fd) + 1<<32; uint64(int(beyond)) == beyond { // on 64 bits
+	if beyond := uint64(fd) + 1<<32; uint64(int(beyond)) == beyond { // on 64-bit systems
 		_, err := netfd.IsNonblock(int(beyond))
 		require.Equal(t, syscall.EBADF, err)
 	}

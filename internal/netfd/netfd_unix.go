@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socket makes a non-blocking socket that a child process does not inherit, of the
-// family and the type that addr asks for.
+// Socket makes a non-blocking socket of the family and the type of addr. A child process does not
+// inherit it.
 func Socket(addr net.Addr) (int, error) {
 	family, kind := unix.AF_UNIX, unix.SOCK_STREAM
 	switch a := addr.(type) {
@@ -52,18 +52,19 @@ func Bind(fd int, addr net.Addr) error {
 	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
 }
 
-// Listen has fd accept connections.
+// Listen makes fd accept connections.
 func Listen(fd, backlog int) error { return os.NewSyscallError("listen", unix.Listen(fd, backlog)) }
 
-// The system calls that tests have fail.
+// System calls that tests replace, to make them fail.
 var (
 	connectCall = syscall.Connect
 	acceptCall  = accept
 )
 
-// Connect begins to connect fd. It returns nil if that is done already, and ErrConnecting if
-// it goes on: when fd is ready for writing, Connected tells how it has ended. ErrAgain means
-// that a unix server's backlog is full, of whose end the socket is not notified.
+// Connect starts to connect fd. It returns nil if fd is connected already, and ErrConnecting if
+// connecting takes longer: once fd is ready for writing, Connected returns the outcome. ErrAgain
+// means that the backlog of a unix server is full; the poller does not report when it has room
+// again.
 func Connect(fd int, addr net.Addr) error {
 	sa, err := sockaddr(addr)
 	if err != nil {
@@ -72,7 +73,7 @@ func Connect(fd int, addr net.Addr) error {
 	switch err := connectCall(fd, sa); err {
 	case nil, unix.EISCONN:
 		return nil
-	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR: // which does not end it
+	case unix.EINPROGRESS, unix.EALREADY, unix.EINTR: // EINTR does not end the attempt
 		return ErrConnecting
 	case unix.EAGAIN:
 		if _, ok := sa.(*syscall.SockaddrUnix); ok {
@@ -84,12 +85,12 @@ func Connect(fd int, addr net.Addr) error {
 	}
 }
 
-// Connected returns nil if fd is connected, ErrConnecting if that is still going on, and
-// otherwise the reason why it will not be. It clears the pending error of the socket.
+// Connected returns nil if fd is connected, ErrConnecting if it is still being connected, and
+// otherwise the error with which that failed. It clears the pending error of the socket.
 func Connected(fd int) error {
 	switch err := Error(fd); err {
 	case nil:
-		// It may be ready without being connected: see golang.org/issue/14548.
+		// The socket may be ready without being connected: see golang.org/issue/14548.
 		if _, err := syscall.Getpeername(fd); err == unix.ENOTCONN {
 			return ErrConnecting
 		}
@@ -115,12 +116,12 @@ func Error(fd int) error {
 	return nil
 }
 
-// maxAborted is how many connections in a row, given up by their peers meanwhile, Accept
-// passes over.
+// maxAborted is the number of connections in a row that Accept passes over because their peers gave
+// them up.
 const maxAborted = 16
 
-// Accept takes a connection, whose descriptor is non-blocking. ErrAborted means that there may be
-// others behind those that were given up.
+// Accept accepts a connection and returns its descriptor, which is non-blocking. ErrAborted means
+// that there may be others behind the connections that were given up.
 func Accept(fd int) (conn int, peer net.Addr, err error) {
 	for aborted := 0; ; {
 		conn, sa, err := acceptCall(fd)
@@ -138,7 +139,7 @@ func Accept(fd int) (conn int, peer net.Addr, err error) {
 	}
 }
 
-// Read reads what there is into p, which must not be empty.
+// Read reads available bytes into p, which must not be empty.
 func Read(fd int, p []byte) (int, error) {
 	for {
 		if n, err := unix.Read(fd, p); err != unix.EINTR {
@@ -147,7 +148,7 @@ func Read(fd int, p []byte) (int, error) {
 	}
 }
 
-// Write writes what there is room for.
+// Write writes as much of p as there is room for.
 func Write(fd int, p []byte) (int, error) {
 	for {
 		if n, err := unix.Write(fd, p); err != unix.EINTR {
@@ -156,8 +157,8 @@ func Write(fd int, p []byte) (int, error) {
 	}
 }
 
-// RecvAny and SendAny are Recv and Send, or Read and Write of a pipe or a terminal. What is none
-// of these is an error.
+// RecvAny and SendAny are Recv and Send for a socket, and Read and Write for a pipe or a terminal.
+// For any other file they return an error.
 func RecvAny(fd int, p []byte) (int, error) {
 	n, err := Recv(fd, p)
 	if err == unix.ENOTSOCK && waits(fd) {
@@ -174,7 +175,7 @@ func SendAny(fd int, p []byte) (int, error) {
 	return n, err
 }
 
-// waits reports whether fd is of a kind that one can wait for.
+// waits reports whether fd is a pipe or a character device, on which a call may have to wait.
 func waits(fd int) bool {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
@@ -182,17 +183,17 @@ func waits(fd int) bool {
 	return err == nil && (kind == unix.S_IFIFO || kind == unix.S_IFCHR)
 }
 
-// IsNonblock reports whether calls on fd return at once. Its error is that fd is not open.
+// IsNonblock reports whether fd is non-blocking. It returns an error if fd is not open.
 func IsNonblock(fd int) (bool, error) {
-	if int(int32(fd)) != fd { // the system would look at its lower half
+	if int(int32(fd)) != fd { // the kernel would look at its lower half only
 		return false, unix.EBADF
 	}
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	return flags&unix.O_NONBLOCK != 0, err
 }
 
-// LocalAddr and RemoteAddr return nil if there is no such address. network is that of
-// package net: tcp, udp, unix or unixgram.
+// LocalAddr and RemoteAddr return nil if there is no such address. network is a name of package
+// net: tcp, udp, unix or unixgram.
 func LocalAddr(fd int, network string) net.Addr {
 	sa, err := syscall.Getsockname(fd)
 	if err != nil {
@@ -209,7 +210,7 @@ func RemoteAddr(fd int, network string) net.Addr {
 	return netAddr(sa, network)
 }
 
-// Network tells of what kind a socket is, as the names of package net have it.
+// Network returns the kind of a socket, by its name in package net.
 func Network(fd int) (string, error) {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
@@ -235,16 +236,17 @@ func Network(fd int) (string, error) {
 // SetNoDelay turns Nagle's algorithm off.
 func SetNoDelay(fd int) error { return setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 
-// SetKeepAlive has the system probe whether an idle peer is still there.
+// SetKeepAlive makes the system probe whether an idle peer is still there.
 func SetKeepAlive(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
 
-// SetReuseAddr lets a server take an address that old connections still use.
+// SetReuseAddr lets a server bind to an address that old connections still use.
 func SetReuseAddr(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) }
 
-// SetReusePort lets several sockets take one address; the system spreads what arrives.
+// SetReusePort lets several sockets bind to one address; the system spreads the incoming traffic
+// over them.
 func SetReusePort(fd int) error { return setInt(fd, unix.SOL_SOCKET, reusePort, 1) }
 
-// SetV6Only keeps an IPv6 socket from taking IPv4 as well.
+// SetV6Only keeps an IPv6 socket from accepting IPv4 as well.
 func SetV6Only(fd int) error { return setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) }
 
 // SetBroadcast allows datagrams to broadcast addresses.
@@ -254,7 +256,7 @@ func setInt(fd, level, option, value int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, value))
 }
 
-// SetReset has Close of a TCP socket drop what was not sent and reset the connection.
+// SetReset makes Close of a TCP socket drop unsent bytes and reset the connection.
 func SetReset(fd int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
 }
@@ -264,8 +266,8 @@ func CloseWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
-// PipeBroken reports whether nobody can read any more from the pipe whose write end fd is, or
-// from the socket that serves as one. It changes nothing.
+// PipeBroken reports whether fd, the write end of a pipe or a socket that serves as one, has no
+// reader any more. It changes nothing.
 func PipeBroken(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd)}}
 	if _, err := unix.Poll(fds, 0); err != nil {
@@ -281,7 +283,7 @@ func PipeBroken(fd int) bool {
 // Close closes fd.
 func Close(fd int) error { return os.NewSyscallError("close", unix.Close(fd)) }
 
-// RecvFrom receives a datagram. It cuts off what p has no room for.
+// RecvFrom receives a datagram. It drops the bytes for which p has no room.
 func RecvFrom(fd int, p []byte, network string) (int, net.Addr, error) {
 	for {
 		n, sa, err := syscall.Recvfrom(fd, p, unix.MSG_DONTWAIT)
@@ -346,7 +348,8 @@ func ipSockaddr(ip net.IP, port int, zone string) (syscall.Sockaddr, error) {
 	return sa, nil
 }
 
-// netAddr converts an address of package syscall: golang.org/x/sys makes a system call for each.
+// netAddr converts an address of package syscall, which is used because golang.org/x/sys makes an
+// extra system call for each address.
 func netAddr(sa syscall.Sockaddr, network string) net.Addr {
 	switch sa := sa.(type) {
 	case *syscall.SockaddrInet4:

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open returns a descriptor of its own for what f has open, to be read or to be written, on
-// which calls do not block. f stays as it is.
+// Open returns a new descriptor for the open file of f, to read or to write, on which calls do not
+// block. f stays as it is.
 //
-// O_NONBLOCK belongs to the open file, which other processes may share: a standard stream is
-// that of the shell and of all its other children. So a file that is not non-blocking already,
-// and a standard stream in any case, is opened anew where the system can do that, and sockets
-// are used with calls that do not block. What is left is made non-blocking, for all, until
-// restore is called, which is to be done once the descriptor is closed.
+// O_NONBLOCK belongs to the open file, which other processes may share: a standard stream is shared
+// with the shell and all its other children. So, where the system can, Open opens the file anew if
+// it is blocking or a standard stream. For sockets, netfd uses calls that do not block. Any other
+// file becomes non-blocking for all its users until restore is called. Call restore once the
+// descriptor is closed.
 func Open(f *os.File, write bool) (fd int, restore func(), err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -68,7 +68,7 @@ func open(old int, write bool) (fd int, restore func(), err error) {
 	return fd, restore, nil
 }
 
-// reopen opens what fd has open anew.
+// reopen opens the file of fd anew, and reports whether it could.
 func reopen(fd int, st *unix.Stat_t, flags int) (int, bool) {
 	path := pathOf(fd, st)
 	if path == "" {
@@ -90,20 +90,20 @@ func duplicate(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 }
 
-// A file is what open files are of: its device and its number.
+// A file identifies a file by its device and its inode. Several open files may be of the same file.
 type file struct{ dev, ino uint64 }
 
-// loans are the files whose open files were made non-blocking.
+// loans holds the files whose open files were made non-blocking.
 var loans struct {
 	sync.Mutex
 	of map[file]*loan
 }
 
-// A loan ends with the last that has a part in it: what one makes non-blocking, another may
-// find to be so.
+// A loan ends when its last user calls restore. A user may have found the file non-blocking only
+// because an earlier user had made it so.
 type loan struct {
-	parts int
-	lent  []int // copies of the descriptors that were blocking
+	parts int   // users that have not called restore
+	lent  []int // duplicates of the descriptors that were blocking
 }
 
 // lend makes the open file of fd non-blocking, until restore is called.
@@ -113,7 +113,7 @@ func lend(fd int, of file, nonblocking bool) (restore func(), err error) {
 	l := loans.of[of]
 	if l == nil {
 		if nonblocking {
-			return func() {}, nil // whoever has made it so
+			return func() {}, nil // somebody else has made it so
 		}
 		l = new(loan)
 	}

@@ -10,8 +10,8 @@ import (
 
 const socketsNeverBlock = false
 
-// pathOf returns the path of a terminal, or "". Pipes have none, and to open /dev/fd is to copy
-// the descriptor.
+// pathOf returns the path of a terminal, or "". Pipes have no path, and opening /dev/fd only
+// duplicates the descriptor.
 func pathOf(fd int, st *unix.Stat_t) string {
 	if _, err := unix.IoctlGetTermios(fd, unix.TIOCGETA); err != nil {
 		return ""

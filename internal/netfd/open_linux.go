@@ -8,9 +8,9 @@ import (
 
 const socketsNeverBlock = hasSocketCalls
 
-// pathOf returns a path by which a pipe or a terminal can be opened anew, or "". It leaves out
-// other devices, of which a second opening is another thing, and so the controlling end of a
-// pseudoterminal.
+// pathOf returns a path by which a pipe or a terminal can be opened anew, or "". For other devices,
+// such as the controlling end of a pseudoterminal, it returns "", since opening them again gives
+// something else.
 func pathOf(fd int, st *unix.Stat_t) string {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:

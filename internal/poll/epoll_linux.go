@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SeesUrgentData says that TCP's urgent data come with Hangup.
+// SeesUrgentData reports whether TCP's urgent data come with Hangup.
 const SeesUrgentData = true
 
 // A Poller is an epoll instance, and an eventfd that wakes it.
@@ -48,8 +48,8 @@ func newEpoll(wakefd int) (int, error) {
 	return epfd, nil
 }
 
-// Renew takes everything out, also what was closed before it was taken out, while a duplicate of
-// it was open: there is no other way to be rid of that.
+// Renew takes all descriptors out, including those that were closed without Drop while a duplicate
+// was open: there is no other way to remove these.
 func (p *Poller) Renew() error {
 	epfd, err := newEpoll(p.wakefd)
 	if err != nil {
@@ -59,19 +59,19 @@ func (p *Poller) Renew() error {
 	return unix.Dup3(epfd, p.epfd, unix.O_CLOEXEC)
 }
 
-// Add registers fd for both directions, edge triggered, until it is closed or removed. again
-// says that it is registered already, as far as the caller knows.
+// Add registers fd for both directions, edge triggered, until it is closed or removed. again means
+// that fd is registered already, as far as the caller knows.
 func (p *Poller) Add(fd int, gen uint32, again bool) error {
 	return p.set(fd, gen, again, unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
 }
 
-// Watch registers fd for want, level triggered, instead of what it was registered for
-// before. again is as for Add.
+// Watch registers fd for want, level triggered, in place of any earlier registration. again is as
+// for Add.
 func (p *Poller) Watch(fd int, gen uint32, want Ready, again bool) error {
 	return p.set(fd, gen, again, interest(want))
 }
 
-// Await is Watch for one event, after which none comes until it is called again.
+// Await is Watch for one event. No other event comes until fd is registered again.
 func (p *Poller) Await(fd int, gen uint32, want Ready, again bool) error {
 	return p.set(fd, gen, again, interest(want)|unix.EPOLLONESHOT)
 }
@@ -86,9 +86,9 @@ func interest(want Ready) (events uint32) {
 	return events
 }
 
-// set registers fd, whatever it was registered for before. The owner may have closed a
-// descriptor without a word and the number may be in use again: only the kernel knows. So
-// again decides no more than which call to try first.
+// set registers fd, in place of any earlier registration. The owner may have closed a descriptor
+// without notice, and the number may be in use again: only the kernel knows. So again only decides
+// which call to try first.
 func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
 	first, second, refused := unix.EPOLL_CTL_ADD, unix.EPOLL_CTL_MOD, unix.EEXIST
@@ -102,16 +102,16 @@ func (p *Poller) set(fd int, gen uint32, again bool, events uint32) error {
 	return err
 }
 
-// Remove takes fd out. It does nothing if fd is not registered or closed.
+// Remove takes fd out. It does nothing if fd is closed or not registered.
 func (p *Poller) Remove(fd int) {
 	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// Drop is Remove for a descriptor that its owner closes next. Closing it would not take it out
-// while a duplicate is open.
+// Drop is Remove for a descriptor that its owner is about to close. Closing alone would not take it
+// out while a duplicate is open.
 func (p *Poller) Drop(fd int) { p.Remove(fd) }
 
-// Poll returns what is ready now. The events are valid until the next call.
+// Poll returns the descriptors that are ready now. The events are valid until the next call.
 func (p *Poller) Poll() ([]Event, error) {
 	// A raw call, since it does not block.
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
@@ -119,8 +119,8 @@ func (p *Poller) Poll() ([]Event, error) {
 	return p.convert(n, errno)
 }
 
-// Wait returns what is ready, and waits for d at most if nothing is: forever if d is
-// negative. It may return nothing earlier, after Wake or a signal.
+// Wait returns the descriptors that are ready. If none is, it waits for at most d, or forever if d
+// is negative. After Wake or a signal it may return early, with no events.
 func (p *Poller) Wait(d time.Duration) ([]Event, error) {
 	if d == 0 {
 		return p.Poll()
@@ -141,10 +141,10 @@ func (p *Poller) Wait(d time.Duration) ([]Event, error) {
 	return p.convert(n, errno)
 }
 
-// timespec64 is what epoll_pwait2 takes, on 32-bit systems too.
+// timespec64 is the timeout of epoll_pwait2, on 32-bit systems too.
 type timespec64 struct{ sec, nsec int64 }
 
-// waitMillis waits by epoll_wait, whose milliseconds are rounded up: never too short.
+// waitMillis waits by epoll_wait. It rounds d up to milliseconds, so that no wait is too short.
 func (p *Poller) waitMillis(d time.Duration) ([]Event, error) {
 	ms := -1
 	if d > 0 {
@@ -184,7 +184,7 @@ func (p *Poller) convert(n uintptr, errno unix.Errno) ([]Event, error) {
 	return events, nil
 }
 
-// Wake ends a Wait, or the next one if there is none. Any goroutine may call it, but not
+// Wake ends the current Wait or, if there is none, the next one. Any goroutine may call it, but not
 // after Close.
 func (p *Poller) Wake() { p.wake(unix.Write) }
 

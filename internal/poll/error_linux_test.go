@@ -10,7 +10,7 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-func TestAnErrorOfTheSystemComesBack(t *testing.T) {
+func TestAnErrorOfTheSystemIsReturned(t *testing.T) {
 	pollers, err := poll.Failing(unix.EBADF)
 	require.NoError(t, err)
 	for name, p := range pollers {

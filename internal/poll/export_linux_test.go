@@ -16,7 +16,7 @@ func init() {
 	}
 }
 
-// interrupted is a poller whose wake-ups come at the same time as a signal.
+// interrupted is a poller whose wake-ups are interrupted by signals.
 type interrupted struct{ *Poller }
 
 func (p interrupted) Wake() {
@@ -29,7 +29,7 @@ func (p interrupted) Wake() {
 	})
 }
 
-// Failing makes pollers whose waits end with an error of the system.
+// Failing makes pollers whose waits fail with an error of the system.
 func Failing(err unix.Errno) (map[string]AnyPoller, error) {
 	all := make(map[string]AnyPoller)
 	q, newErr := newOverFake(quirks{})

@@ -4,7 +4,7 @@ package poll
 
 import "time"
 
-// An AnyPoller is a Poller over the system, or over what a test makes up.
+// An AnyPoller is a Poller over the system, or over a fake kernel.
 type AnyPoller interface {
 	Add(fd int, gen uint32, again bool) error
 	Watch(fd int, gen uint32, want Ready, again bool) error
@@ -17,7 +17,7 @@ type AnyPoller interface {
 	Close() error
 }
 
-// Pollers are the ways to make one.
+// Pollers holds the functions that make a poller of each kind.
 var Pollers = map[string]func() (AnyPoller, error){
 	"system": func() (AnyPoller, error) { return New() },
 }

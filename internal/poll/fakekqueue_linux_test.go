@@ -1,7 +1,7 @@
 package poll
 
-// This file is a kernel for the kqueue poller that keeps to kqueue's manuals, with the quirks of
-// one system or another. Under it is an epoll instance for each filter.
+// This file implements a fake kernel for the kqueue poller. It follows kqueue's manuals, with the
+// quirks of one system or another. It uses an epoll instance for each filter.
 
 import (
 	"time"
@@ -11,12 +11,12 @@ import (
 
 // quirks are differences between systems.
 type quirks struct {
-	refusal unix.Errno // of watching a pipe whose other end is gone for writing: EPIPE on FreeBSD, EBADF on NetBSD
-	allEnds bool       // refusal is of watching it for reading, too, as on old releases of macOS
+	refusal unix.Errno // error of watching a pipe for writing after its reader has gone: EPIPE on FreeBSD, EBADF on NetBSD
+	allEnds bool       // watching such a pipe for reading fails too, as on old releases of macOS
 	noWrite bool       // a pipe's read end cannot be watched for writing
-	readEOF bool       // that the reader of a pipe is gone is told as an end of reading
-	eintr   int        // each n-th call but those that wait is interrupted
-	fails   error      // of each call that asks for events
+	readEOF bool       // a pipe without a reader is reported as an end of reading
+	eintr   int        // each n-th call is interrupted, except calls that wait
+	fails   error      // error of each call that asks for events
 }
 
 func init() {
@@ -58,7 +58,7 @@ type knoteKey struct {
 
 type fakeKernel struct {
 	quirks
-	outer  int    // polls the two below
+	outer  int    // polls the two inner instances
 	inner  [2]int // by filter
 	ends   [2]int
 	knotes map[knoteKey]uint16 // with their flags
@@ -66,7 +66,7 @@ type fakeKernel struct {
 	wakes  int
 }
 
-// interrupted reports whether a signal comes now.
+// interrupted counts a call and reports whether a signal interrupts it.
 func (k *fakeKernel) interrupted(calls *int) bool {
 	*calls++
 	return k.eintr > 0 && *calls%k.eintr == 0
@@ -88,7 +88,7 @@ func (k *fakeKernel) kevent(changes, events []kevent, timeout time.Duration) (in
 	if k.fails != nil {
 		return -1, k.fails
 	}
-	if timeout > 100_000_000*time.Second { // of macOS and the BSDs
+	if timeout > 100_000_000*time.Second { // the limit of macOS and the BSDs
 		return -1, unix.EINVAL
 	}
 	if n > 0 || len(events) == 0 {
@@ -113,11 +113,11 @@ func (k *fakeKernel) kevent(changes, events []kevent, timeout time.Duration) (in
 	}
 }
 
-// change keeps to EV_ADD's rule: it does not make another one of a knote that is there already.
+// change follows EV_ADD's rule: adding a knote that exists already does not make another one.
 func (k *fakeKernel) change(c kevent) error {
 	key, epfd := knoteKey{c.fd, c.way}, k.inner[c.way>>1]
 	if !k.isOpen(c.fd) {
-		delete(k.knotes, key) // as it was when the descriptor was closed
+		delete(k.knotes, key) // the kernel deleted it when the descriptor was closed
 		return unix.EBADF
 	}
 	old, found := k.knotes[key]
@@ -160,7 +160,7 @@ func epollFlags(flags uint16) (events uint32) {
 	return events
 }
 
-// refuse is where systems differ.
+// refuse returns the error of a change that the system refuses.
 func (k *fakeKernel) refuse(c kevent) error {
 	isPipe, isReadEnd, isGone := look(c.fd)
 	switch {
@@ -185,14 +185,14 @@ func look(fd int) (isPipe, isReadEnd, isGone bool) {
 	return true, flags&unix.O_ACCMODE == unix.O_RDONLY, polled[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
 }
 
-// collect returns what is ready.
+// collect stores the events that are ready, and returns their number.
 func (k *fakeKernel) collect(events []kevent) (n int) {
 	raw := make([]unix.EpollEvent, len(events))
 	for i, way := range [...]Ready{Read, Write} {
 		m, _ := unix.EpollWait(k.inner[i], raw[:len(events)-n], 0)
 		for _, e := range raw[:max(m, 0)] {
 			key := knoteKey{int(e.Fd), way}
-			if !k.isOpen(key.fd) { // and epoll goes on for a duplicate
+			if !k.isOpen(key.fd) { // epoll goes on for a duplicate
 				continue
 			}
 			var flags uint16

@@ -2,8 +2,8 @@
 
 package poll
 
-// This file is the poller over kqueue, short of the system calls. It has no build constraint of
-// its own, so that tests run it elsewhere, over a kernel that they make up.
+// This file is the poller over kqueue, without the system calls. It is built on all Unix systems,
+// so that tests can run it elsewhere, over a fake kernel.
 
 import (
 	"slices"
@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// A kernel makes the system calls of one kqueue and of the pipe that wakes it.
+// A kernel makes the system calls of one kqueue, and of the pipe that wakes it.
 type kernel interface {
-	// kevent makes changes and returns what has happened, which it waits for: forever if
-	// timeout is negative. Without room for events it does not wait, and the first change that
-	// fails is the last one made.
+	// kevent makes changes, waits for events and returns their number. If timeout is negative it
+	// waits forever. Without room for events it does not wait, and it stops at the first change
+	// that fails.
 	kevent(changes, events []kevent, timeout time.Duration) (int, error)
 	isOpen(fd int) bool
 	pipe() (readEnd int)
@@ -41,7 +41,7 @@ const (
 	evEOF     = 0x8000
 )
 
-// A mode is the way in which one direction of a descriptor is registered.
+// A mode is how one direction of a descriptor is registered.
 type mode uint8
 
 const (
@@ -62,12 +62,12 @@ func (m mode) flags() uint16 {
 	}
 }
 
-// knotes is what the kernel has of a descriptor, as far as is known: it drops what the owner of
-// the number closes.
+// knotes is the registration that the kernel has for a descriptor, as far as is known: the kernel
+// drops it when the owner closes the descriptor.
 type knotes struct {
 	gen   uint32 // kept here because the kernel's field for it differs between systems
 	modes [2]mode
-	gone  Ready // directions that the kernel has refused since the other end is gone
+	gone  Ready // directions that the kernel has refused because the other end is gone
 }
 
 func (k *knotes) mode(way Ready) *mode { return &k.modes[way>>1] }
@@ -77,14 +77,14 @@ type kqueue struct {
 	kernel kernel
 	wakeFD int
 	table  []knotes // by descriptor
-	gone   []int    // descriptors that have an event which the kernel will not report
+	gone   []int    // descriptors with an event that the kernel will not report
 	adds   [2]kevent
 	raw    [maxEvents]kevent
 	events [maxEvents]Event
-	wakes  [64]byte // read from the pipe
+	wakes  [64]byte // bytes read from the pipe
 }
 
-// open begins to use a kernel. If that fails it closes it.
+// open starts to use a kernel. If it fails, it closes the kernel.
 func (q *kqueue) open(k kernel) error {
 	q.kernel, q.wakeFD = k, k.pipe()
 	if err := q.change(kevent{q.wakeFD, Read, edge.flags()}); err != nil {
@@ -94,38 +94,38 @@ func (q *kqueue) open(k kernel) error {
 	return nil
 }
 
-// Add registers fd for both directions, edge triggered, until it is closed or removed. again
-// says that it is registered already, as far as the caller knows.
+// Add registers fd for both directions, edge triggered, until it is closed or removed. Only epoll
+// needs to know whether fd is registered already.
 func (q *kqueue) Add(fd int, gen uint32, _ bool) error {
 	return q.set(fd, gen, [2]mode{edge, edge})
 }
 
-// Watch registers fd for want, level triggered, instead of what it was registered for
-// before. again is as for Add.
+// Watch registers fd for want, level triggered, in place of any earlier registration.
 func (q *kqueue) Watch(fd int, gen uint32, want Ready, _ bool) error {
 	return q.set(fd, gen, modes(want, level))
 }
 
-// Await is Watch for one event, after which none comes until it is called again.
+// Await is Watch for one event. No other event comes until fd is registered again.
 func (q *kqueue) Await(fd int, gen uint32, want Ready, _ bool) error {
 	return q.set(fd, gen, modes(want, once))
 }
 
-// Remove takes fd out. It does nothing if fd is not registered or closed.
+// Remove takes fd out. It does nothing if fd is closed or not registered.
 func (q *kqueue) Remove(fd int) {
 	if q.has(fd) {
 		_ = q.set(fd, q.table[fd].gen, [2]mode{})
 	}
 }
 
-// Drop is Remove for a descriptor that its owner closes next, which is all that it takes.
+// Drop is Remove for a descriptor that its owner is about to close. Closing it takes it out of the
+// kqueue.
 func (q *kqueue) Drop(fd int) {
 	if q.has(fd) {
 		q.table[fd] = knotes{}
 	}
 }
 
-// Renew does nothing: nothing is left of what is closed.
+// Renew does nothing: a kqueue keeps nothing of a closed descriptor.
 func (q *kqueue) Renew() error { return nil }
 
 func (q *kqueue) has(fd int) bool { return fd >= 0 && fd < len(q.table) }
@@ -139,7 +139,7 @@ func modes(want Ready, m mode) (ms [2]mode) {
 	return ms
 }
 
-// set registers fd, whatever it was registered for before.
+// set registers fd, in place of any earlier registration.
 func (q *kqueue) set(fd int, gen uint32, want [2]mode) error {
 	if !q.has(fd) {
 		if !q.kernel.isOpen(fd) { // before the table grows
@@ -151,7 +151,7 @@ func (q *kqueue) set(fd int, gen uint32, want [2]mode) error {
 	k.gen, k.gone = gen, 0
 	adds := q.adds[:0]
 	for i, way := range [...]Ready{Read, Write} {
-		// To add what is there already does not change its mode.
+		// Adding a direction that is registered already does not change its mode.
 		if k.modes[i] != unwatched && k.modes[i] != want[i] {
 			_ = q.change(kevent{fd, way, evDelete})
 		}
@@ -170,9 +170,10 @@ func (q *kqueue) set(fd int, gen uint32, want [2]mode) error {
 	return err
 }
 
-// addEach makes changes one by one, after they have failed together. Systems refuse to watch a
-// pipe whose other end is gone, though it can be read, or written to for the sake of the error:
-// some with EPIPE and some with EBADF. Some refuse to watch its read end for writing, with EINVAL.
+// addEach makes changes one by one, after they have failed together. Systems refuse to watch a pipe
+// whose other end is gone, some with EPIPE and some with EBADF, although it can still be read, or
+// be written to for the error. Some refuse to watch the read end of a pipe for writing, with
+// EINVAL.
 func (q *kqueue) addEach(adds []kevent, k *knotes) error {
 	for _, add := range adds {
 		switch err := q.change(add); {
@@ -206,11 +207,11 @@ func (q *kqueue) change(changes ...kevent) error {
 	}
 }
 
-// Poll returns what is ready now. The events are valid until the next call.
+// Poll returns the descriptors that are ready now. The events are valid until the next call.
 func (q *kqueue) Poll() ([]Event, error) { return q.Wait(0) }
 
-// Wait returns what is ready, and waits for d at most if nothing is: forever if d is
-// negative. It may return nothing earlier, after Wake or a signal.
+// Wait returns the descriptors that are ready. If none is, it waits for at most d, or forever if d
+// is negative. After Wake or a signal it may return early, with no events.
 func (q *kqueue) Wait(d time.Duration) ([]Event, error) {
 	events := q.reportGone()
 	if len(events) > 0 {
@@ -232,18 +233,19 @@ func (q *kqueue) Wait(d time.Duration) ([]Event, error) {
 	return events, nil
 }
 
-// readiness returns what an event of the kernel means.
+// readiness returns the directions that an event of the kernel reports. At the end, or after a
+// failure, these are all that are registered, and Hangup.
 func (q *kqueue) readiness(raw kevent) Ready {
 	k := &q.table[raw.fd]
 	m := k.mode(raw.way)
 	ready := raw.way
 	if raw.flags&(evEOF|evError) != 0 {
-		// Some systems tell the writer of a pipe that its reader is gone as an end of reading
-		// alone.
+		// When the reader of a pipe is gone, some systems report only an end of reading to the
+		// writer.
 		ready = k.watched() | Hangup
 	}
 	switch *m {
-	case unwatched: // by now
+	case unwatched: // taken out meanwhile
 		return 0
 	case once:
 		*m = unwatched
@@ -251,8 +253,8 @@ func (q *kqueue) readiness(raw kevent) Ready {
 	return ready
 }
 
-// watched returns the directions that are registered. To the owner of an edge triggered
-// descriptor that is both, even if the system knows of one only.
+// watched returns the registered directions. The owner of an edge triggered descriptor expects
+// both, even if the system knows of one only.
 func (k *knotes) watched() (ready Ready) {
 	for i, way := range [...]Ready{Read, Write} {
 		if k.modes[i] != unwatched || k.modes[0] == edge {
@@ -262,13 +264,13 @@ func (k *knotes) watched() (ready Ready) {
 	return ready
 }
 
-// reportGone returns the events that the kernel will not report: once, or each time for what is
-// level triggered.
+// reportGone returns the events that the kernel will not report. It returns each event once, or on
+// every call if the descriptor is level triggered.
 func (q *kqueue) reportGone() []Event {
 	events, still := q.events[:0], q.gone[:0]
 	for i, fd := range q.gone {
 		k := &q.table[fd]
-		if len(events) == maxEvents/2 { // the others have their share
+		if len(events) == maxEvents/2 { // leave room for the events of the kernel
 			still = append(still, q.gone[i:]...)
 			break
 		}
@@ -300,7 +302,7 @@ func (q *kqueue) drainPipe() {
 
 var wake = []byte{0}
 
-// Wake ends a Wait, or the next one if there is none. Any goroutine may call it, but not
+// Wake ends the current Wait or, if there is none, the next one. Any goroutine may call it, but not
 // after Close.
 func (q *kqueue) Wake() {
 	for {

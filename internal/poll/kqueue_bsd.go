@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SeesUrgentData says that TCP's urgent data come with Hangup. Here nothing tells of them.
+// SeesUrgentData reports whether TCP's urgent data come with Hangup. kqueue does not report them.
 const SeesUrgentData = false
 
 // A Poller is a kqueue, and a pipe that wakes it.
@@ -25,7 +25,7 @@ func New() (*Poller, error) {
 	return p, p.open(s)
 }
 
-// system is the kernel that there is.
+// system is the real kernel.
 type system struct {
 	kq           int
 	readEnd      int
@@ -33,11 +33,11 @@ type system struct {
 	changes, raw [maxEvents]unix.Kevent_t
 }
 
-// The flags are those of the system, or this does not compile.
+// This compiles only if the flags have the values of the system.
 var _ = [1]int{}[unix.EV_ADD^evAdd|unix.EV_DELETE^evDelete|unix.EV_ONESHOT^evOneshot|unix.EV_CLEAR^evClear|unix.EV_ERROR^evError|unix.EV_EOF^evEOF]
 
-// open holds the lock that keeps a child process from being started before the descriptors are
-// marked as not for it.
+// open holds the fork lock, so that no child process starts before the descriptors are
+// close-on-exec.
 func (s *system) open() error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -87,7 +87,7 @@ func (s *system) kevent(changes, events []kevent, timeout time.Duration) (int, e
 }
 
 func (s *system) isOpen(fd int) bool {
-	if int(int32(fd)) != fd { // the system would look at its lower half
+	if int(int32(fd)) != fd { // the kernel would look at its lower half only
 		return false
 	}
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

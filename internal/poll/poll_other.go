@@ -4,7 +4,7 @@ package poll
 
 import "time"
 
-// SeesUrgentData says that TCP's urgent data come with Hangup.
+// SeesUrgentData reports whether TCP's urgent data come with Hangup.
 const SeesUrgentData = false
 
 // A Poller cannot be made here.

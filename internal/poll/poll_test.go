@@ -42,7 +42,7 @@ func write(t *testing.T, fd int) {
 	require.NoError(t, err)
 }
 
-// ready returns what one call says of a descriptor, all its events together.
+// ready returns the events of a descriptor in one call, combined.
 func ready(t *testing.T, p poll.AnyPoller, fd int) (all poll.Ready, gen uint32) {
 	t.Helper()
 	events, err := p.Poll()
@@ -55,8 +55,8 @@ func ready(t *testing.T, p poll.AnyPoller, fd int) (all poll.Ready, gen uint32) 
 	return all, gen
 }
 
-// waitForEvents waits until something is ready. A signal may end a Wait early with nothing, as the
-// runtime's preemption of goroutines does.
+// waitForEvents waits until something is ready. A signal, such as those by which the runtime
+// preempts goroutines, may end a Wait early without events.
 func waitForEvents(t *testing.T, p poll.AnyPoller) []poll.Event {
 	t.Helper()
 	for {
@@ -68,7 +68,7 @@ func waitForEvents(t *testing.T, p poll.AnyPoller) []poll.Event {
 	}
 }
 
-func TestAddTellsOnceOfEachChange(t *testing.T) {
+func TestAddReportsEachChangeOnce(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, p.Add(a, 7, false))
@@ -93,7 +93,7 @@ func TestAddTellsOnceOfEachChange(t *testing.T) {
 	})
 }
 
-func TestWatchTellsAsLongAsItLasts(t *testing.T) {
+func TestWatchReportsReadinessAsLongAsItLasts(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, p.Watch(a, 1, poll.Read, false))
@@ -119,7 +119,7 @@ func TestWatchTellsAsLongAsItLasts(t *testing.T) {
 	})
 }
 
-func TestANumberThatComesAgainIsAnotherDescriptor(t *testing.T) {
+func TestAReusedNumberIsAnotherDescriptor(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, p.Watch(a, 1, poll.Read, false))
@@ -127,7 +127,7 @@ func TestANumberThatComesAgainIsAnotherDescriptor(t *testing.T) {
 		require.NoError(t, unix.Close(b))
 		c, d := pair(t)
 		require.Equal(t, a, c)
-		require.NoError(t, p.Watch(c, 2, poll.Read, true)) // as far as is known
+		require.NoError(t, p.Watch(c, 2, poll.Read, true)) // the caller believes that it is watched
 		write(t, d)
 		got, gen := ready(t, p, c)
 		require.Equal(t, poll.Read, got)
@@ -159,7 +159,7 @@ func TestWakeEndsAWait(t *testing.T) {
 func TestAWaitIsNeverTooShort(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		for _, d := range []time.Duration{1, time.Microsecond, 700 * time.Microsecond, 1001 * time.Microsecond} {
-			// A signal may end one of the waits early, or some, but not each of them.
+			// A signal may end some of the waits early, but not all of them.
 			longest := time.Duration(0)
 			for tries := 0; tries < 100 && longest < d; tries++ {
 				start := time.Now()
@@ -217,7 +217,7 @@ func pipe(t *testing.T) (r, w int) {
 	return fds[0], fds[1]
 }
 
-func TestAwaitTellsOnce(t *testing.T) {
+func TestAwaitReportsOnce(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		write(t, b)
@@ -227,9 +227,9 @@ func TestAwaitTellsOnce(t *testing.T) {
 			require.Equal(t, poll.Read, got)
 			require.EqualValues(t, i, gen)
 			got, _ = ready(t, p, a)
-			require.Zero(t, got, "it was told already")
+			require.Zero(t, got, "it was reported already")
 		}
-		// For both directions; what comes of it is told once, too.
+		// Await both directions. The result is reported once, too.
 		require.NoError(t, p.Await(a, 4, poll.Read|poll.Write, true))
 		got, _ := ready(t, p, a)
 		require.Equal(t, poll.Read|poll.Write, got)
@@ -253,7 +253,7 @@ func TestAwaitTellsOnce(t *testing.T) {
 	})
 }
 
-func TestNothingIsToldOfADescriptorThatWasClosed(t *testing.T) {
+func TestAClosedDescriptorIsNotReported(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		for _, register := range []func(fd int) error{
 			func(fd int) error { return p.Add(fd, 1, false) },
@@ -262,7 +262,7 @@ func TestNothingIsToldOfADescriptorThatWasClosed(t *testing.T) {
 		} {
 			a, b := pair(t)
 			require.NoError(t, register(a))
-			dup, err := unix.Dup(a) // as a child process has it
+			dup, err := unix.Dup(a) // a child process may have one
 			require.NoError(t, err)
 			p.Drop(a)
 			require.NoError(t, unix.Close(a))
@@ -275,7 +275,7 @@ func TestNothingIsToldOfADescriptorThatWasClosed(t *testing.T) {
 	})
 }
 
-func TestAPipeWhoseOtherEndIsGone(t *testing.T) {
+func TestAPipeWhoseOtherEndIsGoneIsReportedAsReady(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)
 		write(t, w)
@@ -304,7 +304,7 @@ func TestAPipeWhoseOtherEndIsGone(t *testing.T) {
 		got, _ = ready(t, p, w)
 		require.Zero(t, got)
 		p.Remove(w)
-		if strings.HasSuffix(t.Name(), "NetBSD") { // which does not tell whom did not ask for reading, too
+		if strings.HasSuffix(t.Name(), "NetBSD") { // reports this only to watchers of reading
 			return
 		}
 		require.NoError(t, p.Watch(w, 2, poll.Write, false))
@@ -325,7 +325,7 @@ func TestAPipeWhoseOtherEndIsGone(t *testing.T) {
 	})
 }
 
-func TestAWriterLearnsThatTheReaderOfItsPipeGoes(t *testing.T) {
+func TestAWriterIsNotifiedWhenTheReaderOfItsPipeCloses(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)
 		for {
@@ -343,8 +343,8 @@ func TestAWriterLearnsThatTheReaderOfItsPipeGoes(t *testing.T) {
 	})
 }
 
-// The end of what the peer sends does not make room for what is sent to it.
-func TestAnEndOfReadingIsNotRoomToWriteForWatchersOfReading(t *testing.T) {
+// The end of the bytes that the peer sends does not make room for bytes sent to it.
+func TestWatchersOfReadingDoNotTakeItsEndForRoomToWrite(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		a, b := pair(t)
 		require.NoError(t, unix.Shutdown(b, unix.SHUT_WR))
@@ -354,7 +354,7 @@ func TestAnEndOfReadingIsNotRoomToWriteForWatchersOfReading(t *testing.T) {
 	})
 }
 
-func TestANumberThatCannotBeADescriptorCostsNothing(t *testing.T) {
+func TestANumberThatCannotBeADescriptorTakesNoMemory(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -371,8 +371,8 @@ func TestANumberThatCannotBeADescriptorCostsNothing(t *testing.T) {
 	})
 }
 
-// What the system does not report is no reason to wait.
-func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
+// If the system does not report an end, the wait must end at once nevertheless.
+func TestAWaitEndsAtOnceIfTheOtherEndIsGone(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		r, w := pipe(t)
 		require.NoError(t, unix.Close(r))
@@ -383,7 +383,7 @@ func TestAWaitEndsAtOnceWithWhatIsGoneAlready(t *testing.T) {
 	})
 }
 
-func TestAWaitMayBeForCenturies(t *testing.T) {
+func TestAWaitMayLastForCenturies(t *testing.T) {
 	each(t, func(t *testing.T, p poll.AnyPoller) {
 		go p.Wake()
 		events, err := p.Wait(math.MaxInt64)

@@ -7,23 +7,23 @@ import (
 	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
-// An FD is a descriptor that its handler owns. Reading and writing cost no system call but the
-// read and the write: it remembers that it is ready until a call has found out that it is not.
+// An FD is a descriptor that its handler owns. Reading and writing cost no system calls besides the
+// read and the write: the FD counts as ready until a call has found that it is not.
 type FD struct {
 	Num            int  // -1 once closed
-	Socket         bool // Read and Write never block, whatever others have made of the descriptor
-	ShortReadIsAll bool // a short read has left nothing in the system's buffer: true of TCP, not of sockets that keep records
+	Socket         bool // Read and Write use netfd.Recv and netfd.Send
+	ShortReadIsAll bool // a short read empties the kernel's buffer: true of TCP, not of sockets that keep records
 
-	// As far as is known.
+	// The state, as far as is known.
 	Readable bool
 	Writable bool
-	Hangup   bool // the peer writes no more, or the descriptor has failed: the end must be read, even after a short read
+	Hangup   bool // the peer has ended its side, or the descriptor has failed: read on even after a short read
 
 	reactor *Reactor
 }
 
-// Open takes fd over, which is non-blocking and new to the program, and owns it for h. If that
-// fails it closes it.
+// Open takes over fd, which is non-blocking and new to the program, and owns it for h. If it fails,
+// it closes fd.
 func (f *FD) Open(r *Reactor, fd int, h Handler) error {
 	f.reactor, f.Num = r, fd
 	if err := r.Own(fd, h); err != nil {
@@ -43,7 +43,7 @@ func (f *FD) Close() {
 	}
 }
 
-// Note remembers that the descriptor is ready. The handler calls it first in OnReady.
+// Note records that the descriptor is ready. The handler calls it first in OnReady.
 func (f *FD) Note(ready poll.Ready) {
 	if ready&poll.Hangup != 0 {
 		f.Hangup = true
@@ -56,8 +56,8 @@ func (f *FD) Note(ready poll.Ready) {
 	}
 }
 
-// Read reads once into p, which must not be empty. It returns netfd.ErrAgain if there is nothing
-// for now, and io.EOF at the end.
+// Read reads once into p, which must not be empty. It returns netfd.ErrAgain if there are no bytes
+// yet, and io.EOF at the end.
 func (f *FD) Read(p []byte) (n int, err error) {
 	if !f.Readable {
 		return 0, netfd.ErrAgain
@@ -81,7 +81,8 @@ func (f *FD) Read(p []byte) (n int, err error) {
 	return 0, err
 }
 
-// Write writes once, as much as there is room for. It returns netfd.ErrAgain if there is none for now.
+// Write writes once, as much of p as there is room for. It returns netfd.ErrAgain if there is no
+// room.
 func (f *FD) Write(p []byte) (n int, err error) {
 	if !f.Writable {
 		return 0, netfd.ErrAgain

@@ -21,7 +21,7 @@ type user struct{ fd reactor.FD }
 func (u *user) OnReady(ready poll.Ready) { u.fd.Note(ready) }
 func (u *user) OnLost()                  { u.fd.Close() }
 
-// open makes an FD of one of two connected sockets.
+// open makes an FD from one of two connected sockets.
 func open(t *testing.T, r *reactor.Reactor, u *user) (peer int) {
 	t.Helper()
 	a, b := pair(t)
@@ -31,7 +31,7 @@ func open(t *testing.T, r *reactor.Reactor, u *user) (peer int) {
 	return b
 }
 
-func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForNews(t *testing.T) {
+func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForAnEvent(t *testing.T) {
 	r := newReactor(t)
 	var u user
 	peer := open(t, r, &u)
@@ -48,7 +48,7 @@ func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForNews(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, string(p[:n]))
 	}
-	require.True(t, u.fd.Readable, "a short read need not be all")
+	require.True(t, u.fd.Readable, "a short read may leave bytes unread")
 	_, err = u.fd.Read(p)
 	require.Equal(t, netfd.ErrAgain, err)
 	require.False(t, u.fd.Readable)
@@ -60,7 +60,7 @@ func TestAnFDReadsUntilNothingIsLeftAndThenWaitsForNews(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 }
 
-func TestAShortReadIsAllUnlessThePeerHasHungUp(t *testing.T) {
+func TestAShortReadLeavesNothingUnlessThePeerHasHungUp(t *testing.T) {
 	r := newReactor(t)
 	var u user
 	u.fd.ShortReadIsAll = true
@@ -82,7 +82,7 @@ func TestAShortReadIsAllUnlessThePeerHasHungUp(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 }
 
-func TestAnFDWritesUntilThereIsNoRoomAndThenWaitsForNews(t *testing.T) {
+func TestAnFDWritesUntilThereIsNoRoomAndThenWaitsForAnEvent(t *testing.T) {
 	r := newReactor(t)
 	var u user
 	peer := open(t, r, &u)
@@ -138,11 +138,11 @@ func TestAnFDIsClosedOnce(t *testing.T) {
 	u.fd.Close()
 	require.Equal(t, -1, u.fd.Num)
 	require.Nil(t, r.Handler(num))
-	again, err := unix.Dup(0) // the lowest number that is free
+	again, err := unix.Dup(0) // gets the lowest free number
 	require.NoError(t, err)
 	require.Equal(t, num, again)
 	u.fd.Close()
-	require.NoError(t, unix.Close(again), "it is another's by now")
+	require.NoError(t, unix.Close(again), "the number belongs to another file by now")
 }
 
 func TestAReactorClosesTheFDsThatAreOpen(t *testing.T) {

@@ -1,12 +1,13 @@
-// Package reactor notifies the handlers of descriptors that are ready: it keeps the table of the
+// Package reactor notifies handlers when their descriptors are ready. It keeps the table of the
 // handlers, over the system's poller.
 //
-// A descriptor is owned or watched. An owned one is its handler's from when it is made until it is
-// closed: it is registered with the poller once, edge triggered, in both directions. FD is such a
-// descriptor. A watched one is somebody else's, who may close it at any time, and its number may
-// then stand for another: its handler asks for events by Watch or Await, each time it needs them.
+// A descriptor is owned or watched. An owned descriptor belongs to its handler from the time it is
+// made until it is closed. It is registered with the poller once, edge triggered, in both
+// directions. An FD is such a descriptor. A watched descriptor belongs to somebody else, who may
+// close it at any time, and its number may then stand for another descriptor. Its handler asks for
+// events by Watch or Await, each time it needs them.
 //
-// A Reactor, and all that it notifies, belongs to one goroutine.
+// A Reactor belongs to one goroutine, and calls the handlers there.
 package reactor
 
 import (
@@ -20,28 +21,28 @@ import (
 type Handler interface {
 	OnReady(poll.Ready)
 
-	// OnLost is called when no event will come any more: because the reactor closes, or because the
-	// number of a watched descriptor has an owner by now or cannot be polled.
+	// OnLost is called when no more events will come: the reactor closes, or the number of a
+	// watched descriptor now has an owner or cannot be polled.
 	OnLost()
 }
 
-// A Reactor is the table and the poller. The zero Reactor has no poller, which Own, Watch, Await
-// and Wait need.
+// A Reactor is the table and the poller. The zero Reactor has no poller; Own, Watch, Await and Wait
+// need one.
 type Reactor struct {
 	poller *poll.Poller
 	leak   runtime.Cleanup // closes the poller of a reactor that is dropped without Close
-	table  []registration  // by number
+	table  []registration  // by descriptor
 	active int             // registrations that expect events
-	strays int             // events for nobody since renew
+	strays int             // stray events since the last renew: see MaxStrays
 }
 
 // A registration is an entry of the table.
 type registration struct {
 	handler    Handler
-	gen        uint32 // counts the calls to the poller, so that events from before the last one are recognised
-	mode       mode   // edge if the descriptor is owned, otherwise that of the last call to the poller
-	expected   poll.Ready
-	registered bool // the poller has the descriptor, as far as is known
+	gen        uint32     // counts the calls to the poller, to recognise events from before the last call
+	mode       mode       // edge if the descriptor is owned, otherwise the mode of the last call to the poller
+	expected   poll.Ready // directions in which events may come
+	registered bool       // the poller has the descriptor, as far as is known
 }
 
 // A mode is a way to register a descriptor with the poller; see package poll.
@@ -53,7 +54,7 @@ const (
 	edge // of an owned descriptor
 )
 
-// Open makes the poller. Where there is none its error is poll.ErrUnsupported.
+// Open makes the poller. If the system has none, it returns poll.ErrUnsupported.
 func (r *Reactor) Open() error {
 	p, err := poll.New()
 	if err != nil {
@@ -64,7 +65,7 @@ func (r *Reactor) Open() error {
 	return nil
 }
 
-// Poller returns the poller, or nil if it is not open: for its Wake, which any goroutine may call.
+// Poller returns the poller, or nil if it is not open. Any goroutine may call its Wake.
 func (r *Reactor) Poller() *poll.Poller { return r.poller }
 
 // Active returns the number of descriptors that may have events.
@@ -81,9 +82,9 @@ func (r *Reactor) Handler(fd int) Handler {
 // Expected returns the directions in which events of a descriptor may come.
 func (r *Reactor) Expected(fd int) poll.Ready { return r.table[fd].expected }
 
-// Own enters the handler of a descriptor that is new to the program, and registers it. A handler
-// that watches the number loses it: it has waited for the connection to be made, or its descriptor
-// was closed.
+// Own enters h as the handler of fd, which is new to the program, and registers fd. A handler that
+// watches the number loses it: either it waited for this connection to be made, or its own
+// descriptor was closed.
 func (r *Reactor) Own(fd int, h Handler) error {
 	g := r.slot(fd)
 	w := g.watcher()
@@ -94,30 +95,32 @@ func (r *Reactor) Own(fd int, h Handler) error {
 	if err := r.set(fd, edge, poll.Read|poll.Write); err != nil {
 		return err
 	}
-	g.handler = h
+	r.table[fd].handler = h // OnLost may have enlarged the table
 	return nil
 }
 
-// Enter enters the handler of an open descriptor that is somebody else's and has none, to be watched.
+// Enter enters h as the handler of fd, to be watched. fd is open, belongs to somebody else and has
+// no handler.
 func (r *Reactor) Enter(fd int, h Handler) {
 	g := r.slot(fd)
 	g.handler, g.mode = h, level
 }
 
-// Watch has the handler notified as long as a watched descriptor is ready in the directions of
-// want, instead of those before. It registers it even if nothing has changed: the number may stand
-// for another descriptor by now.
+// Watch makes the reactor notify the handler of fd for as long as fd is ready in the directions of
+// want. It replaces an earlier Watch or Await. It makes the system call even if nothing has
+// changed, since the number may stand for another descriptor by now.
 func (r *Reactor) Watch(fd int, want poll.Ready) error { return r.set(fd, level, want) }
 
-// Await is Watch for one event. Nothing is left behind after that, so the descriptor may be closed
-// without a word, even if a duplicate of it stays open.
+// Await is Watch for one event. After the event the poller keeps nothing, so fd may be closed
+// without notice, even if a duplicate of it stays open.
 func (r *Reactor) Await(fd int, want poll.Ready) error { return r.set(fd, once, want) }
 
-// GiveUp takes an Await back without a system call: its event may still come, but is not waited for.
+// GiveUp takes an Await back without a system call: its event may still come, but Active no longer
+// counts it.
 func (r *Reactor) GiveUp(fd int) { r.expect(&r.table[fd], 0) }
 
-// Remove takes a descriptor that is about to be closed from its handler and out of the poller.
-// Closing it would not do that while a duplicate is open, such as one in a child process.
+// Remove takes fd, which is about to be closed, from its handler and out of the poller. Closing it
+// would leave it in the poller while a duplicate is open, such as one in a child process.
 func (r *Reactor) Remove(fd int) {
 	if r.Handler(fd) != nil {
 		r.release(&r.table[fd])
@@ -126,8 +129,8 @@ func (r *Reactor) Remove(fd int) {
 	}
 }
 
-// Wait notifies the handlers of descriptors that are ready, and waits for d at most until one is:
-// forever if d is negative. Poller.Wake, or a signal, ends it early.
+// Wait notifies the handlers of descriptors that are ready. If none is ready, it waits for at most
+// d, or forever if d is negative. Poller.Wake, or a signal, ends the wait early.
 func (r *Reactor) Wait(d time.Duration) error {
 	events, err := r.poller.Wait(d)
 	if err != nil {
@@ -150,16 +153,17 @@ func (r *Reactor) Wait(d time.Duration) error {
 	return nil
 }
 
-// MaxStrays is the number of events for nobody that are taken for chance.
+// MaxStrays is the number of stray events, outdated or without a handler, that Wait puts down to
+// chance before it calls renew.
 const MaxStrays = 100
 
-// renew has the poller forget all descriptors, and registers them anew. Otherwise a watched descriptor
-// that was closed too early, though a duplicate of it is open, would be reported for ever: epoll
-// takes nothing out that has no number any more.
+// renew makes the poller forget all descriptors, and registers them again. Otherwise a watched
+// descriptor that was closed too early, while a duplicate of it was open, would be reported
+// forever: epoll cannot remove a descriptor whose number is gone.
 func (r *Reactor) renew() {
 	r.strays = 0
 	if r.poller.Renew() != nil {
-		return // try again after as many
+		return // try again after MaxStrays more
 	}
 	for fd := range r.table {
 		g := &r.table[fd]
@@ -173,7 +177,7 @@ func (r *Reactor) renew() {
 	}
 }
 
-// Close closes the poller, and has the handlers lose their descriptors. The reactor is as it was
+// Close closes the poller, and all handlers lose their descriptors. The reactor is then as it was
 // before Open.
 func (r *Reactor) Close() {
 	for fd := range r.table {
@@ -190,7 +194,7 @@ func (r *Reactor) Close() {
 	}
 }
 
-// slot returns the registration of an open descriptor.
+// slot returns the registration of fd, an open descriptor. It may grow the table.
 func (r *Reactor) slot(fd int) *registration {
 	if fd >= len(r.table) {
 		r.table = append(r.table, make([]registration, fd+1-len(r.table))...)
@@ -204,7 +208,7 @@ func (r *Reactor) release(g *registration) {
 	g.handler = nil
 }
 
-// set has the poller report want.
+// set makes the poller report want.
 func (r *Reactor) set(fd int, m mode, want poll.Ready) error {
 	g := &r.table[fd]
 	g.gen++
@@ -228,7 +232,7 @@ func (r *Reactor) set(fd int, m mode, want poll.Ready) error {
 	return err
 }
 
-// expect notes in which directions events are to come.
+// expect records the directions in which events may come.
 func (r *Reactor) expect(g *registration, ready poll.Ready) {
 	switch {
 	case g.expected == 0 && ready != 0:
@@ -239,7 +243,7 @@ func (r *Reactor) expect(g *registration, ready poll.Ready) {
 	g.expected = ready
 }
 
-// watcher returns the handler if it watches the descriptor, or nil.
+// watcher returns the handler if it watches the descriptor, and otherwise nil.
 func (g *registration) watcher() Handler {
 	if g.mode == edge {
 		return nil

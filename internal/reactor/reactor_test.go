@@ -13,9 +13,9 @@ import (
 	"github.com/go-asyncio/asyncio/internal/reactor"
 )
 
-// handler notes what it is notified of.
+// handler records its notifications.
 type handler struct {
-	ready poll.Ready // since it was last looked at
+	ready poll.Ready // since the last look
 	calls int
 	lost  int
 	then  func() // called by OnReady, or nil
@@ -39,7 +39,7 @@ func newReactor(t *testing.T) *reactor.Reactor {
 	return r
 }
 
-// pair makes two connected sockets, which do not block.
+// pair makes two connected non-blocking sockets.
 func pair(t *testing.T) (a, b int) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -56,7 +56,7 @@ func write(t *testing.T, fd int, bytes string) {
 	require.NoError(t, err)
 }
 
-// look returns what h is notified of in one call of Wait.
+// look calls Wait once and returns the readiness that h is notified of.
 func look(t *testing.T, r *reactor.Reactor, h *handler) poll.Ready {
 	t.Helper()
 	require.NoError(t, r.Wait(0))
@@ -119,7 +119,7 @@ func TestAnAwaitedDescriptorIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestAnAwaitThatWasGivenUpIsNotCountedOn(t *testing.T) {
+func TestAnAbandonedAwaitIsNotCounted(t *testing.T) {
 	r := newReactor(t)
 	a, b := pair(t)
 	var h handler
@@ -132,7 +132,7 @@ func TestAnAwaitThatWasGivenUpIsNotCountedOn(t *testing.T) {
 	require.Zero(t, r.Active())
 }
 
-func TestAnOwnerTakesTheNumberFromWhoeverWatchesIt(t *testing.T) {
+func TestAnOwnerReplacesTheWatcherOfANumber(t *testing.T) {
 	r := newReactor(t)
 	a, b := pair(t)
 	var watcher, owner handler
@@ -159,7 +159,7 @@ func TestADescriptorThatCannotBePolledHasNoOwner(t *testing.T) {
 	var watcher, owner handler
 	r.Enter(a, &watcher)
 	require.ErrorIs(t, r.Watch(a, poll.Read), unix.EBADF)
-	require.Zero(t, watcher.lost, "the error says it")
+	require.Zero(t, watcher.lost, "the error reports it")
 	require.Zero(t, r.Active())
 	require.ErrorIs(t, r.Own(a, &owner), unix.EBADF)
 	require.Nil(t, r.Handler(a))
@@ -188,8 +188,8 @@ func TestARemovedDescriptorIsNotReportedThoughADuplicateIsOpen(t *testing.T) {
 	r.Remove(1 << 20)
 }
 
-// Both are ready, and the first that is notified closes the other, whose number comes again.
-func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
+// Both are ready. The first to be notified closes the other, whose number is then used again.
+func TestEventsOfAnEarlierDescriptorWithTheSameNumberAreDropped(t *testing.T) {
 	r := newReactor(t)
 	a, peerOfA := pair(t)
 	b, peerOfB := pair(t)
@@ -216,9 +216,9 @@ func TestNewsOfAnEarlierDescriptorOfANumberGoNowhere(t *testing.T) {
 	require.Zero(t, next.calls)
 }
 
-// A descriptor that is closed too early, though a duplicate of it is open, is what epoll reports
-// for ever.
-func TestEventsForNobodyEnd(t *testing.T) {
+// If a descriptor is closed too early while a duplicate of it is open, epoll keeps reporting it for
+// ever.
+func TestEventsOfForgottenDescriptorsCease(t *testing.T) {
 	r := newReactor(t)
 	var early, closed, owner, watcher, waiter handler
 	a, peerOfA := pair(t)
@@ -249,11 +249,11 @@ func TestEventsForNobodyEnd(t *testing.T) {
 		require.Equal(t, c, e.FD, "registered anew, it is reported anew")
 	}
 	require.Zero(t, early.calls)
-	if runtime.GOOS == "linux" { // elsewhere there are no such events
+	if runtime.GOOS == "linux" { // other systems have no such events
 		require.Equal(t, 1, closed.lost)
 	}
 
-	// All others are still there.
+	// All other descriptors are still polled.
 	write(t, peerOfC, "x")
 	write(t, peerOfD, "x")
 	write(t, peerOfE, "x")
@@ -267,7 +267,7 @@ func TestEventsForNobodyEnd(t *testing.T) {
 	require.Zero(t, look(t, r, &waiter), "one event, as before")
 }
 
-func TestCloseTakesTheDescriptorsFromTheirHandlers(t *testing.T) {
+func TestCloseNotifiesHandlersThatTheirDescriptorsAreLost(t *testing.T) {
 	r := newReactor(t)
 	a, b := pair(t)
 	var owner, watcher handler

@@ -1,25 +1,24 @@
-// Package timerq is a queue of deadlines. Timers come out in the order of their
-// deadlines, those with equal deadlines in the order in which they were set.
+// Package timerq is a queue of deadlines. Timers come out in the order of their deadlines, and
+// timers with equal deadlines in the order in which they were set.
 //
-// A timer knows its place in the heap, so that one that is stopped leaves it at once:
-// nothing is kept alive by a deadline that was taken back. Setting, stopping and taking
-// what is due cost O(log n); setting and stopping the latest deadline, which is what a
-// timeout that does not fire does, costs constant time.
+// A timer knows its place in the heap, so that a stopped timer leaves it at once: a deadline that
+// was taken back keeps nothing in memory. Setting, stopping and popping a timer cost O(log n).
+// Setting and stopping the latest deadline, as a timeout that does not fire does, costs constant
+// time.
 package timerq
 
 import "time"
 
-// A Timer holds a value that becomes due at an instant. It may be set again
-// once it has been taken or stopped. A Timer must not be copied while it is set.
+// A Timer holds a value that becomes due at an instant. It may be set again once it has been taken
+// or stopped. A Timer must not be copied while it is set.
 type Timer[T any] struct {
 	Value T
-	at    int // one more than its place in the heap; 0: at rest; due: popped, not taken
+	at    int // its index in the heap plus one; 0 at rest; due if it was popped and not taken
 }
 
 const due = -1
 
-// Take reports whether the timer is due and has not been stopped since, and
-// puts it to rest.
+// Take reports whether the timer was popped and has not been stopped since, and puts it to rest.
 func (t *Timer[T]) Take() bool {
 	ok := t.at == due
 	if ok {
@@ -28,7 +27,7 @@ func (t *Timer[T]) Take() bool {
 	return ok
 }
 
-// entry is a node of the heap.
+// An entry is a node of the heap.
 type entry[T any] struct {
 	when  time.Duration
 	seq   uint64
@@ -66,7 +65,7 @@ func (q *Queue[T]) Stop(t *Timer[T]) {
 	t.at = 0
 }
 
-// Next returns the earliest deadline.
+// Next returns the earliest deadline, if there is one.
 func (q *Queue[T]) Next() (when time.Duration, ok bool) {
 	if len(q.heap) == 0 {
 		return 0, false
@@ -94,37 +93,37 @@ func (q *Queue[T]) Clear() {
 	q.heap = nil
 }
 
-// Cap returns for how many timers there is memory.
+// Cap returns the number of timers for which there is memory.
 func (q *Queue[T]) Cap() int { return cap(q.heap) }
 
-// grow doubles the capacity. append would enlarge a large heap by a quarter at a time, which
-// allocates 5n entries, instead of 2n, until n timers are set.
+// grow doubles the capacity. append would enlarge a large heap by a quarter at a time, and so
+// allocate 5n entries in all, instead of 2n, until n timers are set.
 func (q *Queue[T]) grow() {
 	q.heap = append(make([]entry[T], 0, max(minCap, 2*cap(q.heap))), q.heap...)
 }
 
-// maxSpare is the capacity up to which a heap is not too large, however little is in it.
+// maxSpare is the capacity up to which a heap is never large, however few timers it holds.
 const maxSpare = 1024
 
-// IsLarge reports whether most of a large heap is empty.
+// IsLarge reports whether the heap is large and at least three quarters of it are empty.
 func (q *Queue[T]) IsLarge() bool { return cap(q.heap) > maxSpare && len(q.heap) <= cap(q.heap)/4 }
 
-// Shrink halves the heap's capacity if IsLarge. Called from time to time it gives back what
-// a burst has taken.
+// Shrink halves the heap's capacity if IsLarge. Called from time to time, it gives back the memory
+// that a burst has taken.
 func (q *Queue[T]) Shrink() {
 	if q.IsLarge() {
 		q.heap = append(make([]entry[T], 0, cap(q.heap)/2), q.heap...)
 	}
 }
 
-// minCap is the capacity that the first timer brings.
+// minCap is the capacity of the first heap.
 const minCap = 4
 
-// arity is the number of children of a node: with four, a node and its
-// siblings share cache lines and the heap is half as deep as a binary one.
+// arity is the number of children of a node. With four, siblings share cache lines, and the heap is
+// half as deep as a binary one.
 const arity = 4
 
-// remove takes the entry at i out; the last one takes its place.
+// remove removes the entry at i. The last entry takes its place.
 func (q *Queue[T]) remove(i int) {
 	n := len(q.heap) - 1
 	last := q.heap[n]

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// popAll takes everything that is due out and returns the values in order.
+// popAll removes all timers that are due and returns their values in order.
 func popAll(q *Queue[int], now time.Duration) (values []int) {
 	for t := q.Pop(now); t != nil; t = q.Pop(now) {
 		values = append(values, t.Value)
@@ -20,7 +20,7 @@ func popAll(q *Queue[int], now time.Duration) (values []int) {
 	return values
 }
 
-// timers gives n timers with their numbers as values.
+// timers returns n timers with their numbers as values.
 func timers(n int) []Timer[int] {
 	ts := make([]Timer[int], n)
 	for i := range ts {
@@ -39,7 +39,7 @@ func TestZeroQueueIsEmpty(t *testing.T) {
 	assert.Zero(t, q.Len())
 }
 
-func TestTimersComeOutByDeadline(t *testing.T) {
+func TestTimersArePoppedByDeadline(t *testing.T) {
 	var q Queue[int]
 	ts := timers(100)
 	for i, j := range rand.New(rand.NewPCG(1, 0)).Perm(len(ts)) {
@@ -56,7 +56,7 @@ func TestTimersComeOutByDeadline(t *testing.T) {
 	assert.Zero(t, q.Len())
 }
 
-func TestEqualDeadlinesComeOutInTheOrderOfSetting(t *testing.T) {
+func TestTimersWithEqualDeadlinesArePoppedInTheOrderOfSetting(t *testing.T) {
 	var q Queue[int]
 	ts := timers(1000)
 	var want []int
@@ -94,14 +94,14 @@ func TestDeadlinesMayBeNegative(t *testing.T) {
 	assert.Equal(t, []int{1, 2}, popAll(&q, 0))
 }
 
-func TestStoppedTimerDoesNotComeOut(t *testing.T) {
+func TestAStoppedTimerIsNotPopped(t *testing.T) {
 	var q Queue[int]
 	ts := timers(3)
 	for i := range ts {
 		q.Set(&ts[i], time.Duration(i))
 	}
 	q.Stop(&ts[0])
-	q.Stop(&ts[0]) // it is at rest, and stays so
+	q.Stop(&ts[0]) // stopping an idle timer does nothing
 	q.Stop(&ts[2])
 	assert.Equal(t, 1, q.Len())
 	when, ok := q.Next()
@@ -110,7 +110,7 @@ func TestStoppedTimerDoesNotComeOut(t *testing.T) {
 	assert.Equal(t, []int{1}, popAll(&q, 10))
 	_, ok = q.Next()
 	assert.False(t, ok)
-	assert.Empty(t, q.heap, "stale entries go when they come to the top")
+	assert.Empty(t, q.heap, "stale entries are removed when they reach the top")
 }
 
 func TestTakeIsTrueOnceAndOnlyWhenDue(t *testing.T) {
@@ -134,9 +134,8 @@ func TestTakeIsTrueOnceAndOnlyWhenDue(t *testing.T) {
 	assert.True(t, tm.Take())
 }
 
-// A timer that was popped, stopped and set again before anyone took it is not due
-// for him who holds the old one.
-func TestTimerSetAgainIsNotTheOneThatWasDue(t *testing.T) {
+// A timer was popped, stopped and set again before its owner took it. It is not due for the owner.
+func TestATimerThatIsSetAgainIsNoLongerDue(t *testing.T) {
 	var q Queue[int]
 	var tm Timer[int]
 	q.Set(&tm, 1)
@@ -147,7 +146,7 @@ func TestTimerSetAgainIsNotTheOneThatWasDue(t *testing.T) {
 	assert.Same(t, &tm, q.Pop(5))
 }
 
-func TestClearPutsAllToRest(t *testing.T) {
+func TestClearStopsAllTimers(t *testing.T) {
 	var q Queue[int]
 	ts := timers(10)
 	for i := range ts {
@@ -157,7 +156,7 @@ func TestClearPutsAllToRest(t *testing.T) {
 	due := q.Pop(0)
 	q.Clear()
 	assert.Zero(t, q.Len())
-	assert.True(t, due.Take(), "what is out of the queue is not its affair")
+	assert.True(t, due.Take(), "Clear leaves timers that are out of the queue alone")
 	for i := range ts {
 		assert.False(t, ts[i].Take())
 		q.Stop(&ts[i])
@@ -167,8 +166,8 @@ func TestClearPutsAllToRest(t *testing.T) {
 	assert.Equal(t, []int{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, popAll(&q, 0))
 }
 
-// Timers that are set and stopped, as a program's timeouts are, leave nothing behind,
-// whatever is in the queue beside them.
+// Timers that are set and stopped, like a program's timeouts, leave nothing in the queue, whatever
+// else it holds.
 func TestStoppedTimersDoNotPileUp(t *testing.T) {
 	for _, live := range []int{0, 1, 100, 1000} {
 		var q Queue[int]
@@ -193,7 +192,7 @@ func TestStoppedTimersDoNotPileUp(t *testing.T) {
 	}
 }
 
-// A queue of which a half is stopped at random comes out in order.
+// A queue comes out in order after half of it was stopped at random.
 func TestPruningKeepsTheOrder(t *testing.T) {
 	const n = 10_000
 	rnd := rand.New(rand.NewPCG(1, 0))
@@ -238,12 +237,12 @@ func TestUseAllocatesNothing(t *testing.T) {
 	assert.Zero(t, got)
 }
 
-// model is what a Queue has to be equal to: its timers in a sorted slice.
+// model is a Queue and the model to which it must be equal: its timers in a sorted slice.
 type model struct {
 	q      Queue[int]
 	timers []Timer[int]
 	state  []state
-	queue  []modelEntry // sorted; only what is set
+	queue  []modelEntry // sorted; only timers that are set
 }
 
 type state uint8
@@ -263,13 +262,13 @@ func newModel(n int) *model {
 	return &model{timers: timers(n), state: make([]state, n)}
 }
 
-// step does what op and arg say to the Queue and to the slice.
+// step applies the operation op, with its argument arg, to the Queue and to the slice.
 func (m *model) step(t *testing.T, op, arg byte) {
 	i := int(arg) % len(m.timers)
 	switch tm := &m.timers[i]; op % 8 {
 	case 0, 1, 2:
 		if m.state[i] != isSet {
-			m.q.Stop(tm) // a due one is put to rest
+			m.q.Stop(tm) // a due timer becomes idle
 			m.set(i, time.Duration(op/8))
 		}
 	case 3:
@@ -338,7 +337,7 @@ func (m *model) check(t *testing.T) {
 	}
 }
 
-// invariants looks at the heap itself.
+// invariants checks the structure of the heap.
 func (m *model) invariants(t *testing.T) {
 	h := m.q.heap
 	for i := range h {
@@ -356,7 +355,7 @@ func (m *model) invariants(t *testing.T) {
 	}
 }
 
-// drain pops what is left.
+// drain pops all the remaining timers.
 func (m *model) drain(t *testing.T) {
 	for len(m.queue) > 0 {
 		m.pop(t, 1<<62)
@@ -380,8 +379,7 @@ func FuzzTimerQueue(f *testing.F) {
 	})
 }
 
-// Phases in which mostly timers are set take turns with such in which they are mostly
-// stopped, so that the heap is pruned.
+// Phases of setting and of stopping timers alternate, so that the heap is pruned.
 func TestRandomOperationsAgreeWithASortedSlice(t *testing.T) {
 	for seed := range uint64(50) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
@@ -389,7 +387,7 @@ func TestRandomOperationsAgreeWithASortedSlice(t *testing.T) {
 		for i := range 4000 {
 			op := byte(rnd.IntN(256))
 			if rnd.IntN(2) == 0 {
-				op = op&^7 | byte(3*(i/500%2)) // set, or stop
+				op = op&^7 | byte(3*(i/500%2)) // set or stop
 			}
 			m.step(t, op, byte(rnd.IntN(256)))
 			if i%16 == 0 {
@@ -400,8 +398,8 @@ func TestRandomOperationsAgreeWithASortedSlice(t *testing.T) {
 	}
 }
 
-// naive is the queue as container/heap's documentation has it: an element knows its
-// index, and is taken out when it is stopped.
+// naive is the queue that the documentation of container/heap suggests: an element knows its index,
+// and is removed when it is stopped.
 type naive []*naiveTimer
 
 type naiveTimer struct {
@@ -432,7 +430,7 @@ func (h *naive) Pop() any {
 	return t
 }
 
-// deadlines gives b.N or so instants of the next second, in no order.
+// deadlines returns instants within a second, in no order.
 func deadlines() []time.Duration {
 	rnd := rand.New(rand.NewPCG(1, 0))
 	ds := make([]time.Duration, 1<<16)
@@ -442,8 +440,8 @@ func deadlines() []time.Duration {
 	return ds
 }
 
-// benchSizes runs a benchmark with so many timers in the queue beside the one that
-// it measures.
+// benchSizes runs a benchmark with different numbers of timers in the queue beside the one that it
+// measures.
 func benchSizes(b *testing.B, queue func(b *testing.B, live int), naive func(b *testing.B, live int)) {
 	for _, live := range []int{1_000, 1_000_000} {
 		b.Run(fmt.Sprintf("timerq/%d", live), func(b *testing.B) { queue(b, live) })
@@ -469,7 +467,7 @@ func benchNaive(live int, ds []time.Duration) (h *naive, seq uint64) {
 	return h, seq
 }
 
-// One operation: a timer is set and stopped again, as a timeout is that does not expire.
+// One operation: a timer is set and stopped again, like a timeout that does not expire.
 func BenchmarkSetStop(b *testing.B) {
 	ds := deadlines()
 	benchSizes(b, func(b *testing.B, live int) {
@@ -495,8 +493,7 @@ func BenchmarkSetStop(b *testing.B) {
 	})
 }
 
-// One operation: the earliest timer comes out and is set again for later, as a sleep
-// in a loop is.
+// One operation: the earliest timer is popped and set again for later, like a sleep in a loop.
 func BenchmarkSetPop(b *testing.B) {
 	ds := deadlines()
 	benchSizes(b, func(b *testing.B, live int) {
@@ -522,8 +519,7 @@ func BenchmarkSetPop(b *testing.B) {
 	})
 }
 
-// One operation: so many timers are set, half of them are stopped, and the others
-// come out.
+// One operation: live timers are set, half of them are stopped, and the others are popped.
 func BenchmarkSetHalfStopped(b *testing.B) {
 	ds := deadlines()
 	benchSizes(b, func(b *testing.B, live int) {
@@ -575,7 +571,7 @@ func TestReachingASizeAllocatesAFewTimesThatSize(t *testing.T) {
 	assert.LessOrEqual(t, allocated, 4*n, "entries")
 }
 
-func TestShrinkGivesBackHalfOfWhatABurstHasTaken(t *testing.T) {
+func TestShrinkReleasesHalfOfTheMemoryOfABurst(t *testing.T) {
 	var q Queue[int]
 	ts := timers(10_000)
 	for i := range ts {

@@ -51,7 +51,7 @@ func gather(b *testing.B, n int) (sum int) {
 }
 
 func expect(b *testing.B, got, want int) {
-	if got != want || os.Getenv("BENCH_MISCOUNT") != "" { // in the environment for the tests of compare
+	if got != want || os.Getenv("BENCH_MISCOUNT") != "" { // the tests of compare set it
 		b.Fatalf("counted %d, want %d", got, want)
 	}
 }

@@ -2,9 +2,10 @@
 
 It does WORKLOAD for at least SECONDS and prints the cost of one operation as Go's benchmarks
 print it. With 0 seconds it does one operation. `workloads.py LOOP list` prints the names of
-the workloads. What an operation is says the benchmark of the same name in the library's
-bench_*_test.go. Each counts what it did, where it does it, and fails if that is not what it
-was asked to do. BENCH_MISCOUNT in the environment makes every count wrong, for the tests.
+the workloads. The benchmark of the same name in the library's bench_*_test.go defines an
+operation. Each workload counts the operations in the code that performs them, and fails if the
+count is not the requested number. For the tests, BENCH_MISCOUNT in the environment makes every
+count wrong.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ WORKLOADS = {}
 
 
 class Timer:
-    """Times the body of a with statement."""
+    """Time the body of a with statement."""
 
     extra = ""  # further metrics, for the line that is printed
 
@@ -44,7 +45,7 @@ def expect(got, want):
 
 
 def share(n, tasks):
-    """Deals n operations out among tasks."""
+    """Return each task's share of n operations."""
     return [n // tasks + (i < n % tasks) for i in range(tasks)]
 
 
@@ -53,7 +54,7 @@ async def answer():
 
 
 async def in_tasks(timer, n, tasks, body):
-    """Times tasks that each do body some of n times, from when all stand at the line."""
+    """Time tasks that share n calls of body, from the moment when all of them wait for the start."""
     start = asyncio.Event()
 
     async def task(times):
@@ -300,7 +301,7 @@ async def call_soon(n, timer):
 
 
 async def from_thread(timer, body):
-    """Times body, which runs in a thread of its own while the loop does nothing else."""
+    """Time body, which runs in a thread of its own while the loop does nothing else."""
 
     def thread():
         with timer:

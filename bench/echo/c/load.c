@@ -1,6 +1,6 @@
-// The load: a number of connections, each of which sends a message, waits until it has come
-// back, compares it, and sends the next one. It prints how long that took, and the server's
-// CPU time, by that process's CPU clock.
+// The load generator opens connections. Each sends a message, waits until it comes back, compares
+// it, and sends the next one. The program prints how long that took, and the server's CPU time by
+// the CPU clock of the server's process.
 //
 //	load PORT PID CPU CONNECTIONS SIZE WARMUP REQUESTS
 //
@@ -79,7 +79,7 @@ static void open_connection(struct connection *c, int port) {
 		c->out[i] = (char)(i * 7 + c->fd);
 }
 
-// send_request sends a message that no other has been the same as, as far as its size allows.
+// send_request sends a message that differs from all earlier ones, as far as its size allows.
 static void send_request(struct connection *c, uint64_t number, uint64_t now) {
 	memcpy(c->out, &number, size < 8 ? size : 8);
 	c->sent_at = now;
@@ -104,7 +104,7 @@ static int receive(struct connection *c) {
 	return 1;
 }
 
-// run makes that many requests, and notes how long each took.
+// run makes the given number of requests and records how long each took.
 static void run(uint64_t requests, uint32_t *latency) {
 	struct epoll_event events[MAX_EVENTS];
 	uint64_t sent = 0, done = 0;
@@ -126,8 +126,8 @@ static void run(uint64_t requests, uint32_t *latency) {
 	}
 }
 
-// cpu_time returns the CPU time of the server. While a process runs its clock may be a tick
-// behind, so the server is given the time to fall asleep.
+// cpu_time returns the CPU time of the server. While a process runs, its clock may be a tick
+// behind, so cpu_time gives the server time to fall asleep.
 static uint64_t cpu_time(clockid_t server) {
 	struct timespec nap = {.tv_nsec = 2000000};
 	nanosleep(&nap, NULL);

@@ -1,7 +1,7 @@
-// An echo server over TCP, as plain as it can be: one thread, epoll level triggered, recv
-// and send. It is the measure that the others are held against.
+// A minimal echo server over TCP: one thread, level-triggered epoll, recv and send. The other
+// servers are compared with it.
 //
-// It listens on a free port of the loopback interface and prints its number.
+// It listens on a free port of the loopback interface and prints the port.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>

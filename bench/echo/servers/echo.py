@@ -1,6 +1,6 @@
 """An echo server on asyncio's streams or an asyncio Protocol: echo.py asyncio|uvloop streams|protocol.
 
-It listens on a free port of the loopback interface and prints its number.
+It listens on a free port of the loopback interface and prints the port.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-// Package lab holds what the measuring programs share: which Pythons there are, what machine
-// this is, medians, and how a result gets into a page.
+// Package lab holds what the measuring programs share: finding Pythons, describing the machine,
+// medians, and writing a result into a page.
 package lab
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Python is an interpreter, and the version of its uvloop if it has it.
+// A Python is an interpreter and the version of its uvloop, or "" if it has none.
 type Python struct{ Path, Version, Uvloop string }
 
 const pythonProbe = `
@@ -28,8 +28,8 @@ except ImportError:
     print()
 `
 
-// FindPythons looks where .ci/run does, in the other places where uvloop may be, and at
-// what further names, with commas between.
+// FindPythons looks in the places where .ci/run looks, in other places where uvloop may be, and in
+// the paths of further, which are separated by commas.
 func FindPythons(ctx context.Context, further string) []Python {
 	candidates := append(strings.Split(further, ","), os.Getenv("PYTHON313"), "python3.13", "python3", "/usr/bin/python3")
 	root := os.Getenv("PYENV_ROOT")
@@ -56,7 +56,7 @@ func FindPythons(ctx context.Context, further string) []Python {
 	return found
 }
 
-// Run runs a program that prints nothing worth reading unless it fails.
+// Run runs a program. If the program fails, the error contains its output.
 func Run(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -66,7 +66,7 @@ func Run(ctx context.Context, dir, name string, args ...string) error {
 	return nil
 }
 
-// Output returns what a program prints, without the white space around, or "".
+// Output returns the output of a program, without the surrounding white space, or "" if it fails.
 func Output(ctx context.Context, dir, name string, args ...string) string {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -74,7 +74,7 @@ func Output(ctx context.Context, dir, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Processor names this machine's processor.
+// Processor returns the name of this machine's processor.
 func Processor() string {
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
@@ -85,7 +85,7 @@ func Processor() string {
 	return runtime.GOARCH
 }
 
-// System names the operating system, with its kernel's version where that is known.
+// System returns the name of the operating system, with the kernel's version where it is known.
 func System() string {
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		return "Linux " + strings.TrimSpace(string(release))
@@ -93,16 +93,15 @@ func System() string {
 	return runtime.GOOS
 }
 
-// Median returns the median; of an even number of figures it is the mean of the two in the
-// middle.
+// Median returns the median. For an even number of figures it is the mean of the middle two.
 func Median(figures []float64) float64 {
 	sorted := slices.Sorted(slices.Values(figures))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// WriteBetween puts text into a file in place of what stands between the markers
-// <!-- name:begin --> and <!-- name:end -->.
+// WriteBetween replaces the text of a file between the markers <!-- name:begin --> and <!--
+// name:end -->.
 func WriteBetween(file, name, text string) error {
 	begin, end := "<!-- "+name+":begin -->\n", "<!-- "+name+":end -->"
 	old, err := os.ReadFile(file)

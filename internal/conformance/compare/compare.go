@@ -23,7 +23,7 @@ type difference struct {
 	want, got []string
 }
 
-// firstDiff gives the number of the first line that differs, and both lines.
+// firstDiff returns the number of the first line that differs, and that line of each trace.
 func (d *difference) firstDiff() (n int, want, got string) {
 	at := func(trace []string, i int) string {
 		if i < len(trace) {
@@ -42,7 +42,7 @@ func (d *difference) print(w io.Writer) {
 	fmt.Fprintf(w, "%s differs in line %d:\n  CPython: %s\n  port:    %s\n", d.name, n+1, want, got)
 }
 
-// counts tells how the comparison went.
+// counts holds the numbers of scenarios by outcome.
 type counts struct {
 	profile                               string
 	seed                                  uint64
@@ -54,7 +54,7 @@ func (c *counts) String() string {
 		c.profile, c.seed, c.equal, c.lines, c.differ, c.recursion+c.hang, c.recursion, c.hang)
 }
 
-// scenarios gives the i-th scenario for each i below n.
+// scenarios returns a function that returns the i-th scenario, for each i below n.
 func (c *config) scenarios() (func(i int) []byte, error) {
 	if c.in != "" {
 		return c.readScenarios()
@@ -95,7 +95,7 @@ func (c *config) readScenarios() (func(i int) []byte, error) {
 	return func(i int) []byte { return texts[i] }, nil
 }
 
-// compare runs all scenarios and gives those that differ, in order.
+// compare runs all scenarios and returns the differences, in order.
 func (c *config) compare(scenarios func(i int) []byte) (*counts, []*difference) {
 	total := &counts{profile: c.profile, seed: c.seed}
 	var (
@@ -151,11 +151,11 @@ func (c *counts) add(d *difference, err error) {
 	}
 }
 
-// errRecursion is the error of a scenario in which CPython ran out of stack,
-// since tasks that awaited one another in a ring were cancelled.
+// errRecursion is the error of a scenario in which CPython ran out of stack, because tasks that
+// awaited one another in a ring were cancelled.
 var errRecursion = errors.New("RECURSION")
 
-// try runs a scenario under both. got is nil if the traces are equal.
+// try runs a scenario on both sides. It returns nil if the traces are equal.
 func (c *config) try(o *oracle.Oracle, scenario []byte) (*difference, error) {
 	sc, err := conformance.Decode(scenario)
 	if err != nil {
@@ -175,8 +175,8 @@ func (c *config) try(o *oracle.Oracle, scenario []byte) (*difference, error) {
 	return d, nil
 }
 
-// runPort runs the scenario on package asyncio. One that does not end is given
-// up, and its goroutine with it.
+// runPort runs the scenario on package asyncio. If it does not end in time, it is abandoned with
+// its goroutine.
 func runPort(sc *conformance.Scenario, timeout time.Duration) []string {
 	trace := make(chan []string, 1)
 	go func() {

@@ -1,10 +1,9 @@
-// Command compare runs random scenarios under CPython 3.13 and on package
-// asyncio, and tells where their traces differ.
+// Command compare runs random scenarios under CPython 3.13 and on package asyncio, and prints where
+// their traces differ.
 //
 //	go run ./internal/conformance/compare -n 20000 -seed 1
 //
-// It exits with 1 if there is a difference, and with 2 if there is no CPython
-// 3.13 to compare with.
+// The exit code is 1 if there is a difference, and 2 if no CPython 3.13 was found.
 package main
 
 import (
@@ -77,8 +76,7 @@ func (c *config) main() (differ bool, err error) {
 	return len(diffs) > 0, err
 }
 
-// shrinkAll makes the first differing scenarios small, and prints them with both
-// traces.
+// shrinkAll makes the first differing scenarios small, and prints them with both traces.
 func (c *config) shrinkAll(diffs []*difference) (small []*difference) {
 	for _, d := range diffs[:min(c.shrink, len(diffs))] {
 		d = c.shrinkOne(d)

@@ -10,7 +10,7 @@ import (
 // maxTries bounds the attempts to make one scenario smaller.
 const maxTries = 5000
 
-// A shrinker makes a scenario smaller as long as it differs.
+// A shrinker makes a scenario smaller as long as its traces differ.
 type shrinker struct {
 	config *config
 	oracle *oracle.Oracle
@@ -18,9 +18,9 @@ type shrinker struct {
 	tries  int
 }
 
-// shrinkOne takes statements out of the scenario, puts bodies in the place of
-// what stands around them, and drops coroutines and objects, while a difference
-// remains; it need not remain the same one.
+// shrinkOne removes statements from the scenario, replaces compound statements by their bodies, and
+// drops coroutines and objects, as long as there is a difference. The difference need not stay the
+// same.
 func (c *config) shrinkOne(d *difference) *difference {
 	if d.got[0] == hung {
 		return d // each attempt would leave a goroutine behind
@@ -39,7 +39,7 @@ type spec struct {
 	Coros   map[string]any `json:"coros"`
 }
 
-// ordered is a JSON object that keeps its order.
+// ordered is a JSON object that keeps the order of its members.
 type ordered []member
 
 type member struct {
@@ -95,7 +95,7 @@ func parse(text []byte) *spec {
 	return sp
 }
 
-// keeps tries the scenario and keeps it if it still differs.
+// keeps runs the scenario, keeps it if its traces still differ, and reports whether they do.
 func (s *shrinker) keeps(sp *spec) bool {
 	if s.tries++; s.tries > maxTries {
 		return false
@@ -112,8 +112,7 @@ func (s *shrinker) keeps(sp *spec) bool {
 	return true
 }
 
-// pass tries every single simplification once, and reports whether one was
-// kept.
+// pass tries every single simplification once, and reports whether it kept one.
 func (s *shrinker) pass() bool {
 	before := len(s.best.scenario)
 	for _, name := range names(parse(s.best.scenario).Coros) {
@@ -149,9 +148,9 @@ func names(coros map[string]any) []string {
 	return list
 }
 
-// block simplifies a block: set puts a changed one in its place, and reports
-// whether the scenario still differs. What was not kept is put back by the next
-// set, or by the caller's next look at the best scenario.
+// block simplifies a block. set installs a changed block and reports whether the traces still
+// differ. A change that was not kept is undone by the next set, or when the caller next reads the
+// best scenario.
 func (s *shrinker) block(b []any, set func([]any) bool) {
 	for size := len(b); size > 0; size /= 2 {
 		for i := 0; i+size <= len(b); {
@@ -182,14 +181,14 @@ func (s *shrinker) block(b []any, set func([]any) bool) {
 	}
 }
 
-// replace gives b with the statements i to j replaced.
+// replace returns a copy of b in which the statements i to j are replaced.
 func replace(b []any, i, j int, by ...any) []any {
 	c := append([]any{}, b[:i]...)
 	c = append(c, by...)
 	return append(c, b[j:]...)
 }
 
-// bodyPlace tells where a statement has its body.
+// bodyPlace maps a statement to the index of its body.
 var bodyPlace = map[string]int{"try": 1, "repeat": 2, "timeout": 2, "group": 2, "with": 2}
 
 func bodyOf(stmt []any) []any {

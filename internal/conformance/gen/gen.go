@@ -1,11 +1,10 @@
-// Package gen makes random scenarios of the language that package conformance
-// runs. A scenario is a function of its seed and its profile alone.
+// Package gen makes random scenarios of the language that package conformance runs. A scenario is a
+// function of its seed and its profile alone.
 //
-// A scenario that waits for good, or dies of its first error, tells little. So
-// most of what a coroutine waits for is brought about by somebody: main starts
-// workers, which wait, and drivers, which wake, fill, cancel and interrupt; and
-// most scenarios stand under a timeout. Delays are short, so that much happens at
-// the same instant, where it is the order that is tried.
+// A scenario that waits for ever, or that ends with its first error, tests little. So most waits
+// come to an end: main starts workers, which wait, and drivers, which wake, fill, cancel and
+// interrupt, and most scenarios run under a timeout. Delays are short, so that many events happen
+// at the same instant, where their order is tested.
 package gen
 
 import (
@@ -15,7 +14,7 @@ import (
 	"math/rand/v2"
 )
 
-// A Scenario is a scenario in the form in which it is written down.
+// A Scenario is a scenario in its written form.
 type Scenario struct {
 	Name    string           `json:"name"`
 	Objects Objects          `json:"objects"`
@@ -25,10 +24,10 @@ type Scenario struct {
 // A Block is a list of statements.
 type Block = []any
 
-// Objects is the table of objects, in the order in which they are made.
+// Objects is the table of objects, in the order of their creation.
 type Objects []Object
 
-// An Object is an entry of the table: KIND and arguments.
+// An Object is an entry of the table: its kind and arguments.
 type Object struct {
 	Name string
 	Spec []any
@@ -52,11 +51,11 @@ func (o Objects) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// maxCost bounds the number of statements that a coroutine may come to run,
-// those of the coroutines that it starts included.
+// maxCost bounds the number of statements that a coroutine may run, including those of the
+// coroutines that it starts.
 const maxCost = 400
 
-// generator is the state of one scenario that is made.
+// generator is the state of a scenario that is being made.
 type generator struct {
 	*rand.Rand
 	profile *profile
@@ -66,25 +65,25 @@ type generator struct {
 	cost    map[string]int
 
 	last    int      // for unique names
-	futures []string // names of futures, and of gathers under way
+	futures []string // names of futures, and of running gathers
 	tasks   []string // names of tasks
 	handles []string // names of task groups, timeouts and timers
-	stars   []string // those that main starts first, whom all others know
+	stars   []string // tasks that main starts first, and to which any coroutine may refer
 }
 
-// scope is what a statement may refer to.
+// scope holds the names that a statement may refer to, and its surroundings.
 type scope struct {
 	depth    int      // of nested blocks
-	callable []string // coroutines that may be called or started: never a ring
-	own      []string // tasks that this coroutine has made: to await them makes no ring
+	callable []string // coroutines that may be called or started without a ring
+	own      []string // tasks that this coroutine has made, which it can await without a ring
 	groups   []string // task groups around the statement
 	timeouts []string // timeouts around the statement
-	caught   bool     // within a handler
+	caught   bool     // whether the statement is in a handler
 	cost     *int     // spent on the coroutine so far
 }
 
-// New makes the scenario of a seed in the profile of that name; see Profiles. It
-// panics if there is none.
+// New makes the scenario for a seed, in the named profile; see Profiles. It panics if there is no
+// such profile.
 func New(profileName string, seed uint64) *Scenario {
 	p := profiles[profileName]
 	if p == nil {
@@ -110,12 +109,12 @@ func New(profileName string, seed uint64) *Scenario {
 	}
 }
 
-// chance is true in p of 100 cases.
+// chance reports true in p of 100 cases.
 func (g *generator) chance(p int) bool { return g.IntN(100) < p }
 
 func pick[T any](g *generator, from []T) T { return from[g.IntN(len(from))] }
 
-// fresh makes a name that nothing else has.
+// fresh returns an unused name.
 func (g *generator) fresh(prefix string) string {
 	g.last++
 	return fmt.Sprint(prefix, g.last)
@@ -130,7 +129,7 @@ func (g *generator) addObject(prefix, kind string, args ...any) {
 	}
 }
 
-// makeObjects makes one or two of each kind.
+// makeObjects makes one or two objects of each kind.
 func (g *generator) makeObjects() {
 	for _, o := range []struct {
 		prefix, kind string
@@ -157,7 +156,7 @@ func (g *generator) makeObjects() {
 	}
 }
 
-// conditionArgs lets a condition share the lock of another object now and then.
+// conditionArgs makes a condition share the lock of another object now and then.
 func (g *generator) conditionArgs() []any {
 	if g.chance(30) {
 		return []any{pick(g, g.byKind["Lock"])}
@@ -165,8 +164,7 @@ func (g *generator) conditionArgs() []any {
 	return nil
 }
 
-// makeWorkers makes the coroutines c0, c1, …, each of which may start those made
-// before it.
+// makeWorkers makes the coroutines c0, c1, …. Each may start those made before it.
 func (g *generator) makeWorkers() []string {
 	var callable []string
 	for i := range 2 + g.IntN(4) {
@@ -193,7 +191,7 @@ func (g *generator) makeCoro(name string, callable []string, body func(s *scope)
 	g.cost[name] = cost
 }
 
-// driver is a block that wakes and interrupts what others wait for.
+// driver makes a block that wakes and interrupts waiting tasks.
 func (g *generator) driver(s *scope) Block {
 	var b Block
 	for range 3 + g.IntN(6) {
@@ -205,11 +203,11 @@ func (g *generator) driver(s *scope) Block {
 	return b
 }
 
-// starts is how main starts its first tasks.
+// starts holds the statements by which main starts its first tasks.
 var starts = []string{"spawn", "spawn", "spawn", "spawn", "eager"}
 
-// makeMain starts some workers and a driver, goes on by itself, and tells in the
-// end how things stand.
+// makeMain makes main, which starts some workers and a driver, runs statements of its own, and logs
+// the final state.
 func (g *generator) makeMain(callable []string) {
 	cost := 0
 	s := &scope{callable: callable, cost: &cost}
@@ -224,7 +222,7 @@ func (g *generator) makeMain(callable []string) {
 		body = append(body, Block{"spawn", g.fresh("t"), "driver"})
 	}
 	for _, stmt := range g.block(s, 2+g.IntN(6)) {
-		// main is to survive most of its errors.
+		// main should survive most of its errors.
 		if b := stmt.(Block); b[0] != "try" && g.chance(50) {
 			stmt = g.tryAround(s, Block{b})
 		}
@@ -252,7 +250,7 @@ func (g *generator) makeMain(callable []string) {
 	g.coros["main"] = main
 }
 
-// block makes n statements, some of them behind a try.
+// block makes n statements, some of them in a try.
 func (g *generator) block(s *scope, n int) Block {
 	b := make(Block, 0, n)
 	for range n {
@@ -305,8 +303,8 @@ func (g *generator) tryAround(s *scope, body Block) Block {
 	return stmt
 }
 
-// handler makes a handler's body: often empty, often one that passes the error
-// on, and sometimes one that suspends while it is being cancelled.
+// handler makes a handler's body. It is often empty, often reraises the error, and sometimes
+// suspends while its task is being cancelled.
 func (g *generator) handler(s *scope) Block {
 	inner := *s
 	inner.caught = true

@@ -31,7 +31,7 @@ func TestScenarioIsAFunctionOfItsSeed(t *testing.T) {
 	}
 }
 
-func TestScenariosAreOfTheLanguage(t *testing.T) {
+func TestScenariosAreInTheLanguage(t *testing.T) {
 	for _, profile := range gen.Profiles() {
 		for seed := range uint64(30) {
 			text := marshal(t, profile, seed)
@@ -65,7 +65,7 @@ func TestEveryStatementIsMade(t *testing.T) {
 	}
 }
 
-// count counts the statements in v: the arrays that begin with one's name.
+// count counts the statements in v: the arrays that begin with a statement's name.
 func count(made map[string]int, v any) {
 	list, _ := v.([]any)
 	if len(list) == 0 {
@@ -81,7 +81,7 @@ func count(made map[string]int, v any) {
 	}
 }
 
-// A scenario that deadlocks, or in which nothing happens, tries little.
+// A scenario that deadlocks, or in which nothing happens, tests little.
 func TestMostScenariosAreWorthRunning(t *testing.T) {
 	const each = 25
 	total, deadlocks, short := 0, 0, 0

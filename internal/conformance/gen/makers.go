@@ -2,8 +2,8 @@ package gen
 
 import "encoding/json"
 
-// makers makes the statements, and small groups of them that make sense
-// together. A maker that gives nil cannot stand in that place.
+// makers makes the statements, and small groups of statements that make sense together. A maker
+// returns nil if its statement is not allowed in that place.
 var makers = map[string]func(g *generator, s *scope) Block{
 	// The language itself.
 	"log":     func(g *generator, _ *scope) Block { return Block{"log", g.fresh("m")} },
@@ -52,7 +52,7 @@ var makers = map[string]func(g *generator, s *scope) Block{
 	"group":       func(g *generator, s *scope) Block { return g.compound(s, g.group) },
 	"group_spawn": (*generator).groupSpawn,
 
-	// Locks and the like.
+	// Locks and other primitives.
 	"hold":          func(g *generator, s *scope) Block { return g.compound(s, g.holding("Lock")) },
 	"acquire":       func(g *generator, s *scope) Block { return g.compound(s, g.acquiring("Lock")) },
 	"release":       func(g *generator, _ *scope) Block { return g.object("release", "Lock") },
@@ -110,10 +110,11 @@ func when(ok bool, b Block) Block {
 	return b
 }
 
-// nested is for what would end a whole coroutine if it stood in its own block.
+// nested returns b only inside a nested block. On the outermost level the statement would end the
+// whole coroutine.
 func nested(s *scope, b Block) Block { return when(s.depth > 0, b) }
 
-// compound makes a statement with a body, unless it would stand too deep.
+// compound makes a statement with a body, unless it would be nested too deeply.
 func (g *generator) compound(s *scope, make func(s *scope) Block) Block {
 	if s.depth > 3 {
 		return nil
@@ -121,14 +122,14 @@ func (g *generator) compound(s *scope, make func(s *scope) Block) Block {
 	return make(s)
 }
 
-// value makes what a coroutine returns or a future is set to.
+// value makes a value that a coroutine returns or a future is set to.
 func (g *generator) value() any {
 	return pick(g, []any{nil, nil, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, true, false, "v", 1.5,
 		Block{1, nil}, Block{}})
 }
 
-// item makes what a queue carries: numbers, since a priority queue puts them in
-// order. Some that are equal in order show as different.
+// item makes an item of a queue: a number, since a priority queue orders its items. Some numbers
+// are equal but print differently.
 func (g *generator) item() any {
 	if g.chance(40) {
 		return pick(g, []any{true, true, false, 0, 1, json.RawMessage("1.0"), json.RawMessage("0.0"), 0.5, -1})
@@ -141,7 +142,7 @@ func (g *generator) object(op string, kinds ...string) Block {
 	return Block{op, pick(g, g.byKind[pick(g, kinds)])}
 }
 
-// anything names a task or future, which has been made by then as a rule.
+// anything names a task or future, which usually exists by then.
 func (g *generator) anything(s *scope) string {
 	switch n := g.IntN(100); {
 	case n < 4:
@@ -157,7 +158,7 @@ func (g *generator) anything(s *scope) string {
 	}
 }
 
-// someFuture names a future: of the table of objects, as a rule.
+// someFuture names a future, usually one in the table of objects.
 func (g *generator) someFuture() string {
 	if g.chance(70) {
 		return pick(g, g.byKind["Future"])
@@ -165,8 +166,8 @@ func (g *generator) someFuture() string {
 	return pick(g, g.futures)
 }
 
-// awaitable names a task or future that to await makes no ring of tasks, as a
-// rule: CPython does not survive the cancellation of one.
+// awaitable names a task or future. Usually awaiting it does not close a ring of tasks: CPython
+// does not survive the cancellation of a ring.
 func (g *generator) awaitable(s *scope) string {
 	switch n := g.IntN(100); {
 	case n < 3:
@@ -178,7 +179,7 @@ func (g *generator) awaitable(s *scope) string {
 	}
 }
 
-// coro names a coroutine that is not too costly, or "" if there is none.
+// coro names a coroutine that is not too costly, or returns "" if there is none.
 func (g *generator) coro(s *scope) string {
 	if len(s.callable) == 0 {
 		return ""
@@ -197,7 +198,7 @@ func (g *generator) withCoro(s *scope, op string) Block {
 	return nil
 }
 
-// ref refers to a coroutine, or to what name names.
+// ref refers to a coroutine, or to the task or future that name returns.
 func (g *generator) ref(s *scope, name func(s *scope) string) string {
 	if g.chance(45) {
 		if c := g.coro(s); c != "" {
@@ -235,7 +236,7 @@ func (g *generator) eager(s *scope) Block {
 	return g.started(s, Block{"eager", g.task(s), c})
 }
 
-// task makes a task's name; some take that of an earlier task.
+// task makes the name of a task; now and then it is the name of an earlier task.
 func (g *generator) task(s *scope) string {
 	if g.chance(4) && len(s.own) > 0 {
 		return pick(g, s.own)
@@ -265,7 +266,7 @@ func (g *generator) raise(s *scope) Block {
 	return nested(s, append(Block{"raise"}, g.exception()...))
 }
 
-// exception makes a KIND and its message. A Key without one cannot be shown.
+// exception makes the kind and message of an exception. A Key without a message cannot be printed.
 func (g *generator) exception() Block {
 	switch g.IntN(6) {
 	case 0, 1:
@@ -313,7 +314,7 @@ func (g *generator) callLater(*scope) Block {
 	return Block{"call_later", g.newHandle("h"), pick(g, delays)}
 }
 
-// cancelHandle cancels a timer that it makes itself: another one need not exist.
+// cancelHandle makes a timer and cancels it, since no other timer is sure to exist.
 func (g *generator) cancelHandle(s *scope) Block {
 	later := g.callLater(s)
 	return Block{"try", Block{later, Block{"sleep", g.IntN(3)}}, Block{},

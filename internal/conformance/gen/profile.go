@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// A profile says how often each statement is made.
+// A profile determines how often each statement is made.
 type profile struct {
 	weights []weighted
 	total   int
-	misuse  int // of 100 statements so many are a mistake
+	misuse  int // mistakes in 100 statements
 }
 
 type weighted struct {
@@ -17,12 +17,11 @@ type weighted struct {
 	weight int
 }
 
-// A family is a group of statements that belong together. Each of them stands
-// with its weight within the family.
+// A family is a group of related statements, each with its weight within the family.
 type family map[string]int
 
-// The families. Every statement of the language stands in one, save those that
-// a scenario is made of in another way, such as try.
+// The families contain every statement of the language except those that a scenario gets in another
+// way, such as try.
 var families = map[string]family{
 	"basic": {
 		"log": 4, "sleep": 14, "call": 3, "raise": 3, "return": 1, "repeat": 3, "try": 5,
@@ -75,10 +74,10 @@ var profiles = map[string]*profile{
 	"mistakes":   mix(30, family{"basic": 8, "lock": 3, "condition": 3, "semaphore": 3, "queue": 3, "future": 4, "group": 5, "timeout": 4}),
 }
 
-// Profiles gives the names of the profiles, sorted.
+// Profiles returns the names of the profiles, sorted.
 func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
 
-// mix adds up the families, each with its share, and the mistakes.
+// mix makes a profile from families with their shares, and a share of mistakes.
 func mix(misuse int, shares family) *profile {
 	p := &profile{misuse: misuse}
 	for _, name := range slices.Sorted(maps.Keys(shares)) {
@@ -99,8 +98,8 @@ func mix(misuse int, shares family) *profile {
 	return p
 }
 
-// statement makes one statement after the profile, or a sleep where the
-// coroutine has become too costly.
+// statement makes one statement according to the profile, or a sleep if the coroutine has become
+// too costly.
 func (g *generator) statement(s *scope) Block {
 	*s.cost++
 	if *s.cost > maxCost {
@@ -116,7 +115,7 @@ func (g *generator) statement(s *scope) Block {
 				if stmt := w.make(g, s); stmt != nil {
 					return stmt
 				}
-				break // it cannot stand here
+				break // not allowed in this place
 			}
 		}
 	}

@@ -1,10 +1,10 @@
 package gen
 
-// This file makes the statements that stand around others, and the idioms in
-// which a statement makes sense: a condition within its lock, a producer.
+// This file makes statements with bodies, and the idioms in which some statements make sense, such
+// as a condition with its lock held, or a producer.
 
-// timeout puts a timeout around the body. Half of them have a name, by which the
-// body made after it, a driver or another worker may move them.
+// timeout puts a timeout around the body. Half of the timeouts have a name, by which the body made
+// after it, a driver or another worker may reschedule them.
 func (g *generator) timeout(s *scope) Block {
 	limit := pick(g, []any{nil, 0, 1, 2, 3, 4, 6, 8, -1})
 	if g.chance(30) {
@@ -51,7 +51,7 @@ func (g *generator) groupSpawn(s *scope) Block {
 	return Block{"group_spawn", pick(g, s.groups), name, c}
 }
 
-// holding holds an object of one of the kinds around the body.
+// holding makes a with statement on an object of one of the kinds.
 func (g *generator) holding(kinds ...string) func(s *scope) Block {
 	return func(s *scope) Block {
 		body := g.inner(s)
@@ -62,8 +62,8 @@ func (g *generator) holding(kinds ...string) func(s *scope) Block {
 	}
 }
 
-// acquiring acquires an object and releases it in the end, as careful code does;
-// or not, as code does that deadlocks.
+// acquiring acquires an object. Often it releases the object in the end, as careful code does;
+// otherwise it does not, as code that deadlocks.
 func (g *generator) acquiring(kinds ...string) func(s *scope) Block {
 	return func(s *scope) Block {
 		body := g.inner(s)
@@ -76,7 +76,7 @@ func (g *generator) acquiring(kinds ...string) func(s *scope) Block {
 	}
 }
 
-// within stands statements about a condition in its lock.
+// within runs statements about a condition with its lock held.
 func (g *generator) within(stmts func(cv any) Block) Block {
 	cv := any(pick(g, g.byKind["Condition"]))
 	return Block{"with", cv, stmts(cv)}
@@ -123,8 +123,8 @@ func (g *generator) notifyAll(*scope) Block {
 	})
 }
 
-// bareCondition uses a condition as a lock, or without it, which is a mistake
-// unless somebody else happens to hold it.
+// bareCondition uses a condition as a lock, or without its lock, which is a mistake unless another
+// task happens to hold it.
 func (g *generator) bareCondition(s *scope) Block {
 	cv := pick(g, g.byKind["Condition"])
 	switch g.IntN(4) {
@@ -154,7 +154,7 @@ func (g *generator) consume(*scope) Block {
 	}}
 }
 
-// fill puts several items at once; drain takes as many.
+// fill puts several items at once. See drain, which gets several.
 func (g *generator) fill(s *scope) Block {
 	var body Block
 	q := g.object("", queues...)[1]
@@ -169,7 +169,7 @@ func (g *generator) drain(s *scope) Block {
 	return g.tryAround(s, Block{Block{"repeat", 3 + g.IntN(6), Block{get}}})
 }
 
-// nudge makes a statement that moves others on.
+// nudge makes a statement that lets other tasks go on.
 func (g *generator) nudge(s *scope) Block {
 	switch g.IntN(16) {
 	case 0, 1:
@@ -205,8 +205,8 @@ func (g *generator) newHandle(prefix string) string {
 	return name
 }
 
-// handle names a task group, a timeout or a timer: one of any kind, which may be
-// over, or not have begun.
+// handle names a task group, a timeout or a timer. It may be of any of these kinds, and may be over
+// or not have begun.
 func (g *generator) handle() string {
 	if len(g.handles) == 0 || g.chance(10) {
 		return "nowhere"
@@ -214,8 +214,7 @@ func (g *generator) handle() string {
 	return pick(g, g.handles)
 }
 
-// mistake makes a statement that CPython answers with an error of one kind or
-// another, as a rule.
+// mistake makes a statement that usually raises an error in CPython.
 func (g *generator) mistake(s *scope) Block {
 	all := g.objects
 	obj := func() any { return pick(g, all).Name }

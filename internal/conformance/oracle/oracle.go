@@ -1,5 +1,5 @@
-// Package oracle runs scenarios under CPython, whose order of events is the
-// specification of package asyncio's.
+// Package oracle runs scenarios under CPython, whose order of events is the specification of
+// package asyncio.
 package oracle
 
 import (
@@ -21,14 +21,13 @@ import (
 //go:embed oracle.py
 var source string
 
-// ErrNoPython is the error of Find where there is no Python 3.13.
+// ErrNoPython is returned by Find if there is no Python 3.13.
 var ErrNoPython = errors.New("no Python 3.13 found: set PYTHON313 to its path")
 
-// ErrHang is the error of a scenario that CPython did not finish in time.
+// ErrHang is returned for a scenario that CPython did not finish in time.
 var ErrHang = errors.New("CPython did not finish the scenario in time")
 
-// Find gives the path of a Python 3.13: $PYTHON313, one of the PATH, or one of
-// pyenv's.
+// Find returns the path of a Python 3.13: $PYTHON313, one in the PATH, or one of pyenv.
 func Find() (string, error) {
 	candidates := []string{os.Getenv("PYTHON313"), "python3.13", "python3"}
 	root := os.Getenv("PYENV_ROOT")
@@ -40,7 +39,7 @@ func Find() (string, error) {
 		if path == "" {
 			continue
 		}
-		// A shim of pyenv's may be on the PATH and refuse to work: ask it.
+		// A shim of pyenv may be in the PATH but not work, so ask it for its version.
 		out, err := exec.Command(path, "-c", "import sys; print(*sys.version_info[:2])").Output()
 		if err == nil && strings.TrimSpace(string(out)) == "3 13" {
 			return path, nil
@@ -49,15 +48,14 @@ func Find() (string, error) {
 	return "", ErrNoPython
 }
 
-// An Oracle is a Python process that answers scenarios with traces. It is for
-// one goroutine.
+// An Oracle is a Python process that answers scenarios with traces. Only one goroutine may use it.
 type Oracle struct {
 	python  string
 	timeout time.Duration
 	process *process
 }
 
-// process is a Python that runs, and the traces that it writes.
+// process is a running Python and the traces that it writes.
 type process struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -70,12 +68,12 @@ type answer struct {
 	err  error
 }
 
-// New makes an oracle. A scenario that takes longer than timeout is given up.
+// New returns an oracle. A scenario that takes longer than timeout is abandoned.
 func New(python string, timeout time.Duration) *Oracle {
 	return &Oracle{python: python, timeout: timeout}
 }
 
-// Trace gives CPython's trace of a scenario, which must be one line of JSON.
+// Trace returns CPython's trace of a scenario, which must be one line of JSON.
 func (o *Oracle) Trace(scenario []byte) ([]string, error) {
 	if o.process == nil {
 		p, err := start(o.python)
@@ -122,8 +120,8 @@ func start(python string) (*process, error) {
 	return p, nil
 }
 
-// read passes on the traces until the process ends. No more than one is asked
-// for at a time, so that the channel has room for it, and for the end.
+// read passes the traces on until the process ends. At most one trace is requested at a time, so
+// the send does not block while a trace is awaited.
 func (p *process) read(out *bufio.Reader) {
 	for {
 		line, err := out.ReadBytes('\n')

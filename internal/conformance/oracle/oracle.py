@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Run one asyncio scenario under CPython with virtual time and print its trace.
 
-    python3.13 oracle.py scenario.json        # one scenario: the trace, a line an event
+    python3.13 oracle.py scenario.json        # one scenario: prints its trace, one event per line
     python3.13 oracle.py --record DIR         # write NAME.trace beside every DIR/NAME.json
-    python3.13 oracle.py --jsonl < in > out   # a scenario a line in, {"name","trace"} a line out
+    python3.13 oracle.py --jsonl < in > out   # reads a scenario per line, writes {"name","trace"} per line
 
-The scenario language is described in README.md one directory up. CPython's own
-asyncio decides the order of events. Only where CPython leaves an order open does this
-file fix one, so that a trace is the same on every run: timers due at the same instant
-fire in the order in which they were set, and a task group, and the end of a run, cancel
-their tasks in the order in which these were created.
+README.md one directory up describes the scenario language. CPython's own asyncio decides
+the order of events. This file fixes an order only where CPython leaves it open, so that a
+trace is the same on every run: timers due at the same instant fire in the order in which
+they were set, and a task group, and the end of a run, cancel their tasks in the order of
+their creation.
 """
 import asyncio
 import gc
@@ -21,10 +21,10 @@ import sys
 UNIT = 1 / 1024  # one time unit; dyadic, so that sums of delays are exact
 MAX_EVENTS = 20_000
 
-# What a scenario leaves behind is collected when it is over, and not in the midst of a
-# later one: a coroutine that is closed runs its handlers, which would use that one's loop.
+# The garbage of a scenario is collected when it is over, and not during a later scenario:
+# a coroutine that is closed runs its handlers, which would use the later scenario's loop.
 gc.disable()
-sys.unraisablehook = lambda _: None  # coroutines that would not be closed
+sys.unraisablehook = lambda _: None  # coroutines that refuse to be closed
 
 
 class Stop(BaseException):
@@ -75,7 +75,7 @@ def _numbered(task):
 
 
 def _cancel_all_tasks(loop):
-    """As asyncio.runners._cancel_all_tasks, the oldest task first."""
+    """Do the same as asyncio.runners._cancel_all_tasks, but the oldest task first."""
     to_cancel = sorted(asyncio.all_tasks(loop), key=lambda t: _created.get(t, -1))
     for task in to_cancel:
         task.cancel()
@@ -127,7 +127,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 # --- values -----------------------------------------------------------------
 
 def name_of(task):
-    """A task's own name; '~' for one that gather, wait_for, … made of a coroutine."""
+    """Return a task's name, or '~' for a task that gather, wait_for, … made of a coroutine."""
     if task is None:
         return "-"
     name = task.get_name()
@@ -202,7 +202,7 @@ class Scenario:
         self.handles = {}
         self.counters = {}
         self.names = {}     # id(future) -> name
-        self.alive = []     # every future made, so that no id is used twice
+        self.alive = []     # keeps every future alive, so that no id is used twice
         self.recursion = False  # CPython ran out of stack, and a handler may have caught it
 
     def emit(self, text, who=None):
@@ -231,7 +231,7 @@ class Scenario:
         self.alive.append(fut)
 
     def ref(self, r):
-        """'t:x' is the task or future x, 'c:x' a new coroutine of x."""
+        """Return the task or future x for 't:x', and a new coroutine of x for 'c:x'."""
         kind, name = r.split(":", 1)
         return self.vars[name] if kind == "t" else self.coro(name)
 
@@ -250,7 +250,7 @@ class Scenario:
             await self.stmt(s, env)
 
     def missing(self, op, a):
-        """Whether the statement names a task or future that was never made."""
+        """Report whether the statement names a task or future that was never made."""
         names = []
         if op in ("await", "cancel", "on_done", "status", "set_result", "set_exception"):
             names = [a[0]]
@@ -329,7 +329,7 @@ class Scenario:
             self.emit(f"shield {a[0]} = {show(await asyncio.shield(self.ref(a[0])))}")
         elif op == "as_completed":
             futs = [asyncio.ensure_future(self.ref(x)) for x in a[0]]
-            # CPython takes those already done in no set order: keep the first alone.
+            # CPython yields those already done in no particular order: keep only the first.
             done = [f for f in futs if f.done()]
             futs = [f for f in futs if f not in done[1:]]
             for next_done in asyncio.as_completed(futs, timeout=None if a[1] is None else a[1] * UNIT):
@@ -469,7 +469,7 @@ class Scenario:
             self.recursion = True
 
     def run(self):
-        """Run main to its end; a list of events, the last of them main's own outcome."""
+        """Run main to its end and return the list of events; the last is the outcome of main."""
         async def main():
             asyncio.current_task().set_name("main")
             self.vars["main"] = asyncio.current_task()
@@ -521,7 +521,7 @@ def main(argv):
                 with open(path[:-5] + ".trace", "w") as fh:
                     fh.write("\n".join(trace) + "\n")
     elif argv[:1] == ["--jsonl"]:
-        gc.freeze()  # the modules need not be looked through each time
+        gc.freeze()  # excludes the modules from later collections
         for line in sys.stdin:
             spec = json.loads(line)
             print(json.dumps({"name": spec["name"], "trace": record(spec)}), flush=True)

@@ -1,5 +1,5 @@
-// Command replay runs scenarios on package asyncio: a scenario a line on its
-// standard input, its trace a line on its standard output.
+// Command replay runs scenarios on package asyncio. It reads one scenario a line from its standard
+// input, and writes one trace a line to its standard output.
 //
 //	go run ./internal/conformance/replay < scenarios.jsonl > traces.jsonl
 package main

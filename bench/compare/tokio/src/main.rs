@@ -2,10 +2,10 @@
 //!
 //! It does WORKLOAD for at least SECONDS and prints the cost of one operation as Go's
 //! benchmarks print it. With 0 seconds it does one operation. `tokio-workloads list` prints
-//! the names of the workloads. What an operation is says the benchmark of the same name in
-//! the library's bench_*_test.go. Each counts what it did, where it does it, and fails if
-//! that is not what it was asked to do. BENCH_MISCOUNT in the environment makes every count
-//! wrong, for the tests.
+//! the names of the workloads. The benchmark of the same name in the library's
+//! bench_*_test.go defines an operation. Each workload counts the operations in the code that
+//! performs them, and fails if the count is not the requested number. For the tests,
+//! BENCH_MISCOUNT in the environment makes every count wrong.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a run of n operations took, and further metrics for the line that is printed.
+/// The time of a run of n operations, and further metrics for the line that is printed.
 struct Timed {
     time: Duration,
     extra: String,
@@ -63,7 +63,7 @@ fn expect(got: usize, want: usize) {
     }
 }
 
-/// The part of n operations that the i-th of k tasks does.
+/// The number of operations, of n, that the i-th of k tasks performs.
 fn share(n: usize, k: usize, i: usize) -> usize {
     (n + k - 1 - i) / k
 }
@@ -80,14 +80,14 @@ async fn all<T: Send>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
     results
 }
 
-/// Gives way until count is what it has to be.
+/// Yields until count has reached the wanted number.
 async fn settle(count: &AtomicUsize, want: usize) {
     while count.load(Relaxed) < want {
         yield_now().await;
     }
 }
 
-/// Times 16 tasks that each do some of n operations, from when all stand at the line.
+/// Times 16 tasks that share n operations, from the moment when all of them wait for the start.
 async fn in_tasks<F>(n: usize, body: impl Fn(usize) -> F) -> Duration
 where
     F: Future<Output = usize> + Send + 'static,
@@ -264,7 +264,7 @@ struct Turn {
     done: [usize; 2],
 }
 
-/// tokio has no condition variable: this is a mutex and a Notify, as its users make one.
+/// tokio has no condition variable. Its users make one from a mutex and a Notify, as here.
 async fn condition(n: usize) -> Timed {
     let turn = Arc::new(Mutex::new(Turn { of: 0, done: [0, 0] }));
     let changed = Arc::new([Notify::new(), Notify::new()]);
@@ -367,7 +367,7 @@ async fn wait_for(n: usize) -> Timed {
     time.into()
 }
 
-/// tokio has no callbacks: a task takes a callback's place.
+/// tokio has no callbacks, so a task replaces a callback.
 async fn call_soon(n: usize) -> Timed {
     let (done, end) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     fn callback(n: usize, done: Arc<AtomicUsize>, end: Arc<Notify>) {
@@ -388,7 +388,7 @@ async fn call_soon(n: usize) -> Timed {
     time.into()
 }
 
-/// A task takes a callback's place here, too.
+/// A task replaces a callback here, too.
 async fn call_soon_threadsafe(n: usize) -> Timed {
     handed_over(n, 1).await
 }
@@ -397,8 +397,8 @@ async fn call_soon_threadsafe_batch(n: usize) -> Timed {
     handed_over(n, 1000).await
 }
 
-/// Times a thread that n times hands a number of tasks to the runtime, which is idle, and
-/// waits until the last has run.
+/// Times a thread that hands a number of tasks to the idle runtime and waits until the last has
+/// run, n times.
 async fn handed_over(n: usize, at_once: usize) -> Timed {
     let runtime = tokio::runtime::Handle::current();
     let done = Arc::new(AtomicUsize::new(0));

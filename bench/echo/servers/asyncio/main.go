@@ -1,6 +1,6 @@
-// Asyncio is an echo server on this library's streams. It listens on a free port of the
-// loopback interface and prints its number. Its argument says how the handler reads: with
-// Read, which makes a copy for the caller, or with ReadInto.
+// Asyncio is an echo server on this library's streams. It listens on a free port of the loopback
+// interface and prints the port. Its argument selects how the handler reads: with Read, which makes
+// a copy for the caller, or with ReadInto.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Gonet is an echo server as Go programs have them: package net, a goroutine a connection.
-// It listens on a free port of the loopback interface and prints its number.
+// Gonet is an echo server as it is usually written in Go: with package net and a goroutine for each
+// connection. It listens on a free port of the loopback interface and prints the port.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestBuffersOfStreamsThatAreClosedAreGivenBack(t *testing.T) {
+func TestTheBuffersOfClosedStreamsAreReleased(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		before := heap()
 		err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
@@ -28,7 +28,7 @@ func TestBuffersOfStreamsThatAreClosedAreGivenBack(t *testing.T) {
 					if _, err := server.Writer.Write(make([]byte, 40*kib)); err != nil {
 						return err
 					}
-					giveWay(ctx, 3) // until the others have sent theirs, too
+					giveWay(ctx, 3) // until the others have sent theirs too
 					_, err := server.Writer.Write(make([]byte, 20*kib))
 					return err
 				})
@@ -41,8 +41,8 @@ func TestBuffersOfStreamsThatAreClosedAreGivenBack(t *testing.T) {
 	})
 }
 
-// A handler may do something else for long before it reads on.
-func TestUnreadBytesHoldLittleMoreThanTheirSize(t *testing.T) {
+// A handler may do something else for a long time before it reads on.
+func TestUnreadBytesTakeLittleMoreMemoryThanTheirSize(t *testing.T) {
 	const n = 200
 	for _, size := range []int{100, 1100, 5000, 17_000, 40_000, 60_000} {
 		run(t, func(ctx context.Context) error {
@@ -74,8 +74,8 @@ func TestUnreadBytesHoldLittleMoreThanTheirSize(t *testing.T) {
 	}
 }
 
-// A line without an end, and a task that waits for it.
-func TestAHalfMessageHoldsLittleMoreThanItsSize(t *testing.T) {
+// A task waits for the end of a line that does not come.
+func TestAnIncompleteMessageTakesLittleMoreMemoryThanItsSize(t *testing.T) {
 	const n = 200
 	for _, size := range []int{1100, 17_000, 40_000, 60_000} {
 		run(t, func(ctx context.Context) error {
@@ -103,22 +103,22 @@ func TestAHalfMessageHoldsLittleMoreThanItsSize(t *testing.T) {
 	}
 }
 
-// Much that was received at once does not stay because of the little that is left of it.
-func TestTheRestOfMuchHoldsLittle(t *testing.T) {
+// The little that is left of a large receive does not keep the memory of all of it.
+func TestTheRestOfALargeReceiveTakesLittleMemory(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		before := heap()
 		_, err := server.Writer.Write(make([]byte, 16<<20))
 		require.NoError(t, err)
 		err = asyncio.Timeout(ctx, time.Second, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
-			_, err := client.Reader.ReadExactly(ctx, 17<<20) // which gathers it in the reader
+			_, err := client.Reader.ReadExactly(ctx, 17<<20) // gathers the bytes in the reader
 			return err
 		})
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
 		require.Greater(t, heap()-before, 16<<20)
 		_, err = client.Reader.ReadExactly(ctx, 16<<20-100)
 		require.NoError(t, err)
-		require.Less(t, heap()-before, 2<<20+200_000) // with spare buffers
+		require.Less(t, heap()-before, 2<<20+200_000) // spare buffers included
 		got, err := client.Reader.Read(ctx, 1000)
 		require.NoError(t, err)
 		require.Len(t, got, 100)
@@ -127,7 +127,7 @@ func TestTheRestOfMuchHoldsLittle(t *testing.T) {
 	})
 }
 
-// fillReader has r hold p, which nobody has read, in one buffer.
+// fillReader makes r hold p, unread, in one buffer.
 func fillReader(ctx context.Context, t *testing.T, from *asyncio.StreamWriter, r *asyncio.StreamReader, p []byte) {
 	t.Helper()
 	_, err := from.Write(p)
@@ -142,7 +142,7 @@ func fillReader(ctx context.Context, t *testing.T, from *asyncio.StreamWriter, r
 	require.ErrorIs(t, err, asyncio.ErrCancelled)
 }
 
-func TestToCopyALargeBufferTakesSeveralTurns(t *testing.T) {
+func TestCopyingALargeBufferTakesSeveralTurns(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := asyncio.StreamPair(ctx)
 		want := make([]byte, 40<<20)

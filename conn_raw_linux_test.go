@@ -3,7 +3,6 @@ package asyncio_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -12,48 +11,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/go-asyncio/asyncio"
 )
-
-func TestADialThatHangsEndsWithItsContext(t *testing.T) {
-	runReal(t, func(ctx context.Context) error {
-		// Connections to this backlog wait once it is full.
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-		require.NoError(t, err)
-		defer syscall.Close(fd)
-		require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-		require.NoError(t, syscall.Listen(fd, 0))
-		sa, err := syscall.Getsockname(fd)
-		require.NoError(t, err)
-		address := fmt.Sprintf("127.0.0.1:%d", sa.(*syscall.SockaddrInet4).Port)
-		hang := func(bound context.Context) error {
-			for {
-				short, cancel := context.WithTimeout(bound, 100*time.Millisecond)
-				c, err := asyncio.NewDialer(ctx).DialContext(short, "tcp", address)
-				cancel()
-				if err != nil {
-					return err
-				}
-				defer c.Close()
-			}
-		}
-		opError(t, hang(ctx), "dial", context.DeadlineExceeded)
-		elsewhere(ctx, func() {
-			err := hang(context.Background())
-			opError(t, err, "dial", context.DeadlineExceeded)
-			assert.True(t, err.(net.Error).Timeout())
-		})
-		return nil
-	})
-}
 
 func TestSyscallConnGivesTheSocket(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		raw, err := c.SyscallConn()
 		require.NoError(t, err)
-		// As drivers probe an idle connection.
+		// Drivers probe an idle connection in this way.
 		probe := func() (n int, err error) {
 			rawErr := raw.Read(func(fd uintptr) bool {
 				n, _, err = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
@@ -88,7 +53,7 @@ func TestSyscallConnGivesTheSocket(t *testing.T) {
 		elsewhere(ctx, check)
 		full := 0
 		room := make(chan int64)
-		go func() { // only when the socket is full is there a reader
+		go func() { // there is no reader until the socket is full
 			<-room
 			n, _ := io.Copy(io.Discard, peer)
 			room <- n

@@ -18,8 +18,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// elsewhere runs f on a goroutine of its own while the loop goes on, and suspends until it has returned. It is not
-// ToThread, of which a Conn might know.
+// elsewhere runs f on a goroutine of its own while the loop goes on, and suspends until f has
+// returned. It does not use ToThread, whose goroutines a Conn could recognize.
 func elsewhere(ctx context.Context, f func()) {
 	loop := asyncio.RunningLoop(ctx)
 	done := asyncio.NewFuture[asyncio.None](loop)
@@ -32,7 +32,7 @@ func elsewhere(ctx context.Context, f func()) {
 	}
 }
 
-// socketPair makes a Conn of a Dialer and the net.Conn of package net that is its peer.
+// socketPair returns a Conn made by a Dialer and its peer, a net.Conn of package net.
 func socketPair(t *testing.T, ctx context.Context) (*asyncio.Conn, *net.TCPConn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func socketPair(t *testing.T, ctx context.Context) (*asyncio.Conn, *net.TCPConn)
 	return c.(*asyncio.Conn), peer.(*net.TCPConn)
 }
 
-// opError checks that err is package net's.
+// opError checks that err is a *net.OpError.
 func opError(t *testing.T, err error, op string, target error) {
 	t.Helper()
 	e, ok := err.(*net.OpError)
@@ -56,11 +56,11 @@ func opError(t *testing.T, err error, op string, target error) {
 	}
 }
 
-// A justWriter hides that a connection is one: to copy from a socket to a socket, package net
-// takes pipes from a pool, whose descriptors would be taken for left over.
+// A justWriter hides that its writer is a connection. To copy from a socket to a socket, package
+// net takes pipes from a pool, and the test would count their descriptors as leaked.
 type justWriter struct{ io.Writer }
 
-func TestAConnIsForAnyGoroutine(t *testing.T) {
+func TestAnyGoroutineMayUseAConn(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
@@ -93,7 +93,7 @@ func TestAConnIsForAnyGoroutine(t *testing.T) {
 	})
 }
 
-func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
+func TestCloseElsewhereEndsAWaitingReadAndAWaitingWrite(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, _ := socketPair(t, ctx)
 		write := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return c.Write(make([]byte, 64<<20)) })
@@ -108,7 +108,7 @@ func TestCloseElsewhereEndsAReadAndAWriteThatWait(t *testing.T) {
 	})
 }
 
-func TestReadsThatComeTogetherTakeTurns(t *testing.T) {
+func TestConcurrentReadsTakeTurns(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		var r trace
@@ -131,8 +131,8 @@ func TestReadsThatComeTogetherTakeTurns(t *testing.T) {
 		giveWay(ctx, 1)
 		_, err := server.Write([]byte("x"))
 		require.NoError(t, err)
-		giveWay(ctx, 1) // a has read, and b is to go on, which
-		b.Cancel()      // passes that on
+		giveWay(ctx, 1) // a has read; b's turn is next
+		b.Cancel()      // b passes its turn on
 		join(ctx, a, b)
 		_, err = server.Write([]byte("y"))
 		require.NoError(t, err)
@@ -185,7 +185,7 @@ func TestManyGoroutinesUseOneConn(t *testing.T) {
 	})
 }
 
-func TestALoopThatIsBlockedEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testing.T) {
+func TestABlockedLoopEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testing.T) {
 	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
@@ -213,7 +213,7 @@ func TestALoopThatIsBlockedEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testi
 		for op, call := range calls {
 			done := make(chan error)
 			go func() { done <- call() }()
-			err := <-done // which blocks the loop
+			err := <-done // blocks the loop
 			opError(t, err, op, asyncio.ErrLoopBlocked)
 			assert.ErrorContains(t, err, "ToThread")
 			assert.False(t, err.(net.Error).Timeout())
@@ -233,7 +233,7 @@ func TestALoopThatIsBlockedEndsTheCallsOfOtherGoroutinesAndLosesNothing(t *testi
 	})
 }
 
-func TestAReadElsewhereThatTheLoopHasTakenUpLosesNothingIfTheLoopIsBlockedLater(t *testing.T) {
+func TestAReadElsewhereLosesNothingIfTheLoopBlocksAfterTakingItUp(t *testing.T) {
 	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
@@ -247,7 +247,7 @@ func TestAReadElsewhereThatTheLoopHasTakenUpLosesNothingIfTheLoopIsBlockedLater(
 		for len(asyncio.RunningLoop(ctx).AllTasks()) == 1 {
 			giveWay(ctx, 1)
 		}
-		giveWay(ctx, 1) // it waits
+		giveWay(ctx, 1) // lets it wait
 		_, err := peer.Write([]byte("hello"))
 		require.NoError(t, err)
 		opError(t, <-done, "read", asyncio.ErrLoopBlocked)
@@ -259,7 +259,7 @@ func TestAReadElsewhereThatTheLoopHasTakenUpLosesNothingIfTheLoopIsBlockedLater(
 	})
 }
 
-func TestALoopThatIsBusyForLessThanASecondAnswersLate(t *testing.T) {
+func TestALoopThatIsBusyForLessThanASecondStillAnswers(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		c, peer := socketPair(t, ctx)
 		done := make(chan error, 1)
@@ -267,7 +267,7 @@ func TestALoopThatIsBusyForLessThanASecondAnswersLate(t *testing.T) {
 			_, err := c.Write([]byte("x"))
 			done <- err
 		}()
-		time.Sleep(50 * time.Millisecond) // not to wait: the loop is blocked
+		time.Sleep(50 * time.Millisecond) // not a wait: the loop is blocked
 		elsewhere(ctx, func() {
 			assert.NoError(t, <-done)
 			_, err := peer.Read(make([]byte, 1))
@@ -301,7 +301,7 @@ func TestTheEndOfTheRunEndsTheCallsOfOtherGoroutines(t *testing.T) {
 	})
 	require.ErrorIs(t, <-done, net.ErrClosed)
 	require.ErrorIs(t, <-done, net.ErrClosed)
-	// All that is over: nothing hangs.
+	// No call hangs: all of them have ended.
 	_, err := c.Read(make([]byte, 1))
 	opError(t, err, "read", net.ErrClosed)
 	_, err = c.Write(make([]byte, 1))
@@ -355,7 +355,7 @@ func TestCryptoTLSOverAConnWorksOnAnyGoroutine(t *testing.T) {
 	})
 }
 
-func TestAFunctionOfToThreadThatUsesAConnLetsVirtualTimeGoOn(t *testing.T) {
+func TestAFunctionOfToThreadThatUsesAConnLetsVirtualTimeAdvance(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		spawn(ctx, func(ctx context.Context) error {
@@ -395,7 +395,7 @@ func TestACancelledReadIsAnErrorOfPackageNetAndACancellation(t *testing.T) {
 	})
 }
 
-func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
+func TestALibraryThatHidesACancellationGetsItAgain(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -412,7 +412,7 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 		defer peer.Close()
 		second, peerOfSecond := dial()
 		defer peerOfSecond.Close()
-		stubborn := func() error { // as database/sql, which tries again with another connection
+		stubborn := func() error { // like database/sql, which tries again with another connection
 			_, err := first.Read(make([]byte, 1))
 			opError(t, err, "read", asyncio.ErrCancelled)
 			_, err = second.Read(make([]byte, 1))
@@ -427,7 +427,7 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 		}
 		err = asyncio.Timeout(ctx, time.Millisecond, func(context.Context, *asyncio.TimeoutScope) error { return stubborn() })
 		require.ErrorIs(t, err, asyncio.ErrTimeout)
-		// Timeout has taken it back.
+		// Timeout has taken the cancellation back.
 		_, err = second.Write([]byte("again"))
 		require.NoError(t, err)
 		p := make([]byte, 7)
@@ -438,8 +438,9 @@ func TestALibraryThatHidesACancellationMeetsItAgain(t *testing.T) {
 	})
 }
 
-// Whoever cleans up after a cancellation uses other connections than the library that has met it.
-func TestACancelledTaskMayUseTheConnsOfOthers(t *testing.T) {
+// A task that cleans up after a cancellation uses connections other than those of the library that
+// met the cancellation.
+func TestACancelledTaskMayUseOtherConns(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		first, _ := socketPair(t, ctx)
 		second, _ := socketPair(t, ctx) // of another Dialer
@@ -516,7 +517,7 @@ func TestAConnOfTwoPipesClosesBoth(t *testing.T) {
 	})
 }
 
-func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
+func TestAnyGoroutineMayUseAConnInDebugMode(t *testing.T) {
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		spawn(ctx, func(context.Context) error {
@@ -538,7 +539,7 @@ func TestAConnIsForAnyGoroutineInDebugModeToo(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// However short the patience with a loop that is blocked is: this one is not.
+// The patience limits waiting for a blocked loop, not waiting for the peer.
 func TestAReadElsewhereWaitsForAsLongAsThePeerTakes(t *testing.T) {
 	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
 	runReal(t, func(ctx context.Context) error {
@@ -583,8 +584,8 @@ func TestCloseOfAConnOfTwoPipesEndsAReadWhoseWriterGoesOn(t *testing.T) {
 	})
 }
 
-// Calls that come while the run ends are refused, or end with it: none of the tasks that the loop
-// makes for them is left.
+// A call that arrives while the run ends is refused or ends with the run. No task that the loop
+// makes for such calls is left.
 func TestNoTaskForACallElsewhereOutlivesTheRun(t *testing.T) {
 	for range 5 {
 		var all sync.WaitGroup
@@ -601,7 +602,7 @@ func TestNoTaskForACallElsewhereOutlivesTheRun(t *testing.T) {
 					}
 				})
 			}
-			spawn(ctx, func(ctx context.Context) error { // the run takes a while to end
+			spawn(ctx, func(ctx context.Context) error { // delays the end of the run
 				_ = asyncio.Sleep(ctx, asyncio.Never)
 				return asyncio.Sleep(ctx, 5*time.Millisecond)
 			})
