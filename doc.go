@@ -144,9 +144,9 @@
 // Run.
 //
 // An error that nobody looks at is reported to the exception handler
-// ([WithExceptionHandler], [Loop.SetExceptionHandler]) when its future is garbage collected, or at the latest when
-// the loop closes. A coroutine that is never called gives no warning: it is just a
-// function that is never called.
+// ([WithExceptionHandler], [Loop.SetExceptionHandler]) when its future is garbage
+// collected, or at the latest when the loop closes. A coroutine that is never called gives
+// no warning: it is just a function that is never called.
 //
 // # Input and output
 //

@@ -7,8 +7,8 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// oneThread is an executor that runs all functions on one goroutine, one after the other, as a
-// library may need it that keeps state for each thread.
+// oneThread is an executor that runs all functions on one goroutine, one after the other. A library
+// that keeps state for each thread may need this.
 type oneThread chan func()
 
 func (e oneThread) Submit(work func()) error { e <- work; return nil }

@@ -395,7 +395,7 @@ func ExampleConcurrentFuture() {
 
 func ExampleThreadsafeHandle() {
 	runExample(func(ctx context.Context) error {
-		// The goroutine that asks for a call may take that back, unless the loop has been faster.
+		// The goroutine that scheduled the callback may cancel it, unless the call has begun.
 		handle, err := asyncio.RunningLoop(ctx).CallSoonThreadsafeHandle(func() { fmt.Println("called") })
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// byHand is an executor whose functions are called when a test says so.
+// byHand is an executor whose functions run when the test calls work.
 type byHand struct {
 	mu   sync.Mutex
 	line []func()
@@ -31,7 +31,7 @@ func (e *byHand) Submit(work func()) error {
 	return e.err
 }
 
-// work calls what was submitted, each twice, which an executor must not.
+// work calls each submitted function twice, which an executor must not do.
 func (e *byHand) work() (n int) {
 	e.mu.Lock()
 	line := e.line
@@ -101,7 +101,8 @@ type panics struct{}
 
 func (panics) Submit(func()) error { panic("no") }
 
-// One that runs functions at once, on the loop's goroutine, blocks the loop and works all the same.
+// inPlace is an executor that runs functions at once, on the loop's goroutine. It blocks the loop,
+// but works otherwise.
 type inPlace struct{}
 
 func (inPlace) Submit(work func()) error { work(); return nil }
@@ -128,7 +129,7 @@ func TestAFunctionThatIsCancelledBeforeTheExecutorComesToItIsNotCalled(t *testin
 		join(ctx, task)
 		assert.True(t, task.Cancelled())
 		require.NoError(t, asyncio.Sleep(ctx, time.Hour), "time does not stand still for it")
-		spawn(ctx, await) // which the end of the run cancels
+		spawn(ctx, await) // the end of the run cancels it
 		return asyncio.Sleep(ctx, 0)
 	})
 	loop := asyncio.NewLoop(new(reports).handler())
@@ -227,7 +228,7 @@ func TestAThreadPoolExecutorRunsALimitedNumberInOrder(t *testing.T) {
 	for i := range 10 {
 		require.NoError(t, alone.Submit(func() {
 			order = append(order, i)
-			runtime.Goexit() // the next begins all the same
+			runtime.Goexit() // the next function begins nevertheless
 		}))
 	}
 	alone.Shutdown(true)
@@ -260,7 +261,7 @@ func TestAWrappedFutureGetsTheOutcomeOfTheOtherLoop(t *testing.T) {
 			return v, err
 		})
 	}
-	run(t, func(ctx context.Context) error { // in virtual time, which stands still meanwhile
+	run(t, func(ctx context.Context) error { // in virtual time, which stands still while the other loop works
 		v, err := asyncio.WrapFuture(ctx, outcome(42, nil)).Await(ctx)
 		require.NoError(t, err)
 		assert.Equal(t, 42, v)

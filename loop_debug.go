@@ -94,13 +94,6 @@ func (l *Loop) here() bool {
 	return l.goroutine == g
 }
 
-// bindQueue calls bind in debug mode if w, which may be nil, is a wait in a queue.
-func (l *Loop) bindQueue(w *wait) {
-	if l.debug && w != nil && w.queue != nil {
-		w.queue.bind(l, w.reason)
-	}
-}
-
 // bind records that tasks of l wait in q. It panics if tasks of another loop have waited there,
 // unless that loop is closed.
 func (q *waitq) bind(l *Loop, reason waitReason) {

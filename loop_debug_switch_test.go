@@ -112,7 +112,7 @@ func TestAnEnvironmentVariableTurnsDebugModeOn(t *testing.T) {
 	assert.False(t, loop.GetDebug())
 }
 
-// primitives are those that tasks wait for, each with a wait.
+// primitives returns a wait for each primitive.
 func primitives() map[string]func(ctx context.Context) error {
 	var lock, held asyncio.Lock
 	var event asyncio.Event

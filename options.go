@@ -3,7 +3,8 @@ package asyncio
 import "time"
 
 // An Option is an option of Run and NewRunner: WithDebug, WithSlowCallbackDuration,
-// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or WithInterrupt.
+// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or
+// WithInterrupt.
 type Option interface{ apply(*config) }
 
 // A LoopOption is an option of all calls that make a loop: Run, NewRunner and NewLoop.

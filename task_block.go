@@ -120,10 +120,8 @@ type wait struct {
 func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	if t == nil {
 		c, ok := ctx.(*taskContext)
-		if !ok || !c.runs() { // as in debug mode
-			t = findRunning(ctx)
-			t.loop.bindQueue(w)
-			return t.block(ctx, w, d)
+		if !ok || !c.runs() {
+			return blockRunning(ctx, w, d)
 		}
 		t = (*task)(c)
 	}
@@ -184,6 +182,16 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 		s.node.unlink()
 	}
 	return t.settle(err, fromContext)
+}
+
+// blockRunning is block for other contexts and for debug mode. It is a function of its own so that
+// the checks of debug mode add nothing to block.
+func blockRunning(ctx context.Context, w *wait, d time.Duration) error {
+	t := findRunning(ctx)
+	if t.loop.debug && w != nil && w.queue != nil {
+		w.queue.bind(t.loop, w.reason)
+	}
+	return t.block(ctx, w, d)
 }
 
 // startTimer has a timer wake t after d.

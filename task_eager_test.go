@@ -12,7 +12,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// runEager is run in a loop whose tasks start eagerly.
+// runEager is like run, in a loop whose tasks start eagerly.
 func runEager(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(main), asyncio.WithVirtualTime(), asyncio.WithEagerTasks())
