@@ -152,7 +152,7 @@ func (l *Loop) idleVirtual() {
 		if l.ready.Len() == 0 { // unless a context has panicked, which made its task ready
 			l.wait(Never)
 		}
-	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil { // no context became done meanwhile
+	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil && !l.stopping.Load() { // no context became done meanwhile
 		l.deadlock()
 	}
 }

@@ -284,12 +284,10 @@ func (t *task) Run() {
 		}
 		switch r := recover(); {
 		case r == nil: // runtime.Goexit
-			t.onGoexit()
+			t.endByGoexit()
 		case t.unwinding != notUnwinding:
 			t.loop.report(ExceptionContext{Message: "panic in a task that was abandoned", Err: &PanicError{r, debug.Stack()}, Task: t.Name()})
-			if t.unwinding == byGoexit { // the Goexit goes on
-				t.onGoexit()
-			}
+			t.endByGoexit()
 		default:
 			t.end(&PanicError{r, debug.Stack()}, false)
 			t.loop.setLabels(context.Background())
@@ -303,17 +301,12 @@ func (t *task) Run() {
 	t.loop.setLabels(context.Background())
 }
 
-// onGoexit runs when runtime.Goexit unwinds t. It ends t as cancelled, unless Loop.kill is
-// unwinding t: then kill ends it.
-func (t *task) onGoexit() {
-	if l := t.loop; l.driver == t { // a task that t had resumed called Goexit, and a panic hid that from goexit
-		l.driver = nil
-		t.leaveQueue()
-	}
+// endByGoexit ends t, which runtime.Goexit unwinds, as cancelled, unless Loop.kill is unwinding it:
+// then kill ends it.
+func (t *task) endByGoexit() {
 	if t.unwinding != killed {
 		t.end(ErrCancelled, true)
 	}
-	t.loop.goexit()
 }
 
 // end ends the task. err is the error that its coroutine returned.
@@ -321,7 +314,7 @@ func (t *task) end(err error, isCancelled bool) {
 	t.loop.tasks.remove(t)
 	if f := t.fiber; f != nil {
 		t.fiber = nil
-		if f.State.node.run != nil || f.State.state != 0 { // t has waited
+		if s := &f.State; s.node.run != nil || s.state != 0 || s.reporter != nil { // t has waited
 			f.State = suspension{}
 		}
 	}

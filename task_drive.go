@@ -89,14 +89,15 @@ func (t *task) Next(f *taskFiber) fiber.Work[suspension] {
 	return next
 }
 
-// goexit is called when runtime.Goexit ends the running task, and with it the run. The Goexit goes
-// on in the caller of Resume. If that is the driver, it unwinds, too.
-func (l *Loop) goexit() {
-	t := l.driver
-	if t == nil || l.undriven > 0 { // the caller is the loop, or has started the task eagerly
+// OnGoexit is called when runtime.Goexit has ended t, and with it the run. The Goexit goes on in the
+// caller of Resume. If that is the driver, it unwinds, too. It is for package fiber.
+func (t *task) OnGoexit() {
+	l := t.loop
+	driver := l.driver
+	if driver == nil || l.undriven > 0 { // the caller is the loop, or has started the task eagerly
 		return
 	}
-	l.driver, l.current = nil, t
-	t.unwinding = byGoexit
-	t.leaveQueue()
+	l.driver, l.current = nil, driver
+	driver.unwinding = byGoexit
+	driver.leaveQueue()
 }

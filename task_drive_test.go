@@ -241,3 +241,56 @@ func TestATaskThatAGoexitUnwindsWhileItIsReadyDoesNotRunAgain(t *testing.T) {
 	<-done
 	assert.Equal(t, 1, runs)
 }
+
+func TestAPanicThatHidesAGoexitLeavesNoDriverBehind(t *testing.T) {
+	r := asyncio.NewRunner(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+	q := asyncio.NewQueue[int](0)
+	// runIn runs main on a goroutine of its own, which main may end.
+	runIn := func(main func(ctx context.Context) error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = asyncio.RunIn(t.Context(), r, asyncio.Do(main))
+		}()
+		<-done
+	}
+	var got []int
+	runIn(func(ctx context.Context) error {
+		r.Loop().CallSoon(func() {}) // a callback, for which main gives up driving
+		spawn(ctx, func(ctx context.Context) error {
+			defer panic("the driver's clean-up")
+			_, err := q.Get(ctx)
+			return err
+		})
+		spawn(ctx, func(ctx context.Context) error {
+			for {
+				v, err := q.Get(ctx)
+				if err != nil {
+					return err
+				}
+				got = append(got, v)
+			}
+		})
+		spawn(ctx, func(ctx context.Context) error {
+			giveWay(ctx, 3)
+			defer panic("hides the Goexit")
+			runtime.Goexit()
+			return nil
+		})
+		return asyncio.Sleep(ctx, time.Second)
+	})
+	runIn(func(context.Context) error {
+		runtime.Goexit()
+		return nil
+	})
+	runIn(func(ctx context.Context) error {
+		require.NoError(t, q.PutNowait(1))
+		giveWay(ctx, 3)
+		require.NoError(t, q.PutNowait(2))
+		giveWay(ctx, 3)
+		return nil
+	})
+	assert.Equal(t, []int{1, 2}, got)
+	runIn(func(context.Context) error { return nil })
+	assert.NoError(t, r.Close())
+}

@@ -25,9 +25,13 @@ import (
 //
 // After Run the fiber asks Next for the work to run now, before it returns control to the caller of
 // Resume. If Next returns nil, the fiber becomes idle.
+//
+// OnGoexit is called when a runtime.Goexit has ended Run, even one that Run has not seen because
+// a deferred function panicked, before the Goexit goes on in the caller of Resume.
 type Work[S any] interface {
 	Run()
 	Next(f *Fiber[S]) Work[S]
+	OnGoexit()
 }
 
 // A Fiber is a goroutine of a pool. It lends its work a State. The work finds the zero value there,
@@ -76,8 +80,12 @@ type unwound struct{}
 // Goexit on to the caller of Kill; a panic can be recovered there.
 func (f *Fiber[S]) exit() {
 	f.g = 0 // from here on another goroutine may get the same
-	if f.killed && !f.returned {
+	switch {
+	case f.returned:
+	case f.killed:
 		panic(unwound{})
+	default:
+		f.work.OnGoexit()
 	}
 }
 

@@ -20,11 +20,15 @@ type state int
 type work struct {
 	c    *fiber.Fiber[state]
 	body func(c *fiber.Fiber[state])
+
+	goexits int
 }
 
 func (w *work) Run() { w.body(w.c) }
 
 func (w *work) Next(*fiber.Fiber[state]) fiber.Work[state] { return nil }
+
+func (w *work) OnGoexit() { w.goexits++ }
 
 // start gets a coroutine for body, which does not begin until it is resumed.
 func start(p *fiber.Pool[state], body func(c *fiber.Fiber[state])) *fiber.Fiber[state] {
@@ -379,6 +383,34 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 		ran := false
 		start(&p, func(*fiber.Fiber[state]) { ran = true }).Resume()
 		assert.True(t, ran, "the pool serves others")
+		p.Release()
+	})
+}
+
+func TestWorkIsNotifiedOfAGoexitThatAPanicHidFromIt(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p fiber.Pool[state]
+		w := &work{body: func(*fiber.Fiber[state]) {
+			defer func() { _ = recover() }()
+			defer panic("hides the Goexit")
+			runtime.Goexit()
+		}}
+		assert.True(t, goexits(p.Get(w).Resume))
+		assert.Equal(t, 1, w.goexits)
+
+		w = &work{body: func(*fiber.Fiber[state]) {
+			defer func() { _ = recover() }()
+			panic("no Goexit")
+		}}
+		p.Get(w).Resume()
+		assert.Zero(t, w.goexits)
+
+		w = &work{}
+		w.body = func(c *fiber.Fiber[state]) { suspend(c) }
+		w.c = p.Get(w)
+		w.c.Resume()
+		w.c.Kill()
+		assert.Zero(t, w.goexits, "killed")
 		p.Release()
 	})
 }
