@@ -121,7 +121,7 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	if t == nil {
 		c, ok := ctx.(*taskContext)
 		if !ok || !c.runs() {
-			return blockRunning(ctx, w, d)
+			return findRunningFor(ctx, w).block(ctx, w, d)
 		}
 		t = (*task)(c)
 	}
@@ -184,14 +184,14 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	return t.settle(err, fromContext)
 }
 
-// blockRunning is block for other contexts and for debug mode. It is a function of its own so that
-// the checks of debug mode add nothing to block.
-func blockRunning(ctx context.Context, w *wait, d time.Duration) error {
+// findRunningFor is findRunning for a task that is about to wait for w. In debug mode it panics if
+// tasks of another loop have waited there.
+func findRunningFor(ctx context.Context, w *wait) *task {
 	t := findRunning(ctx)
 	if t.loop.debug && w != nil && w.queue != nil {
 		w.queue.bind(t.loop, w.reason)
 	}
-	return t.block(ctx, w, d)
+	return t
 }
 
 // startTimer has a timer wake t after d.
