@@ -49,8 +49,8 @@ const (
 func (s *suspension) yields() bool { return s.awaiting == nil && s.state == waitYields }
 
 // A waitq is the queue of the tasks that wait for a primitive, in the order of their arrival. A
-// task whose wait was cancelled stays in it until it has resumed: as in asyncio, that determines
-// which task is woken next.
+// task whose wait was cancelled stays in it until it has resumed, or until wakeNext passes over it: as
+// in asyncio, that determines which task is woken next.
 type waitq struct {
 	_ noCopy
 	nodeList
