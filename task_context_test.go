@@ -466,11 +466,13 @@ func TestAPanicInTheContextOfARunEndsTheRun(t *testing.T) {
 			_, err := asyncio.Run(hostile, asyncio.Do(func(ctx context.Context) error {
 				other := spawnTraced(ctx, &got, "other", func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) })
 				giveWay(ctx, 2)
+				derived, cancel := context.WithCancel(ctx)
+				defer cancel()
+				spawn(ctx, func(context.Context) error { return asyncio.Sleep(derived, time.Hour) })
+				giveWay(ctx, 2)
 				hostile.err = func() error { panic(errBoom) }
 				if !virtual { // in real time the loop asks the context only when some context is done
-					derived, cancel := context.WithCancel(ctx)
-					time.AfterFunc(time.Millisecond, cancel)
-					_ = asyncio.Sleep(derived, time.Hour)
+					cancel()
 				}
 				return errOf(ctx, other)
 			}), opts...)
