@@ -21,11 +21,12 @@ const importPath = "github.com/go-asyncio/asyncio"
 
 // optionsOf lists the calls that take options, each with the options that apply to it.
 var optionsOf = map[string]string{
-	"asyncio.Run(ctx, coro, %s)":         "WithDebug WithSlowCallbackDuration WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
-	"asyncio.NewRunner(%s)":              "WithDebug WithSlowCallbackDuration WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
-	"asyncio.NewLoop(%s)":                "WithDebug WithSlowCallbackDuration WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant",
-	"asyncio.CreateTask(ctx, coro, %s)":  "WithName WithEagerStart",
-	"asyncio.GroupTask(group, coro, %s)": "WithName WithEagerStart",
+	"asyncio.Run(ctx, coro, %s)":         "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
+	"asyncio.NewRunner(%s)":              "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithInterrupt",
+	"asyncio.NewLoop(%s)":                "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant",
+	"asyncio.CreateTask(ctx, coro, %s)":  "WithName WithEagerStart WithContext",
+	"asyncio.GroupTask(group, coro, %s)": "WithName WithEagerStart WithContext",
+	"group.Go(nil, %s)":                  "WithName WithEagerStart WithContext",
 	"asyncio.Wait(ctx, tasks, %s)":       "WithTimeout ReturnWhen",
 
 	"asyncio.OpenConnection(ctx, ``, %s)":                         "WithLimit WithTLS WithTLSHandshakeTimeout WithNetwork WithLocalAddr WithHappyEyeballsDelay WithKeepAlive",
@@ -54,9 +55,9 @@ var optionsOf = map[string]string{
 
 // arguments holds, for each option, the arguments of a valid call.
 var arguments = map[string]string{
-	"WithDebug": "", "WithSlowCallbackDuration": "1", "WithVirtualTime": "", "WithExceptionHandler": "nil", "WithMaxThreads": "1",
+	"WithDebug": "", "WithSlowCallbackDuration": "1", "WithEagerTasks": "", "WithVirtualTime": "", "WithExceptionHandler": "nil", "WithMaxThreads": "1",
 	"WithMaxTurnsPerInstant": "1", "WithInterrupt": "",
-	"WithName": "``", "WithEagerStart": "", "WithTimeout": "1", "ReturnWhen": "asyncio.AllCompleted",
+	"WithName": "``", "WithEagerStart": "", "WithContext": "ctx", "WithTimeout": "1", "ReturnWhen": "asyncio.AllCompleted",
 	"WithLimit": "1", "WithTLS": "nil", "WithTLSHandshakeTimeout": "1", "WithNetwork": "``", "WithLocalAddr": "``", "WithHappyEyeballsDelay": "1",
 	"WithKeepAlive": "", "WithBacklog": "1", "WithMaxConnections": "1", "WithReusePort": "", "WithoutServing": "", "WithBroadcast": "",
 	"WithStdin": "asyncio.Pipe", "WithStdout": "asyncio.Pipe", "WithStderr": "asyncio.Pipe", "WithCommand": "nil", "WithPipeLimit": "1", "WithWaitDelay": "1",

@@ -188,7 +188,7 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
 		}
 		ips = append(ips, ip)
-	} else if ips, err = onThread(ctx, running(ctx).loop, &l.threads.lookups, func(ctx context.Context) ([]netip.Addr, error) {
+	} else if ips, err = onThread(ctx, running(ctx).loop, &l.threads.lookups, nil, func(ctx context.Context) ([]netip.Addr, error) {
 		return net.DefaultResolver.LookupNetIP(ctx, family, host)
 	}); err != nil {
 		return nil, err

@@ -49,8 +49,9 @@
 // These calls suspend:
 //
 //   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
-//     [AsCompleted], [AsCompletedTimeout], [WithTaskGroup], [ToThread]
-//   - time: [Sleep], and [Timeout] and [TimeoutAt] when their bodies do
+//     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread],
+//     [RunInExecutor]
+//   - time: [Sleep], and [Timeout], [TimeoutValue] and [TimeoutAt] when their bodies do
 //   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
 //     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
 //     [Semaphore.With], [BoundedSemaphore.Acquire], [BoundedSemaphore.With],
@@ -76,8 +77,8 @@
 //
 // These never suspend:
 //
-//   - [CreateTask], [GroupTask], [TaskGroup.Go], [Gather], [GatherResults] and [Shield],
-//     which start tasks and return
+//   - [CreateTask], [GroupTask], [TaskGroup.Go], [EnsureFuture], [Gather], [GatherResults] and
+//     [Shield], which start tasks and return, and [WrapFuture]
 //   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
 //     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
 //     other tasks ready but do not run them
@@ -97,8 +98,8 @@
 // [Dialer]. In particular, a goroutine started with go must not await.
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
-// race detector finds the race, and debug mode ([WithDebug]) panics in most such calls.
-// Without debug mode, an await on the wrong goroutine panics, unless its context is the
+// race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such
+// calls. Without debug mode, an await on the wrong goroutine panics, unless its context is the
 // running task's own. Then the loop takes the await for one by that task, and may suspend
 // the task instead of the goroutine.
 //
@@ -122,7 +123,8 @@
 //
 // The context that a coroutine gets is its task's. It carries the loop and the values of
 // the context given to CreateTask. A suspension point always suspends the running task,
-// even if it is given another task's context.
+// even if it is given another task's context. The tasks of a group have the group's context;
+// [WithContext] gives a task the values of another context than the one that cancels it.
 //
 // [Task.Cancel] is asyncio's. It is delivered once, as an error that is [ErrCancelled],
 // at the task's current suspension point or at the next one it reaches. The task may
@@ -147,9 +149,9 @@
 // Run.
 //
 // An error that nobody looks at is reported to the exception handler
-// ([WithExceptionHandler]) when its future is garbage collected, or at the latest when
-// the loop closes. A coroutine that is never called gives no warning: it is just a
-// function that is never called.
+// ([WithExceptionHandler], [Loop.SetExceptionHandler]) when its future is garbage
+// collected, or at the latest when the loop closes. A coroutine that is never called gives
+// no warning: it is just a function that is never called.
 //
 // # Input and output
 //

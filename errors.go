@@ -79,6 +79,10 @@ var (
 	// read from it.
 	ErrReaderBusy = errors.New("asyncio: another task is already reading from this stream")
 
+	// ErrExecutorShutDown is returned by ThreadPoolExecutor.Submit, and so by
+	// RunInExecutor, after Shutdown.
+	ErrExecutorShutDown = errors.New("asyncio: executor is shut down")
+
 	// These are asyncio's QueueEmpty, QueueFull and QueueShutDown.
 	ErrQueueEmpty    = errors.New("asyncio: queue is empty")
 	ErrQueueFull     = errors.New("asyncio: queue is full")

@@ -92,3 +92,6 @@ func FunctionsInLine(l *Loop) int {
 	defer l.threads.mu.Unlock()
 	return l.threads.functions.line.Len()
 }
+
+// HasDriver reports whether a task drives the loop.
+func (l *Loop) HasDriver() bool { return l.driver != nil }

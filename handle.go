@@ -1,6 +1,7 @@
 package asyncio
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/timerq"
@@ -36,6 +37,37 @@ func (h *Handle) describe() string {
 		return "cancelled callback"
 	}
 	return callbackName(h.fn)
+}
+
+// A ThreadsafeHandle is a callback scheduled by CallSoonThreadsafeHandle. Any goroutine may use it.
+type ThreadsafeHandle struct {
+	fn        atomic.Pointer[func()] // nil once it was called or cancelled
+	cancelled atomic.Bool
+}
+
+// Cancel keeps the callback from being called unless the call has begun, and reports whether it
+// does. It may be called more than once.
+func (h *ThreadsafeHandle) Cancel() bool {
+	if h.fn.Swap(nil) != nil {
+		h.cancelled.Store(true)
+	}
+	return h.cancelled.Load()
+}
+
+// Cancelled reports whether Cancel has kept the callback from being called.
+func (h *ThreadsafeHandle) Cancelled() bool { return h.cancelled.Load() }
+
+func (h *ThreadsafeHandle) run(l *Loop) {
+	if fn := h.fn.Swap(nil); fn != nil {
+		l.call(*fn)
+	}
+}
+
+func (h *ThreadsafeHandle) describe() string {
+	if fn := h.fn.Load(); fn != nil {
+		return callbackName(*fn)
+	}
+	return "cancelled callback"
 }
 
 // callback is a callback scheduled without a Handle, so it cannot be cancelled.

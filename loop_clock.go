@@ -5,12 +5,33 @@ package asyncio
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
 // Never means no limit, as a delay or as a deadline. Do not do arithmetic with it: Never plus
 // anything overflows into the past.
 const Never time.Duration = 1<<63 - 1
+
+// Seconds returns the least duration of at least s seconds, so that a time computed as a number
+// of seconds, as in Python, is not a nanosecond early. If s seconds are too long for a Duration,
+// Seconds returns Never. It panics if s is not a number.
+func Seconds(s float64) time.Duration {
+	switch ns := s * float64(time.Second); {
+	case math.IsNaN(s):
+		panic("asyncio: Seconds of what is not a number")
+	case ns >= float64(Never):
+		return Never
+	case ns <= math.MinInt64:
+		return math.MinInt64
+	default:
+		d := time.Duration(math.Floor(ns))
+		for d.Seconds() < s {
+			d++
+		}
+		return d
+	}
+}
 
 // A clock is the loop's time.
 type clock struct {

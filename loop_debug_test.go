@@ -20,6 +20,7 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)
 		task := asyncio.CreateTask(ctx, sleeper(0))
+		elsewhere := asyncio.RunCoroutineThreadsafe(loop, answer(0, 1))
 		var event asyncio.Event
 		spawn(ctx, event.Wait)
 		giveWay(ctx, 1)
@@ -37,6 +38,18 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 			"AllTasks":        func() { loop.AllTasks() },
 			"Event.Set":       event.Set,
 			"Gather":          func() { asyncio.Gather(ctx, sleeper(0)) },
+
+			"OnDone":                  func() { f.OnDone(func() {}) },
+			"EnsureFuture":            func() { asyncio.EnsureFuture(ctx, sleeper(0)) },
+			"GatherErr":               func() { _ = asyncio.GatherErr(ctx, event.Wait) },
+			"WrapFuture":              func() { asyncio.WrapFuture(ctx, elsewhere) },
+			"RunInExecutor":           func() { _, _ = asyncio.RunInExecutor(ctx, inPlace{}, sleeper(0)) },
+			"SetDebug":                func() { loop.SetDebug(false) },
+			"SetEagerTasks":           func() { loop.SetEagerTasks(true) },
+			"SetDefaultExecutor":      func() { loop.SetDefaultExecutor(nil) },
+			"SetExceptionHandler":     func() { loop.SetExceptionHandler(nil) },
+			"CallExceptionHandler":    func() { loop.CallExceptionHandler(asyncio.ExceptionContext{}) },
+			"SetSlowCallbackDuration": func() { loop.SetSlowCallbackDuration(0) },
 		}
 		for name, call := range calls {
 			done := make(chan struct{})

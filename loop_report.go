@@ -2,8 +2,10 @@ package asyncio
 
 import (
 	"log/slog"
+	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 )
 
 // An ExceptionContext describes an event to the exception handler.
@@ -11,7 +13,35 @@ type ExceptionContext struct {
 	Message string // such as "task exception was never retrieved"
 	Err     error  // nil if there is none
 	Task    string // the name of the task concerned, or "" if there is none
+
+	// Extra is what a library passes to CallExceptionHandler besides: values that a handler may
+	// want to inspect or to log.
+	Extra map[string]any
 }
+
+// SetExceptionHandler sets the function that the loop calls, on its goroutine, with errors that
+// have nowhere else to go. With nil they are logged. A handler may pass on the errors that it does
+// not handle, to the handler that GetExceptionHandler returned before or to
+// DefaultExceptionHandler. It is asyncio's set_exception_handler.
+func (l *Loop) SetExceptionHandler(handler func(*Loop, ExceptionContext)) {
+	l.check()
+	l.handler = handler
+}
+
+// GetExceptionHandler returns the exception handler, or nil if errors are logged. It is
+// asyncio's get_exception_handler.
+func (l *Loop) GetExceptionHandler() func(*Loop, ExceptionContext) { return l.handler }
+
+// CallExceptionHandler calls the exception handler with c, or logs c if there is none. If the
+// handler panics, both c and the panic are logged. It is asyncio's call_exception_handler.
+func (l *Loop) CallExceptionHandler(c ExceptionContext) {
+	l.check()
+	l.report(c)
+}
+
+// DefaultExceptionHandler logs c with log/slog, as a loop without a handler does. Any goroutine
+// may call it. It is asyncio's default_exception_handler.
+func (l *Loop) DefaultExceptionHandler(c ExceptionContext) { c.log() }
 
 // report calls the exception handler with c, or logs c if there is none. If the handler panics,
 // report logs both c and the panic.
@@ -38,6 +68,9 @@ func (c ExceptionContext) log() {
 		attrs = append(attrs, "panic", p.Value, "stack", string(p.Stack))
 	} else if c.Err != nil {
 		attrs = append(attrs, "err", c.Err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
+		attrs = append(attrs, name, c.Extra[name])
 	}
 	slog.Error("asyncio: "+c.Message, attrs...)
 }

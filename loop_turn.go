@@ -7,7 +7,11 @@ import "runtime/debug"
 
 // loop makes turns until the loop is stopped or fails.
 func (l *Loop) loop() error {
-	defer l.stopping.Store(false)
+	defer func() {
+		l.turning = false
+		l.stopping.Store(false)
+	}()
+	l.turning = true
 	l.beginInstant()
 	for {
 		l.turn()

@@ -95,7 +95,7 @@ func RunUntilComplete[T any](ctx context.Context, loop *Loop, aw Awaitable[T]) (
 	}
 	defer loop.endRun()
 	f := aw.start(loop.Context(ctx))
-	if t, ok := f.(*Task[T]); ok && futureLike[T](t) != any(aw) {
+	if t, ok := f.(*Task[T]); ok && FutureLike[T](t) != any(aw) {
 		t.task.Context, t.task.watchesParent = ctx, false // the run itself cancels the task
 	}
 	if f.core().loop != loop {

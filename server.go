@@ -101,7 +101,8 @@ func byHandler(handler ConnectionHandler) func(*connection) {
 		panic("asyncio: nil handler")
 	}
 	return func(c *connection) {
-		c.task = CreateTask(c.server.ctx, Do(func(ctx context.Context) error { return c.run(ctx, handler) }))
+		run := Do(func(ctx context.Context) error { return c.run(ctx, handler) })
+		c.task = CreateTask(c.server.ctx, run, startLater) // isReturned needs c.task
 		c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
 	}
 }
@@ -303,6 +304,9 @@ func (c *connection) abort() {
 		c.stream.writer.Abort()
 	}
 }
+
+// Loop returns the loop that s belongs to. It is asyncio's get_loop.
+func (s *Server) Loop() *Loop { return s.loop }
 
 // serve starts to serve a socket, which it takes over.
 func (s *Server) serve(fd int, peer net.Addr) {

@@ -73,6 +73,20 @@ var suspensions = []struct {
 			})
 		}
 	}},
+	{"TimeoutValue", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := asyncio.TimeoutValue(ctx, time.Hour, func(ctx context.Context, _ *asyncio.TimeoutScope) (int, error) {
+				return 1, asyncio.Sleep(ctx, 2*time.Hour)
+			})
+			return err
+		}
+	}},
+	{"GatherErr", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			sleep := func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Hour) }
+			return asyncio.GatherErr(ctx, sleep, sleep)
+		}
+	}},
 	{"TimeoutAt", func(context.Context) func(context.Context) error {
 		return func(ctx context.Context) error {
 			return asyncio.TimeoutAt(ctx, time.Hour, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
@@ -83,6 +97,16 @@ var suspensions = []struct {
 	{"ToThread", func(context.Context) func(context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+			return err
+		}
+	}},
+	{"RunInExecutor", func(context.Context) func(context.Context) error {
+		executor := asyncio.NewThreadPoolExecutor(1)
+		return func(ctx context.Context) error {
+			_, err := asyncio.RunInExecutor(ctx, executor, func(ctx context.Context) (int, error) {
 				<-ctx.Done()
 				return 0, ctx.Err()
 			})

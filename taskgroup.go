@@ -61,14 +61,14 @@ func (tg *TaskGroup) call(body func(ctx context.Context, tg *TaskGroup) error) (
 }
 
 // Go creates a task in the group that runs f. It panics if the group is shutting down or finished,
-// as GroupTask does. It does not suspend. GroupTask also takes options, and coroutines with a result.
-func (tg *TaskGroup) Go(f func(ctx context.Context) error) *Task[None] {
-	return GroupTask(tg, Do(f))
+// as GroupTask does. It does not suspend. GroupTask also takes coroutines with a result.
+func (tg *TaskGroup) Go(f func(ctx context.Context) error, opts ...TaskOption) *Task[None] {
+	return GroupTask(tg, Do(f), opts...)
 }
 
-// GroupTask creates a task in the group, as CreateTask does. It panics if the group is finished, or
-// if it is shutting down because it was cancelled or one of its tasks has failed. It does not
-// suspend.
+// GroupTask creates a task in the group, as CreateTask does, with the context of the group; for
+// the values of another context, see [WithContext]. It panics if the group is finished, or if it is
+// shutting down because it was cancelled or one of its tasks has failed. It does not suspend.
 //
 // A task that fails in an eager first step, see [WithEagerStart], shuts the group down in the next
 // turn, like any other. A task whose first step cancels the group is cancelled with it. It is

@@ -28,14 +28,17 @@ import (
 // goes on until it returns, and Run or Close waits for it; after ten seconds the loop reports
 // fn's name to the exception handler. fn cannot await with its context. It may call
 // CallSoonThreadsafe, and RunCoroutineThreadsafe, to whose Result it should pass its context.
-// It is asyncio.to_thread.
+// See [Loop.SetDefaultExecutor] for other goroutines. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
-	return onThread(ctx, l, &l.threads.functions, fn)
+	if executor := l.threads.executor; executor != nil {
+		return onThread(ctx, l, nil, executor, fn)
+	}
+	return onThread(ctx, l, &l.threads.functions, nil, fn)
 }
 
-// onThread is ToThread with the slots of lane.
-func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
+// onThread is ToThread with the slots of lane, or with executor if that is not nil.
+func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor, fn func(ctx context.Context) (T, error)) (v T, err error) {
 	c := &threadCall[T]{
 		thread: threadContext{Context: ctx, loop: l, lane: lane},
 		fn:     fn,
@@ -48,8 +51,12 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 			l.threads.withdraw(&c.thread)
 		}
 	}()
-	l.threads.enqueue(&c.thread)
-	v, err := c.done.Await(ctx)
+	if executor == nil {
+		l.threads.enqueue(&c.thread)
+	} else if err := l.threads.submit(&c.thread, executor); err != nil {
+		return v, err
+	}
+	v, err = c.done.Await(ctx)
 	if err != nil { // a cancellation or a timeout, unless the error is fn's own
 		c.thread.cancel(err)
 	}
@@ -104,14 +111,16 @@ func (c *threadCall[T]) describe() string { return funcName(c.fn) }
 
 // threads is the state that a loop shares with the goroutines that work for it or wait for it.
 type threads struct {
-	functions lane // for the functions of ToThread
-	lookups   lane // for name lookups, which slow functions must not hold up
+	functions lane     // for the functions of ToThread
+	executor  Executor // runs the functions of ToThread in place of the lane, unless nil; the loop's goroutine alone uses it
+	lookups   lane     // for name lookups, which slow functions must not hold up
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
 	mu      sync.Mutex
-	calls   []*threadContext // functions that have a slot, in no particular order
+	calls   []*threadContext // functions that have a slot or were submitted to an executor, in no particular order
 	futures map[failer]bool  // pending ConcurrentFutures
+	others  int              // pending ConcurrentFutures of other loops that are wrapped
 	changes uint64           // counts each time that a function began, ended or went on after waiting for the loop
 }
 
@@ -151,11 +160,27 @@ func (th *threads) enqueue(c *threadContext) {
 // function may leave its goroutine locked to its thread, to get rid of the thread, and keeping
 // goroutines would save next to nothing for a call on its own; see bench/NOTES.md.
 func (th *threads) begin(c *threadContext) {
+	th.add(c)
+	go c.call.work()
+}
+
+// add records a function that the loop waits for before it closes, and for which virtual time
+// stands still. The caller holds mu.
+func (th *threads) add(c *threadContext) {
 	c.index = len(th.calls)
 	th.calls = append(th.calls, c)
 	th.goesOn(c)
 	th.running.Add(1)
-	go c.call.work()
+}
+
+// remove removes a function that add has recorded. The caller holds mu.
+func (th *threads) remove(c *threadContext) {
+	last := len(th.calls) - 1
+	moved := th.calls[last]
+	th.calls[c.index], moved.index = moved, c.index
+	th.calls[last] = nil
+	th.calls = th.calls[:last]
+	th.changes++
 }
 
 // end posts the outcome of a function and passes its slot to the first function in line. It
@@ -164,30 +189,38 @@ func (th *threads) begin(c *threadContext) {
 func (th *threads) end(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	last := len(th.calls) - 1
-	moved := th.calls[last]
-	th.calls[c.index], moved.index = moved, c.index
-	th.calls[last] = nil
-	th.calls = th.calls[:last]
-	th.changes++
-	if first := c.lane.line.Front(); first != nil {
-		next := c.lane.line.Remove(first).(*threadContext)
-		next.inLine = nil
-		pprof.SetGoroutineLabels(context.Background()) // next's goroutine would inherit them otherwise
-		th.begin(next)
-	} else {
-		c.lane.free++
+	th.remove(c)
+	if c.lane != nil {
+		th.freeSlot(c.lane)
 	}
 	_ = c.loop.post(c.call)
 }
 
-// withdraw removes a function that nobody awaits any more from the line, if it is there.
+// freeSlot passes a slot to the first function in line. The caller holds mu.
+func (th *threads) freeSlot(lane *lane) {
+	first := lane.line.Front()
+	if first == nil {
+		lane.free++
+		return
+	}
+	next := lane.line.Remove(first).(*threadContext)
+	next.inLine = nil
+	pprof.SetGoroutineLabels(context.Background()) // next's goroutine would inherit them otherwise
+	th.begin(next)
+}
+
+// withdraw removes a function that nobody awaits any more, unless it has begun.
 func (th *threads) withdraw(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	if c.inLine != nil {
 		c.lane.line.Remove(c.inLine)
 		c.inLine = nil
+	}
+	if c.submitted {
+		c.submitted = false
+		th.remove(c)
+		th.running.Done()
 	}
 }
 
@@ -201,12 +234,21 @@ func (th *threads) goesOn(c *threadContext) {
 	}
 }
 
-// busy reports whether a function is running that does not wait for the loop. Virtual time
-// stands still while one is.
+// awaitOther adds n to the number of awaited results of other loops. It is negative when one has
+// come.
+func (th *threads) awaitOther(n int) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	th.others += n
+	th.changes++
+}
+
+// busy reports whether a function is running that does not wait for the loop, or a result of
+// another loop is awaited. Virtual time stands still while it does.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	return slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
+	return th.others > 0 || slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
 }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting

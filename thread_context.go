@@ -19,7 +19,7 @@ import (
 type threadContext struct {
 	context.Context // the task's
 	loop            *Loop
-	lane            *lane
+	lane            *lane          // nil if an executor calls the function
 	call            calledOnThread // the call that this context is part of
 
 	mu          sync.Mutex
@@ -30,11 +30,12 @@ type threadContext struct {
 	goroutine atomic.Uintptr // gid.G of the function's goroutine
 
 	// Guarded by loop.threads.mu.
-	inLine   *list.Element // the element of lane.line while the function waits for a slot
-	index    int           // the position in threads.calls while the function has a slot
-	reported bool          // it was reported that the function holds up virtual time
-	waits    []*threadWait
-	since    time.Time // when the function began, or went on after waiting; in virtual time only
+	inLine    *list.Element // the element of lane.line while the function waits for a slot
+	index     int           // the position in threads.calls while the function is there
+	reported  bool          // it was reported that the function holds up virtual time
+	submitted bool          // an executor has the function and has not called it yet
+	waits     []*threadWait
+	since     time.Time // when the function began, or went on after waiting; in virtual time only
 }
 
 type threadKey struct{} // the *threadContext

@@ -40,6 +40,16 @@ func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context
 	return TimeoutAt(ctx, running(ctx).loop.after(d), body)
 }
 
+// TimeoutValue is Timeout for a body with a result. If it returns an error, the result is the zero
+// value. It suspends when body does.
+func TimeoutValue[T any](ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) (T, error)) (v T, err error) {
+	err = Timeout(ctx, d, func(ctx context.Context, scope *TimeoutScope) (err error) {
+		v, err = body(ctx, scope)
+		return err
+	})
+	return valueUnless(err, v)
+}
+
 // TimeoutAt is Timeout with the limit at an instant of the loop's time; see [Loop.Time]. It
 // suspends when body does. It is asyncio.timeout_at.
 func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
@@ -157,7 +167,7 @@ func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T,
 
 // waitForNothing is WaitFor with no time at all: it cancels f unless f is done. A coroutine
 // does not even begin.
-func waitForNothing[T any](ctx context.Context, f futureLike[T]) (v T, err error) {
+func waitForNothing[T any](ctx context.Context, f FutureLike[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)
 	}

@@ -143,7 +143,7 @@ func (c *connection) beginProtocol(factory func() Protocol) {
 			c.transport = newTransport(c.stream, p)
 		}
 		return nil
-	}))
+	}), startLater) // isReturned needs c.task
 	c.task.AddDoneCallback(func(t *Task[None]) {
 		if err := t.Exception(); err != nil && !isCancelled(err) { // a panic in a function of the TLS config
 			l.report(ExceptionContext{Message: "unhandled error in a connection's handshake", Err: err, Task: t.Name()})
