@@ -182,7 +182,7 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	return t.settle(err, fromContext)
 }
 
-// startTimer has a timer wake t after d.
+// startTimer makes a timer wake t after d.
 func (t *task) startTimer(d time.Duration) {
 	s := &t.fiber.State
 	s.node.run = t
