@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -311,7 +310,7 @@ func TestACancelledLookupReturnsAtOnceAndLeavesNothing(t *testing.T) {
 	asked := withSlowNames(t)
 	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	before := runtime.NumGoroutine()
+	before := goroutines()
 	_, err := asyncio.Run(limit, asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		tasks := make([]*asyncio.Task[asyncio.None], lookups)
@@ -322,7 +321,7 @@ func TestACancelledLookupReturnsAtOnceAndLeavesNothing(t *testing.T) {
 			})
 		}
 		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { <-asked; return 1, nil })
-		assert.LessOrEqual(t, runtime.NumGoroutine(), before+3*lookups+10*64)
+		assert.LessOrEqual(t, goroutines(), before+3*lookups+10*64)
 		for _, task := range tasks {
 			task.Cancel()
 		}
@@ -333,7 +332,7 @@ func TestACancelledLookupReturnsAtOnceAndLeavesNothing(t *testing.T) {
 		return err
 	}))
 	require.NoError(t, err)
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+3 }, 30*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { return goroutines() <= before+3 }, 30*time.Second, time.Millisecond)
 }
 
 func TestInVirtualTimeALookupStopsTheClock(t *testing.T) {

@@ -28,7 +28,7 @@ func init() {
 // if anything is reported, or if a goroutine or a descriptor is left.
 func runReal(t *testing.T, main func(ctx context.Context) error) {
 	t.Helper()
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+	before, descriptors := goroutines(), openDescriptors(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		return asyncio.Timeout(ctx, time.Minute, func(ctx context.Context, _ *asyncio.TimeoutScope) error { return main(ctx) })
@@ -38,7 +38,7 @@ func runReal(t *testing.T, main func(ctx context.Context) error) {
 	require.NoError(t, err)
 	assert.Empty(t, reports, "reports to the exception handler")
 	// Peers on goroutines of the test may still be ending.
-	if !assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 }, 10*time.Second, time.Millisecond,
+	if !assert.Eventually(t, func() bool { return goroutines() <= before+1 }, 10*time.Second, time.Millisecond,
 		"goroutines left over") { // Eventually has a goroutine of its own
 		var stacks strings.Builder
 		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -142,4 +143,12 @@ func needPoller(t *testing.T) {
 func errOf[T any](ctx context.Context, aw asyncio.Awaitable[T]) error {
 	_, err := aw.Await(ctx)
 	return err
+}
+
+// goroutines returns the number of goroutines. runtime.NumGoroutine is no use here: while the
+// garbage collector frees the stacks of dead goroutines, it counts the dead ones, too. The world is
+// stopped when a profile that has too little room counts.
+func goroutines() int {
+	n, _ := runtime.GoroutineProfile(make([]runtime.StackRecord, 1))
+	return n
 }

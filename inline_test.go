@@ -20,8 +20,8 @@ func TestTheHotPathIsInlined(t *testing.T) {
 		inlined[typeArguments.ReplaceAllString(string(m[1]), "")] = true
 	}
 	for _, name := range []string{
-		"(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*node).unlink",
-		"(*task).direct", "(*task).settle", "(*future).seen", "(*Loop).check", "(*Loop).checkCallback",
+		"Sleep", "(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*node).unlink",
+		"(*task).direct", "(*task).settle", "(*taskContext).runs", "(*future).seen", "(*Loop).check", "(*Loop).checkCallback",
 		"fiber.(*Fiber).Resume", "fiber.(*Fiber).Suspend", "fiber.(*Fiber).Is",
 	} {
 		assert.True(t, inlined[name], name)

@@ -2,7 +2,6 @@ package asyncio_test
 
 import (
 	"context"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,13 +49,13 @@ func TestTheCoroutinesOfABurstAreReleased(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(ctx context.Context) error {
-				before := runtime.NumGoroutine()
+				before := goroutines()
 				burst(ctx, tasks)
-				assert.GreaterOrEqual(t, runtime.NumGoroutine(), before+tasks-slack)
+				assert.GreaterOrEqual(t, goroutines(), before+tasks-slack)
 				if err := wait(ctx); err != nil {
 					return err
 				}
-				assert.LessOrEqual(t, runtime.NumGoroutine(), before+kept+slack)
+				assert.LessOrEqual(t, goroutines(), before+kept+slack)
 				return nil
 			})
 		})
@@ -66,13 +65,13 @@ func TestTheCoroutinesOfABurstAreReleased(t *testing.T) {
 func TestTheCoroutinesOfRecurringBurstsAreKept(t *testing.T) {
 	const tasks = 2500
 	inBubble(t, func(ctx context.Context) error {
-		before := runtime.NumGoroutine()
+		before := goroutines()
 		for range 20 {
 			burst(ctx, tasks)
 			if err := asyncio.Sleep(ctx, 200*time.Millisecond); err != nil {
 				return err
 			}
-			assert.GreaterOrEqual(t, runtime.NumGoroutine(), before+tasks-slack)
+			assert.GreaterOrEqual(t, goroutines(), before+tasks-slack)
 		}
 		return nil
 	})

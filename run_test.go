@@ -136,7 +136,7 @@ func TestRunLeavesNoGoroutineBehindHoweverItEnds(t *testing.T) {
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
-			before := runtime.NumGoroutine()
+			before := goroutines()
 			done := make(chan struct{})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -149,10 +149,10 @@ func TestRunLeavesNoGoroutineBehindHoweverItEnds(t *testing.T) {
 			}()
 			<-done
 			// The goroutine above, and that of the context, may still be ending.
-			for start := time.Now(); runtime.NumGoroutine() > before && time.Since(start) < 10*time.Second; {
+			for start := time.Now(); goroutines() > before && time.Since(start) < 10*time.Second; {
 				runtime.Gosched()
 			}
-			assert.LessOrEqual(t, runtime.NumGoroutine(), before, "goroutines")
+			assert.LessOrEqual(t, goroutines(), before, "goroutines")
 		})
 	}
 }

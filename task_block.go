@@ -194,7 +194,7 @@ func findRunningFor(ctx context.Context, w *wait) *task {
 	return t
 }
 
-// startTimer has a timer wake t after d.
+// startTimer makes a timer wake t after d.
 func (t *task) startTimer(d time.Duration) {
 	s := &t.fiber.State
 	s.node.run = t

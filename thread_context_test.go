@@ -3,7 +3,6 @@ package asyncio_test
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
@@ -79,12 +78,12 @@ func TestTheContextOfAFunctionEndsWithTheAwait(t *testing.T) {
 func TestContextsDerivedFromAFunctionsContextNeedNoGoroutine(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		_, err := asyncio.ToThread(ctx, func(ctx context.Context) (int, error) {
-			before := runtime.NumGoroutine()
+			before := goroutines()
 			for range 100 {
 				_, cancel := context.WithCancel(ctx)
 				defer cancel()
 			}
-			assert.Less(t, runtime.NumGoroutine(), before+100)
+			assert.Less(t, goroutines(), before+100)
 			return 0, nil
 		})
 		assert.NoError(t, err)

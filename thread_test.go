@@ -389,10 +389,10 @@ func TestAFunctionThatWaitsInLineHoldsNoGoroutineAndLeavesTheLineWhenItIsCancell
 					}))
 				}
 				l := asyncio.RunningLoop(ctx)
-				before := runtime.NumGoroutine()
+				before := goroutines()
 				giveWay(ctx, 1)
 				assert.Equal(t, n, asyncio.FunctionsInLine(l))
-				assert.Less(t, runtime.NumGoroutine(), before+n+n/2, "a task has one goroutine, and its function none")
+				assert.Less(t, goroutines(), before+n+n/2, "a task has one goroutine, and its function none")
 				if name == "by its context" {
 					cancel()
 				} else {
