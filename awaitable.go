@@ -1,6 +1,10 @@
 package asyncio
 
-import "context"
+import (
+	"context"
+	"io"
+	"runtime"
+)
 
 // None is the result of a coroutine that returns only an error.
 type None = struct{}
@@ -119,6 +123,10 @@ type AnyTask interface {
 	Cancelling() int
 	Uncancel() int
 
+	GetStack() []runtime.Frame
+	PrintStack(out io.Writer) error
+
 	futureBehavior
+	base() *task
 	invoke(ctx context.Context) error // runs the coroutine and keeps its value
 }

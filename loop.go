@@ -34,6 +34,7 @@ type Loop struct {
 	driver      *task  // the task that resumes the others, or nil; see task_drive.go
 	drivesUntil uint64 // the turn in which the driver gives up
 	undriven    int    // while positive no task may drive: one for each eager start on the stack, one if timed
+	recording   bool   // the tasks that hold locks and semaphores are recorded; see task_primitive.go
 	timed       bool   // debug mode times each step, so the loop makes all steps itself
 	chores      uint64 // the turn that next runs doChores
 
@@ -83,6 +84,7 @@ func newLoop[O Option](opts []O) *Loop {
 	applyAll(opts, &l.config)
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
+	l.record(l.debug)
 	return l
 }
 
@@ -259,6 +261,7 @@ func (l *Loop) abandon() {
 		l.kill(t)
 	}
 	l.fibers.Release()
+	l.record(false)
 	l.posted.mu.Lock()
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()

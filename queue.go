@@ -35,6 +35,13 @@ func NewQueue[T any](maxsize int) *Queue[T] {
 	return &Queue[T]{items: &fifo[T]{}, maxsize: maxsize}
 }
 
+// SetName names q, as [Lock.SetName] names a lock.
+func (q *Queue[T]) SetName(name string) {
+	q.getters.details().name = name
+	q.putters.details().name = name
+	q.finished.SetName(name)
+}
+
 // QSize returns the number of values in the queue.
 func (q *Queue[T]) QSize() int {
 	if q.items == nil {

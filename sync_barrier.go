@@ -110,6 +110,9 @@ func (b *Barrier) Abort(ctx context.Context) error {
 	})
 }
 
+// SetName names b, as [Lock.SetName] names a lock.
+func (b *Barrier) SetName(name string) { b.cond.SetName(name) }
+
 // Parties returns the number of tasks that the barrier waits for.
 func (b *Barrier) Parties() int { return b.parties }
 

@@ -24,6 +24,14 @@ func (c *Condition) mutex() *Lock {
 	return &c.own
 }
 
+// SetName names c and, unless the lock was given to NewCondition, its lock, as [Lock.SetName] does.
+func (c *Condition) SetName(name string) {
+	c.waiters.details().name = name
+	if c.lock == nil {
+		c.own.SetName(name)
+	}
+}
+
 // Acquire acquires the lock. It suspends as [Lock.Acquire] does.
 func (c *Condition) Acquire(ctx context.Context) error { return c.mutex().Acquire(ctx) }
 
@@ -65,6 +73,7 @@ func (c *Condition) Wait(ctx context.Context) error {
 		err = again
 	}
 	lock.locked, held = true, true
+	lock.waiters.acquired(ctx)
 	if err != nil {
 		// The wait may have used up a notification that another task needs.
 		c.notify(1)

@@ -23,6 +23,9 @@ func (e *Event) Clear() { e.set = false }
 // IsSet reports whether the flag is set.
 func (e *Event) IsSet() bool { return e.set }
 
+// SetName names e, as [Lock.SetName] names a lock.
+func (e *Event) SetName(name string) { e.waiters.details().name = name }
+
 // Wait suspends until the flag is set; it does not suspend if the flag is set already. It
 // returns an error only if it is cancelled.
 func (e *Event) Wait(ctx context.Context) error {

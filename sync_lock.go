@@ -1,6 +1,9 @@
 package asyncio
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // A Lock makes tasks exclude one another across their suspension points. It has no owner: any
 // task may release it. Waiting tasks get it in the order in which they began to wait. The zero
@@ -16,10 +19,20 @@ type Lock struct {
 // Acquire locks l. It suspends while l is locked or other tasks wait for it. It returns an
 // error only if it is cancelled, and then it has not acquired l.
 func (l *Lock) Acquire(ctx context.Context) error {
+	if l.locked || l.waiters.live > atomic.LoadInt32(&notRecording) {
+		return l.acquire(ctx)
+	}
+	l.locked = true
+	return nil
+}
+
+// acquire is Acquire where the task has to wait, or holders are recorded.
+func (l *Lock) acquire(ctx context.Context) error {
 	if l.locked || l.waiters.live > 0 {
 		return l.wait(nil, ctx)
 	}
 	l.locked = true
+	l.waiters.acquired(ctx)
 	return nil
 }
 
@@ -32,6 +45,7 @@ func (l *Lock) wait(t *task, ctx context.Context) error {
 		return err
 	}
 	l.locked = true
+	l.waiters.acquired(ctx)
 	return nil
 }
 
@@ -42,6 +56,7 @@ func (l *Lock) Release() {
 		l.releaseUnowned()
 	} else {
 		l.locked = false
+		l.waiters.released()
 		l.wakeFirst()
 	}
 }
@@ -70,6 +85,10 @@ func (l *Lock) releaseUnowned() {
 	}
 	l.unowned--
 }
+
+// SetName names l in a DeadlockError, in call graphs and in other descriptions of the tasks that
+// wait for it.
+func (l *Lock) SetName(name string) { l.waiters.details().name = name }
 
 // Locked reports whether l is locked.
 func (l *Lock) Locked() bool { return l.locked }

@@ -30,10 +30,14 @@ func checkSemaphore(n int) {
 func (s *Semaphore) Acquire(ctx context.Context) error {
 	if !s.Locked() {
 		s.value--
+		s.waiters.acquired(ctx)
 		return nil
 	}
 	err := s.waiters.wait(ctx, waitSemaphore)
-	if err != nil && wasWoken(ctx) {
+	switch {
+	case err == nil:
+		s.waiters.acquired(ctx)
+	case wasWoken(ctx):
 		s.value++ // the task was woken to take a place: give it back
 	}
 	for s.value > 0 && s.wakeNext() { // other tasks may have had to wait behind this one
@@ -44,8 +48,17 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 // Release gives a place back and wakes the first waiting task to take it. It does not suspend.
 func (s *Semaphore) Release() {
 	s.value++
+	s.released()
+}
+
+// released wakes the first waiting task after a place was given back.
+func (s *Semaphore) released() {
+	s.waiters.released()
 	s.wakeNext()
 }
+
+// SetName names s, as [Lock.SetName] names a lock.
+func (s *Semaphore) SetName(name string) { s.waiters.details().name = name }
 
 func (s *Semaphore) wakeNext() bool {
 	woken := s.waiters.wakeNext()
@@ -96,6 +109,9 @@ func (s *BoundedSemaphore) Release() error {
 
 // Locked reports whether Acquire would suspend.
 func (s *BoundedSemaphore) Locked() bool { return s.semaphore.Locked() }
+
+// SetName names s, as [Lock.SetName] names a lock.
+func (s *BoundedSemaphore) SetName(name string) { s.semaphore.SetName(name) }
 
 // With runs body while holding a place. It suspends as Acquire and body do. If other tasks have
 // released the place meanwhile, With returns ErrReleased; the text of body's error follows, but

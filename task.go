@@ -153,6 +153,7 @@ func (t *Task[T]) describe() string        { return t.task.describe() }
 
 func (t *Task[T]) start(context.Context) FutureLike[T] { return t }
 func (t *Task[T]) core() *future                       { return &t.task.future }
+func (t *Task[T]) base() *task                         { return &t.task }
 func (t *Task[T]) result() T                           { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
@@ -177,6 +178,7 @@ type task struct {
 	cancels       int32 // requests that were not taken back
 	mustCancel    bool  // the next suspension delivers a cancellation, with the future's cause
 	inCancel      bool  // cancel is on the stack
+	starting      bool  // an eager start of another task is on its stack
 	watchesParent bool  // a done context of CreateTask cancels the waits of this task
 	unwinding     unwinding
 }
@@ -215,10 +217,17 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		return
 	}
 	l.undriven++
-	defer func(outer *task) { // deferred for runtime.Goexit
+	outer := l.current
+	if outer != nil {
+		outer.starting = true
+	}
+	defer func() { // deferred for runtime.Goexit
+		if outer != nil {
+			outer.starting = false
+		}
 		l.current = outer
 		l.undriven--
-	}(l.current)
+	}()
 	t.run(l)
 	if t.state == pending {
 		// asyncio registers it only now, after the tasks that its first step has created.
@@ -385,15 +394,18 @@ func (t *task) Name() string {
 
 func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
 
-// waitsFor describes the thing that a suspended task waits for.
+// waitsFor describes the thing that t waits for. It returns "" if t does not wait.
 func (t *task) waitsFor() string {
-	switch f := t.fiber; {
-	case f == nil:
+	if t.fiber == nil {
 		return ""
-	case f.State.awaiting != nil:
-		return f.State.awaiting.describe()
+	}
+	switch s := &t.fiber.State; {
+	case s.awaiting != nil && s.awaiting.state == pending:
+		return s.awaiting.describe()
+	case s.awaiting == nil && s.state == waitPending:
+		return s.queue.describe(s.reason)
 	default:
-		return f.State.reason.String()
+		return ""
 	}
 }
 

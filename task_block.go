@@ -54,8 +54,9 @@ func (s *suspension) yields() bool { return s.awaiting == nil && s.state == wait
 type waitq struct {
 	_ noCopy
 	nodeList
-	loop atomic.Pointer[Loop] // the loop whose tasks wait here; recorded in debug mode only
-	live int                  // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
+	loop      atomic.Pointer[Loop] // the loop whose tasks wait here; recorded in debug mode only
+	primitive *primitive           // nil unless the primitive has a name or recorded holders
+	live      int32                // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
 }
 
 // noCopy makes go vet report a copy of a primitive that contains it. The waiting tasks would be in
@@ -159,8 +160,8 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 		for ; next != nil && next != t.fiber; next = t.nextToResume() {
 			next.Resume()
 		}
-		if next == nil && !t.fiber.Suspend() {
-			t.unwind()
+		for next == nil && !t.fiber.Suspend() {
+			t.interrupted()
 		}
 	} else {
 		fromContext = t.suspend(ctx)
@@ -270,6 +271,14 @@ func (t *task) leaveQueue() {
 	t.loop.timers.Stop(&s.timer)
 }
 
+// interrupted is called on the fiber of a suspended task that is to go on being suspended, or was
+// killed.
+func (t *task) interrupted() {
+	if t.fiber.Interrupted() {
+		t.unwind()
+	}
+}
+
 // unwind unwinds a task that was killed while it waited, or that would wait in a deferred function
 // while it unwinds.
 func (t *task) unwind() {
@@ -350,7 +359,7 @@ func (t *task) park() {
 	for ; next != nil && next != t.fiber; next = t.nextToResume() {
 		next.Resume()
 	}
-	if next == nil && !t.fiber.Suspend() {
-		t.unwind()
+	for next == nil && !t.fiber.Suspend() {
+		t.interrupted()
 	}
 }

@@ -24,6 +24,16 @@ func (d *Deque[T]) PushBack(v T) {
 	d.n++
 }
 
+// PushFront prepends v.
+func (d *Deque[T]) PushFront(v T) {
+	if d.n == len(d.ring) {
+		d.grow()
+	}
+	d.head = (d.head - 1) & (len(d.ring) - 1)
+	d.ring[d.head] = v
+	d.n++
+}
+
 // At returns the element at index i, counted from the front. That element must exist.
 func (d *Deque[T]) At(i int) T { return d.ring[(d.head+i)&(len(d.ring)-1)] }
 

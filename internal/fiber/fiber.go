@@ -45,8 +45,9 @@ type Fiber[S any] struct {
 	stop  func()
 	yield func(struct{}) bool
 
-	killed   bool // Kill was called
-	returned bool // main has returned
+	probe    func() // to be called on the fiber's goroutine while its work is suspended, or nil
+	killed   bool   // Kill was called
+	returned bool   // main has returned
 
 	g uintptr // gid.G of its goroutine; 0 before that begins and from when it ends
 }
@@ -101,9 +102,29 @@ func (f *Fiber[S]) Is(g uintptr) bool { return f.g == g }
 func (f *Fiber[S]) Resume() { f.next() }
 
 // Suspend returns control to the caller of Resume, until the next Resume. Only the work itself may
-// call it. It reports false if the fiber was killed; the work must then call Unwind. (Suspend does
-// not call it, so that Suspend can be inlined.)
-func (f *Fiber[S]) Suspend() (resumed bool) { return f.yield(struct{}{}) }
+// call it. It reports false if the fiber was killed or is probed; the work must then call
+// Interrupted and, if it is to stay suspended, Suspend again. (Suspend does not do so itself, so
+// that it can be inlined.)
+func (f *Fiber[S]) Suspend() (resumed bool) { return f.yield(struct{}{}) && f.probe == nil }
+
+// Probe calls fn on the goroutine of a suspended fiber, on top of the stack of its work, which
+// remains suspended. fn must not panic.
+func (f *Fiber[S]) Probe(fn func()) {
+	f.probe = fn
+	f.next()
+}
+
+// Interrupted answers a Probe, or reports that the fiber was killed: then the work must call
+// Unwind.
+func (f *Fiber[S]) Interrupted() (killed bool) {
+	if f.killed {
+		return true
+	}
+	probe := f.probe
+	f.probe = nil
+	probe()
+	return false
+}
 
 // Unwind ends the work of a killed fiber. It is a runtime.Goexit, since the work might recover a
 // panic and go on.

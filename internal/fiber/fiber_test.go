@@ -1,6 +1,7 @@
 package fiber_test
 
 import (
+	"fmt"
 	"iter"
 	"runtime"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio/internal/fiber"
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // state is the type of the value that the coroutines of these tests carry.
@@ -39,8 +41,10 @@ func start(p *fiber.Pool[state], body func(c *fiber.Fiber[state])) *fiber.Fiber[
 
 // suspend suspends the coroutine c, and unwinds it if it is killed meanwhile.
 func suspend(c *fiber.Fiber[state]) {
-	if !c.Suspend() {
-		fiber.Unwind()
+	for !c.Suspend() {
+		if c.Interrupted() {
+			fiber.Unwind()
+		}
 	}
 }
 
@@ -645,5 +649,45 @@ func BenchmarkKill(b *testing.B) {
 			next()
 			stop()
 		}
+	})
+}
+
+func TestAProbeRunsOnTheStackOfTheSuspendedWork(t *testing.T) {
+	var p fiber.Pool[state]
+	var steps []string
+	c := start(&p, func(c *fiber.Fiber[state]) {
+		for i := range 2 {
+			suspend(c)
+			steps = append(steps, fmt.Sprint("step ", i))
+		}
+	})
+	c.Resume()
+	var g uintptr
+	for range 3 {
+		c.Probe(func() {
+			g = gid.G()
+			steps = append(steps, "probe")
+		})
+	}
+	assert.True(t, c.Is(g))
+	c.Resume()
+	c.Probe(func() { steps = append(steps, "probe") })
+	c.Resume()
+	assert.Equal(t, []string{"probe", "probe", "probe", "step 0", "probe", "step 1"}, steps)
+	p.Release()
+}
+
+func TestWorkThatWasProbedCanBeKilled(t *testing.T) {
+	checkGoroutines(t, func() {
+		var p fiber.Pool[state]
+		unwound := false
+		c := start(&p, func(c *fiber.Fiber[state]) {
+			defer func() { unwound = true }()
+			suspendForever(c)
+		})
+		c.Resume()
+		c.Probe(func() {})
+		c.Kill()
+		assert.True(t, unwound)
 	})
 }

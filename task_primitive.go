@@ -1,0 +1,115 @@
+package asyncio
+
+// This file is about what is known of a primitive besides its state: its name, and in debug mode the
+// tasks that hold it.
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+)
+
+// notRecording is zero, minus the number of loops that record which tasks hold their locks and
+// semaphores. It is global, since a lock that nobody waits for knows no loop. It is negative, so
+// that one comparison with the number of waiting tasks sends Lock.Acquire to its slow path; and it
+// is no atomic.Int32, whose methods would make Acquire too large to be inlined.
+var notRecording int32
+
+// record turns the recording of holders on or off.
+func (l *Loop) record(on bool) {
+	switch {
+	case on && !l.recording:
+		atomic.AddInt32(&notRecording, -1)
+	case !on && l.recording:
+		atomic.AddInt32(&notRecording, 1)
+	}
+	l.recording = on
+}
+
+// A primitive is the name and the holders of a primitive that has a name or was acquired in a loop
+// that records holders.
+type primitive struct {
+	name    string
+	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it
+}
+
+// A holder is a task that has acquired a primitive.
+type holder struct {
+	task *task
+	pcs  [8]uintptr // the call stack at Acquire
+	n    int
+}
+
+// details returns the primitive that q belongs to.
+func (q *waitq) details() *primitive {
+	if q.primitive == nil {
+		q.primitive = &primitive{}
+	}
+	return q.primitive
+}
+
+// acquired records that the running task of the loop of ctx has acquired the primitive.
+func (q *waitq) acquired(ctx context.Context) {
+	if atomic.LoadInt32(&notRecording) == 0 {
+		return
+	}
+	l := loopOf(ctx)
+	if l == nil || !l.recording || l.current == nil {
+		return
+	}
+	h := holder{task: l.current}
+	h.n = runtime.Callers(2, h.pcs[:])
+	p := q.details()
+	p.holders = append(p.holders, h)
+}
+
+// released records that the primitive was released once. If the running task is among the holders,
+// it is taken for the one that releases, and otherwise the first of them.
+func (q *waitq) released() {
+	p := q.primitive
+	if p == nil || len(p.holders) == 0 {
+		return
+	}
+	i := 0
+	for j, h := range p.holders {
+		if h.task == h.task.loop.current {
+			i = j
+			break
+		}
+	}
+	p.holders = append(p.holders[:i], p.holders[i+1:]...)
+}
+
+// describe returns the reason of a wait in q, with the name of the primitive and its holders.
+func (q *waitq) describe(reason waitReason) string {
+	if q == nil || q.primitive == nil {
+		return reason.String()
+	}
+	var b strings.Builder
+	p := q.primitive
+	if p.name == "" {
+		b.WriteString(reason.String())
+	} else {
+		fmt.Fprintf(&b, "%s %q", strings.Replace(reason.String(), " a ", " ", 1), p.name)
+	}
+	for i, h := range p.holders {
+		b.WriteString([]string{", held by ", " and "}[min(i, 1)])
+		fmt.Fprintf(&b, "%s", h.task.Name())
+		if f := h.caller(); f.File != "" {
+			fmt.Fprintf(&b, " since %s:%d", f.File, f.Line)
+		}
+	}
+	return b.String()
+}
+
+// caller returns the frame that called Acquire or With.
+func (h *holder) caller() runtime.Frame {
+	for _, f := range ofCoroutine(runtime.CallersFrames(h.pcs[:h.n])) {
+		if !isOwn(f) {
+			return f
+		}
+	}
+	return runtime.Frame{}
+}
