@@ -112,34 +112,36 @@ func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 
 // awaiters returns the tasks that await f, in the order in which they began to, each once.
 func (f *future) awaiters() (tasks []*task) {
-	for n := f.callbacks.head; n != nil; n = n.next {
-		var more []*task
-		switch r := n.run.(type) {
-		case *task:
-			more = []*task{r}
-		case forwarder:
-			more = r.awaiters()
+	f.eachAwaiter(func(t *task) {
+		if !slices.Contains(tasks, t) {
+			tasks = append(tasks, t)
 		}
-		for _, t := range more {
-			if !slices.Contains(tasks, t) {
-				tasks = append(tasks, t)
-			}
-		}
-	}
+	})
 	return tasks
 }
 
-// A forwarder is a callback of a future that serves tasks which wait for the future among others.
-type forwarder interface{ awaiters() []*task }
-
-func (n *gatherNode) awaiters() []*task    { return n.gathering.outer.awaiters() }
-func (s *shielding) awaiters() []*task     { return s.outer.awaiters() }
-func (n *waitScopeNode) awaiters() []*task { return []*task{n.scope.task} }
-func (m *groupTask) awaiters() []*task     { return []*task{m.group.parent} }
-
-func (n *arrivalNode[T]) awaiters() (tasks []*task) {
-	for w := n.arrivals.done.getters.head; w != nil; w = w.next {
-		tasks = append(tasks, w.run.(*task))
+// eachAwaiter calls add for each task that awaits f, possibly more than once for a task.
+func (f *future) eachAwaiter(add func(*task)) {
+	for n := f.callbacks.head; n != nil; n = n.next {
+		switch r := n.run.(type) {
+		case *task:
+			add(r)
+		case forwarder:
+			r.eachAwaiter(add)
+		}
 	}
-	return tasks
+}
+
+// A forwarder is a callback of a future that serves tasks which wait for the future among others.
+type forwarder interface{ eachAwaiter(add func(*task)) }
+
+func (n *gatherNode) eachAwaiter(add func(*task))    { n.gathering.outer.eachAwaiter(add) }
+func (s *shielding) eachAwaiter(add func(*task))     { s.outer.eachAwaiter(add) }
+func (n *waitScopeNode) eachAwaiter(add func(*task)) { add(n.scope.task) }
+func (m *groupTask) eachAwaiter(add func(*task))     { add(m.group.parent) }
+
+func (n *arrivalNode[T]) eachAwaiter(add func(*task)) {
+	for w := n.arrivals.done.getters.head; w != nil; w = w.next {
+		add(w.run.(*task))
+	}
 }

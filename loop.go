@@ -34,16 +34,18 @@ type Loop struct {
 	driver      *task  // the task that resumes the others, or nil; see task_drive.go
 	drivesUntil uint64 // the turn in which the driver gives up
 	undriven    int    // while positive no task may drive: one for each eager start on the stack, one if timed
-	recording   bool   // the tasks that hold locks and semaphores are recorded; see task_primitive.go
 	timed       bool   // debug mode times each step, so the loop makes all steps itself
 	chores      uint64 // the turn that next runs doChores
 
 	// Tasks, and errors of futures.
-	tasks    taskList
-	lastID   uint64 // the number in the last default name of a task
-	fibers   fiber.Pool[suspension]
-	unseen   nodeList    // errors that nobody has looked at, oldest first
-	labelled atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
+	tasks     taskList
+	lastID    uint64 // of the last task with a default name; see task.id
+	named     uint64 // twice the number of tasks that were given a name
+	fibers    fiber.Pool[suspension]
+	unseen    nodeList    // errors that nobody has looked at, oldest first
+	inspected bool        // Inspect was called
+	recorder  *recorder   // nil unless the loop is inspected or in debug mode
+	labelled  atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]

@@ -18,7 +18,7 @@ const debugVariable = "GOASYNCIODEBUG"
 func (l *Loop) SetDebug(on bool) {
 	l.checkGoroutine()
 	l.debug = on
-	l.record(on && !l.closed)
+	l.record((on || l.inspected) && !l.closed)
 	if l.running.Load() {
 		l.push(callback(l.followDebug)) // a callback, so that no task drives when it runs
 	}

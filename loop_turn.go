@@ -50,6 +50,7 @@ func (l *Loop) turn() {
 			return
 		}
 		l.beginTurn()
+		l.noteTurn()
 	}
 	for l.left > 0 {
 		l.left--
@@ -97,6 +98,7 @@ func (l *Loop) beginTurn() {
 	l.turns++
 	if l.timers.Len() > 0 {
 		now := l.Time()
+		l.noteLateness(now)
 		for t := l.timers.Pop(now); t != nil; t = l.timers.Pop(now) {
 			l.ready.PushBack(t.Value)
 		}
@@ -111,6 +113,7 @@ func (l *Loop) beginTurn() {
 func (l *Loop) doChores() {
 	const period = 64 // turns
 	l.chores = l.turns + period
+	l.noteTurn()
 	l.trim()
 	if l.virtual {
 		l.checkInstant()

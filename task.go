@@ -170,7 +170,7 @@ type task struct {
 
 	fiber *taskFiber             // nil before the first step, and after the end
 	name  atomic.Pointer[string] // nil for the default name; atomic, since the context shows it to any goroutine
-	id    uint64                 // the number in the default name; 0 if a name was given
+	id    uint64                 // unique in its loop: twice the number in the default name, or odd if a name was given
 
 	prev, next *task // neighbours in the loop's list of tasks
 
@@ -207,9 +207,15 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	t.loop, t.behavior = l, typed
 	t.inherit(ctx)
 	eager := t.configure(opts)
-	if t.name.Load() == nil { // as in asyncio, a task that was given a name uses up no number
-		l.lastID++
+	if t.name.Load() == nil {
+		l.lastID += 2
 		t.id = l.lastID
+	} else { // as in asyncio, a task that was given a name uses up no number
+		l.named += 2
+		t.id = l.named - 1
+	}
+	if l.recorder != nil {
+		l.recorder.created(t)
 	}
 	l.tasks.add(t)
 	if !eager || !l.turning {
@@ -320,6 +326,9 @@ func (t *task) endByGoexit() {
 
 // end ends the task. err is the error that its coroutine returned.
 func (t *task) end(err error, isCancelled bool) {
+	if r := t.loop.recorder; r != nil {
+		delete(r.births, t)
+	}
 	t.loop.tasks.remove(t)
 	if f := t.fiber; f != nil {
 		t.fiber = nil
@@ -389,24 +398,30 @@ func (t *task) Name() string {
 	if name := t.name.Load(); name != nil {
 		return *name
 	}
-	return "Task-" + strconv.FormatUint(t.id, 10)
+	return "Task-" + strconv.FormatUint(t.id/2, 10)
 }
 
 func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
 
 // waitsFor describes the thing that t waits for. It returns "" if t does not wait.
 func (t *task) waitsFor() string {
-	if t.fiber == nil {
+	if t.fiber == nil || !t.waits() {
 		return ""
 	}
-	switch s := &t.fiber.State; {
-	case s.awaiting != nil && s.awaiting.state == pending:
+	s := &t.fiber.State
+	if s.awaiting != nil {
 		return s.awaiting.describe()
-	case s.awaiting == nil && s.state == waitPending:
-		return s.queue.describe(s.reason)
-	default:
-		return ""
 	}
+	return s.queue.describe(s.reason)
+}
+
+// waits reports whether t, which has begun, is suspended and not ready.
+func (t *task) waits() bool {
+	s := &t.fiber.State
+	if s.awaiting != nil {
+		return s.awaiting.state == pending
+	}
+	return s.state == waitPending
 }
 
 // taskList holds the tasks that are not done, in the order of their creation.

@@ -25,6 +25,7 @@ type suspension struct {
 	state    waitState
 	reason   waitReason // of a wait for a wake-up
 	queue    *waitq     // the queue in which the task waits for a wake-up, or nil
+	since    uint64     // the turn in which the last wait began
 	cause    error      // of the cancellation of a wait for a wake-up
 	timer    timerq.Timer[runnable]
 	watch    *watch    // of the context of this wait, or nil if the context cannot cancel it
@@ -128,6 +129,7 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	}
 	direct := t.direct(ctx)
 	s := &t.fiber.State
+	s.since = t.loop.turns
 	switch {
 	case w != nil && w.future != nil:
 		f := w.future

@@ -17,17 +17,6 @@ import (
 // is no atomic.Int32, whose methods would make Acquire too large to be inlined.
 var notRecording int32
 
-// record turns the recording of holders on or off.
-func (l *Loop) record(on bool) {
-	switch {
-	case on && !l.recording:
-		atomic.AddInt32(&notRecording, -1)
-	case !on && l.recording:
-		atomic.AddInt32(&notRecording, 1)
-	}
-	l.recording = on
-}
-
 // A primitive is the name and the holders of a primitive that has a name or was acquired in a loop
 // that records holders.
 type primitive struct {
@@ -56,7 +45,7 @@ func (q *waitq) acquired(ctx context.Context) {
 		return
 	}
 	l := loopOf(ctx)
-	if l == nil || !l.recording || l.current == nil {
+	if l == nil || l.recorder == nil || l.current == nil {
 		return
 	}
 	h := holder{task: l.current}

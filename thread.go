@@ -141,6 +141,13 @@ func (th *threads) init(max int) {
 	th.functions.free, th.lookups.free = max, maxLookups
 }
 
+// count returns the number of functions that run, and of those of ToThread that wait in line.
+func (th *threads) count() (running, inLine int) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return len(th.calls), th.functions.line.Len()
+}
+
 // enqueue starts the function of c if there is a free slot; otherwise the function waits in
 // line.
 func (th *threads) enqueue(c *threadContext) {

@@ -1,0 +1,137 @@
+package asyncio
+
+// This file shows the state of a loop and of all its tasks, for inspection.
+
+import (
+	"runtime"
+	"slices"
+	"time"
+)
+
+// A TaskState says what a task does.
+type TaskState string
+
+const (
+	TaskCreated TaskState = "created" // its first step has not begun
+	TaskRunning TaskState = "running" // it makes a step now, or has started another task eagerly
+	TaskReady   TaskState = "ready"   // its next step is due
+	TaskWaiting TaskState = "waiting" // it is suspended until something happens
+)
+
+// A TaskInfo describes a task at the time of a Snapshot.
+type TaskInfo struct {
+	Task   AnyTask
+	ID     uint64 // distinguishes the task from all others of its loop, in all snapshots
+	Parent uint64 // the ID of the task that created it, or 0
+	Name   string
+	State  TaskState
+
+	WaitsFor  string        // the thing that a waiting task waits for, such as `Lock "accounts"`
+	Since     time.Duration // the loop's time when the task began to wait, or Never if that is not known; a little early
+	Created   time.Duration // the loop's time of its creation, or Never if that is not known
+	AwaitedBy []uint64      // the IDs of the tasks that await it; see FutureCallGraph
+}
+
+// Stats are figures about a loop.
+type Stats struct {
+	Time        time.Duration // the loop's time
+	Turns       uint64        // turns made so far
+	Tasks       int           // tasks that are not done
+	Ready       int           // tasks and callbacks that run in this turn or the next
+	Timers      int           // timers that are set
+	Descriptors int           // descriptors that may have events
+	Fibers      int           // idle goroutines kept for tasks
+
+	Threads       int // functions of ToThread and of executors that run
+	ThreadsInLine int // functions of ToThread that wait for a slot
+
+	Lateness time.Duration // the most that a timer was late since the last call of Stats
+}
+
+// Inspect turns the inspection of the loop on or off. It is on in debug mode, too. A loop that is
+// inspected records when its tasks are created, by which task and where, when they begin to wait,
+// and which tasks hold its locks and semaphores. It is a little slower. Inspect does not suspend.
+func (l *Loop) Inspect(on bool) {
+	l.check()
+	l.inspected = on
+	l.record((on || l.debug) && !l.closed)
+}
+
+// Stats returns figures about the loop.
+func (l *Loop) Stats() Stats {
+	l.check()
+	s := Stats{
+		Time: l.Time(), Turns: l.turns, Tasks: l.tasks.n, Ready: l.ready.Len(), Timers: l.timers.Len(),
+		Descriptors: l.reactor.Active(), Fibers: l.fibers.Len(),
+	}
+	s.Threads, s.ThreadsInLine = l.threads.count()
+	if r := l.recorder; r != nil {
+		s.Lateness, r.lateness = r.lateness, 0
+	}
+	return s
+}
+
+// Snapshot describes all tasks that are not done, in the order of their creation. It turns
+// inspection on if it is off; then the times before that are not known.
+func (l *Loop) Snapshot() []TaskInfo {
+	l.check()
+	if l.recorder == nil {
+		l.Inspect(true)
+	}
+	infos := make([]TaskInfo, 0, l.tasks.n)
+	var ids []uint64 // room for the AwaitedBy of all
+	for t := l.tasks.head; t != nil; t = t.next {
+		infos = append(infos, l.recorder.describe(t, &ids))
+	}
+	return infos
+}
+
+// describe describes t. It appends the IDs of AwaitedBy to ids.
+func (r *recorder) describe(t *task, ids *[]uint64) TaskInfo {
+	i := TaskInfo{Task: t.typed(), ID: t.id, Name: t.Name(), State: t.activity(), Since: Never, Created: Never}
+	if b := r.births[t]; b != nil {
+		i.Parent, i.Created = b.parent, b.at
+	}
+	if i.State == TaskWaiting {
+		i.WaitsFor = t.waitsFor()
+		i.Since = r.clock.at(t.fiber.State.since)
+	}
+	if t.callbacks.head != nil {
+		n := len(*ids)
+		t.eachAwaiter(func(a *task) {
+			if !slices.Contains((*ids)[n:], a.id) {
+				*ids = append(*ids, a.id)
+			}
+		})
+		i.AwaitedBy = slices.Clip((*ids)[n:])
+	}
+	return i
+}
+
+// activity returns the state of t.
+func (t *task) activity() TaskState {
+	switch {
+	case t.fiber == nil:
+		return TaskCreated
+	case t == t.loop.current, t.starting:
+		return TaskRunning
+	case t.waits():
+		return TaskWaiting
+	default:
+		return TaskReady
+	}
+}
+
+// CreationStack returns the frames in which the task was created, the innermost first, if the loop
+// was inspected then.
+func (l *Loop) CreationStack(t AnyTask) []runtime.Frame {
+	l.check()
+	if l.recorder == nil {
+		return nil
+	}
+	b := l.recorder.births[t.base()]
+	if b == nil {
+		return nil
+	}
+	return ofCoroutine(runtime.CallersFrames(b.pcs[:b.n]))
+}
