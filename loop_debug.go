@@ -79,6 +79,11 @@ func (l *Loop) checkGoroutine() {
 const wrongGoroutine = "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
 	"or ToThread for a library that starts goroutines"
 
+// IsCurrent reports whether the caller is on the loop's goroutine: whether it is the running task, or
+// a callback of the running loop. Any goroutine may call it. It corresponds to comparing a loop with
+// the result of asyncio's get_running_loop.
+func (l *Loop) IsCurrent() bool { return l.running.Load() && l.here() }
+
 // here reports whether the caller is the running task, or a callback of the running loop. Any
 // goroutine may ask. A goroutine other than the loop's reads fields that the loop writes at the
 // same time, hence the norace. That is harmless: words are not torn, and no value that it can read,

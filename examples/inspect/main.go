@@ -1,0 +1,72 @@
+//go:build !plan9
+
+// Inspect serves the page of package inspect about a small, busy shop.
+//
+//	go run ./examples/inspect [-deadlock D] [ADDR]
+//
+// The shop has three faults, and the page shows them. Each order leaves behind an audit that waits for
+// an event that never comes. Every few seconds a report computes for so long that everything else
+// stands still. Half a minute after the start, two transfers and the printer of their receipts wait
+// for one another for ever. Ctrl-C ends the program, and Ctrl-\ prints what all tasks do.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/go-asyncio/asyncio"
+	"github.com/go-asyncio/asyncio/inspect"
+)
+
+func main() {
+	after := flag.Duration("deadlock", 30*time.Second, "time until the deadlock")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: inspect [-deadlock D] [ADDR]")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() > 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	address := "127.0.0.1:0"
+	if flag.NArg() == 1 {
+		address = flag.Arg(0)
+	}
+	if err := serve(address, *after); err != nil {
+		fmt.Fprintln(os.Stderr, "inspect:", err)
+		os.Exit(1)
+	}
+}
+
+// serve runs the shop and its page until Ctrl-C.
+func serve(address string, after time.Duration) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("http://%s/debug/asyncio/\n", listener.Addr())
+	_, err = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		loop.Inspect(true) // from the beginning, so that the creators of all tasks are known
+		defer inspect.DumpOnSignal(syscall.SIGQUIT, os.Stderr, loop)()
+
+		mux := http.NewServeMux()
+		mux.Handle("/debug/asyncio/", inspect.NewHandler([]*asyncio.Loop{loop}, inspect.WithCancel()))
+		server := &http.Server{Handler: mux}
+		defer server.Close()
+		go server.Serve(listener)
+		return newShop().run(ctx, after)
+	}), asyncio.WithInterrupt())
+	if errors.Is(err, asyncio.ErrInterrupted) {
+		return nil
+	}
+	return err
+}

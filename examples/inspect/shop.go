@@ -1,0 +1,146 @@
+//go:build !plan9
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// A shop takes orders and delivers them.
+type shop struct {
+	orders   *asyncio.Queue[int]
+	database *asyncio.Semaphore
+	audited  asyncio.Event // never set
+
+	from, to asyncio.Lock
+	receipts *asyncio.Queue[string]
+}
+
+func newShop() *shop {
+	s := &shop{
+		orders: asyncio.NewQueue[int](20), database: asyncio.NewSemaphore(2), receipts: asyncio.NewQueue[string](1),
+	}
+	s.orders.SetName("orders")
+	s.database.SetName("database")
+	s.audited.SetName("audited")
+	s.from.SetName("account 1")
+	s.to.SetName("account 2")
+	s.receipts.SetName("receipts")
+	return s
+}
+
+// run runs the shop until ctx is done. The deadlock begins after a time.
+func (s *shop) run(ctx context.Context, after time.Duration) error {
+	return asyncio.WithTaskGroup(ctx, func(ctx context.Context, group *asyncio.TaskGroup) error {
+		start := func(name string, f func(context.Context) error) { group.Go(f, asyncio.WithName(name)) }
+		start("customers", s.takeOrders)
+		for i := range 6 {
+			start(fmt.Sprint("packer ", i+1), s.pack)
+		}
+		start("report", s.report)
+		start("prices", s.fetchPrices)
+		if err := asyncio.Sleep(ctx, after); err != nil {
+			return err
+		}
+		start("transfer out", func(ctx context.Context) error { return s.transfer(ctx, &s.from, &s.to) })
+		start("transfer back", s.transferBack)
+		start("receipt printer", s.printReceipts)
+		return nil
+	})
+}
+
+// takeOrders puts an order into the queue twenty times a second. Now and then customers come in crowds.
+func (s *shop) takeOrders(ctx context.Context) error {
+	for n := 1; ; n++ {
+		if err := s.orders.Put(ctx, n); err != nil {
+			return err
+		}
+		asyncio.CreateTask(ctx, asyncio.Do(s.audit), asyncio.WithName(fmt.Sprint("audit of order ", n)))
+		pause := 50 * time.Millisecond
+		if n%100 < 20 {
+			pause = time.Millisecond
+		}
+		if err := asyncio.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// audit is the leak.
+func (s *shop) audit(ctx context.Context) error {
+	if crowded := asyncio.RunningLoop(ctx).Time()%(2*time.Second) < 1500*time.Millisecond; crowded {
+		return asyncio.Sleep(ctx, time.Second)
+	}
+	return s.audited.Wait(ctx)
+}
+
+// pack delivers orders, each after a look into the database.
+func (s *shop) pack(ctx context.Context) error {
+	for {
+		order, err := s.orders.Get(ctx)
+		if err != nil {
+			return err
+		}
+		err = s.database.With(ctx, func(ctx context.Context) error {
+			return asyncio.Sleep(ctx, time.Duration(10+order%7*15)*time.Millisecond)
+		})
+		if err != nil {
+			return err
+		}
+		s.orders.TaskDone()
+	}
+}
+
+// report is the slow step: it computes on the loop. It ought to use ToThread.
+func (s *shop) report(ctx context.Context) error {
+	for {
+		if err := asyncio.Sleep(ctx, 4*time.Second); err != nil {
+			return err
+		}
+		for begin := time.Now(); time.Since(begin) < 200*time.Millisecond; {
+		}
+	}
+}
+
+// fetchPrices asks a slow library, as one should.
+func (s *shop) fetchPrices(ctx context.Context) error {
+	for {
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) {
+			time.Sleep(300 * time.Millisecond)
+			return 0, nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := asyncio.Sleep(ctx, 700*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// transfer holds the first account while it waits for the second.
+func (s *shop) transfer(ctx context.Context, first, second *asyncio.Lock) error {
+	return first.With(ctx, func(ctx context.Context) error {
+		if err := asyncio.Sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		return second.With(ctx, func(ctx context.Context) error { return nil })
+	})
+}
+
+// transferBack holds the second account while it waits for a receipt.
+func (s *shop) transferBack(ctx context.Context) error {
+	return s.to.With(ctx, func(ctx context.Context) error {
+		_, err := s.receipts.Get(ctx)
+		return err
+	})
+}
+
+// printReceipts would make the receipt, but waits for the first account.
+func (s *shop) printReceipts(ctx context.Context) error {
+	return s.from.With(ctx, func(ctx context.Context) error { return s.receipts.Put(ctx, "paid") })
+}

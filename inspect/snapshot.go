@@ -1,0 +1,118 @@
+package inspect
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// A snapshot is the state of a loop at one time. Its fields do not change. Only the loop's goroutine
+// may use the tasks that it names; all else is for any goroutine.
+type snapshot struct {
+	at    time.Time     // when the loop had taken it
+	held  time.Duration // time for which it kept the loop from other work
+	stats asyncio.Stats
+	tasks []asyncio.TaskInfo
+
+	// The rest is made when a client first needs it, and shared by all.
+	index   func() map[uint64]int32 // positions in tasks, by ID
+	counts  func() counts
+	created func() *forest // tasks below those that created them
+	awaited func() *forest // tasks below those that await them
+	views   views
+}
+
+// Counts are numbers of tasks.
+type counts struct {
+	States map[asyncio.TaskState]int `json:"states"`
+	Groups []group                   `json:"groups"` // the largest first
+}
+
+// A group are the tasks that wait for the same kind of thing.
+type group struct {
+	WaitsFor string `json:"waitsFor"`
+	Tasks    int    `json:"tasks"`
+}
+
+// take takes a snapshot. The loop calls it.
+func take(loop *asyncio.Loop) *snapshot {
+	begin := time.Now()
+	s := &snapshot{tasks: loop.Snapshot(), stats: loop.Stats()}
+	s.at = time.Now()
+	s.held = s.at.Sub(begin)
+	s.index = sync.OnceValue(s.makeIndex)
+	s.counts = sync.OnceValue(s.count)
+	s.created = sync.OnceValue(func() *forest { return s.grow(creator) })
+	s.awaited = sync.OnceValue(func() *forest { return s.grow(awaiters) })
+	return s
+}
+
+func creator(t *asyncio.TaskInfo) []uint64 {
+	if t.Parent == 0 {
+		return nil
+	}
+	return []uint64{t.Parent}
+}
+
+func awaiters(t *asyncio.TaskInfo) []uint64 { return t.AwaitedBy }
+
+func (s *snapshot) makeIndex() map[uint64]int32 {
+	index := make(map[uint64]int32, len(s.tasks))
+	for i := range s.tasks {
+		index[s.tasks[i].ID] = int32(i)
+	}
+	return index
+}
+
+// task returns the task with an ID, or nil.
+func (s *snapshot) task(id uint64) *asyncio.TaskInfo {
+	if i, ok := s.index()[id]; ok {
+		return &s.tasks[i]
+	}
+	return nil
+}
+
+// maxGroups is the number of groups that are shown.
+const maxGroups = 12
+
+func (s *snapshot) count() counts {
+	c := counts{States: make(map[asyncio.TaskState]int)}
+	kinds := make(map[string]int)
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		c.States[t.State]++
+		if t.State == asyncio.TaskWaiting {
+			kinds[kind(t.WaitsFor)]++
+		}
+	}
+	c.Groups = make([]group, 0, len(kinds))
+	for name, n := range kinds {
+		c.Groups = append(c.Groups, group{name, n})
+	}
+	slices.SortFunc(c.Groups, func(a, b group) int {
+		return cmp.Or(cmp.Compare(b.Tasks, a.Tasks), cmp.Compare(a.WaitsFor, b.WaitsFor))
+	})
+	c.Groups = c.Groups[:min(len(c.Groups), maxGroups)]
+	return c
+}
+
+// kind returns the part of a WaitsFor that many tasks have in common.
+func kind(waitsFor string) string {
+	waitsFor, _, _ = strings.Cut(waitsFor, ", held by ")
+	if strings.HasPrefix(waitsFor, "task ") && waitsFor != "task group" {
+		return "task "
+	}
+	return waitsFor
+}
+
+// age returns the time since an instant of the loop's time, or -1 if that is not known.
+func (s *snapshot) age(since time.Duration) time.Duration {
+	if since == asyncio.Never {
+		return -1
+	}
+	return max(0, s.stats.Time-since)
+}

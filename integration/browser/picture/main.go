@@ -1,0 +1,96 @@
+// Picture runs the example inspect until its deadlock and takes a picture of its page.
+//
+//	go run ./integration/browser/picture [-dark] FILE
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/go-asyncio/asyncio/integration/browser"
+)
+
+func main() {
+	dark := flag.Bool("dark", false, "take the picture of the dark page")
+	width := flag.Int("width", 1200, "width of the page")
+	height := flag.Int("height", 760, "height of the page")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: picture [-dark] [-width N] [-height N] FILE")
+		os.Exit(2)
+	}
+	if err := take(flag.Arg(0), *width, *height, *dark); err != nil {
+		fmt.Fprintln(os.Stderr, "picture:", err)
+		os.Exit(1)
+	}
+}
+
+func take(file string, width, height int, dark bool) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	url, stop, err := startExample(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	b, err := browser.Start(ctx, width, height)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	// The transfer that waits for the second account, some seconds after the deadlock.
+	const transfer = `[...document.querySelectorAll('#tree tbody tr')].find(r => r.row.name === 'transfer out')`
+	for _, step := range []func() error{
+		func() error { return b.PreferDark(dark) },
+		func() error { return b.Open(url) },
+		func() error { return b.Wait(transfer + `?.row.waiting > 5`) },
+		func() error { return b.Eval(transfer+`.click()`, nil) },
+		func() error { return b.Wait(`document.querySelector('#details ol')`) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	picture, err := b.Screenshot()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, picture, 0o666)
+}
+
+// startExample starts the example and returns the address of its page.
+func startExample(ctx context.Context) (url string, stop func(), err error) {
+	dir, err := os.MkdirTemp("", "asyncio-picture-")
+	if err != nil {
+		return "", nil, err
+	}
+	defer os.RemoveAll(dir) // the program runs on
+	program := dir + "/inspect"
+	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./examples/inspect").CombinedOutput(); err != nil {
+		return "", nil, fmt.Errorf("%w: %s", err, out)
+	}
+	cmd := exec.CommandContext(ctx, program)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	if lines := bufio.NewScanner(out); lines.Scan() {
+		return strings.TrimSpace(lines.Text()), stop, nil
+	}
+	stop()
+	return "", nil, errors.New("the example has no address")
+}
