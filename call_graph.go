@@ -112,7 +112,7 @@ func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 
 // awaiters returns the tasks that await f, in the order in which they began to, each once.
 func (f *future) awaiters() (tasks []*task) {
-	f.eachAwaiter(func(t *task) {
+	f.eachAwaiter(func(t *task, _ bool) {
 		if !slices.Contains(tasks, t) {
 			tasks = append(tasks, t)
 		}
@@ -120,28 +120,16 @@ func (f *future) awaiters() (tasks []*task) {
 	return tasks
 }
 
-// eachAwaiter calls add for each task that awaits f, possibly more than once for a task.
-func (f *future) eachAwaiter(add func(*task)) {
-	for n := f.callbacks.head; n != nil; n = n.next {
-		switch r := n.run.(type) {
-		case *task:
-			add(r)
-		case forwarder:
-			r.eachAwaiter(add)
-		}
-	}
+func (n *gatherNode) eachAwaiter(add func(*task, bool)) { n.gathering.outer.eachAwaiter(add) }
+func (s *shielding) eachAwaiter(add func(*task, bool))  { s.outer.eachAwaiter(add) }
+func (m *groupTask) eachAwaiter(add func(*task, bool))  { add(m.group.parent, m.group.waiting) }
+
+func (n *waitScopeNode) eachAwaiter(add func(*task, bool)) {
+	add(n.scope.task, n.scope.until != FirstCompleted || n.scope.left == 1)
 }
 
-// A forwarder is a callback of a future that serves tasks which wait for the future among others.
-type forwarder interface{ eachAwaiter(add func(*task)) }
-
-func (n *gatherNode) eachAwaiter(add func(*task))    { n.gathering.outer.eachAwaiter(add) }
-func (s *shielding) eachAwaiter(add func(*task))     { s.outer.eachAwaiter(add) }
-func (n *waitScopeNode) eachAwaiter(add func(*task)) { add(n.scope.task) }
-func (m *groupTask) eachAwaiter(add func(*task))     { add(m.group.parent) }
-
-func (n *arrivalNode[T]) eachAwaiter(add func(*task)) {
+func (n *arrivalNode[T]) eachAwaiter(add func(*task, bool)) {
 	for w := n.arrivals.done.getters.head; w != nil; w = w.next {
-		add(w.run.(*task))
+		add(w.run.(*task), n.arrivals.todo == 1)
 	}
 }

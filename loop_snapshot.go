@@ -98,7 +98,7 @@ func (r *recorder) describe(t *task, ids *[]uint64) TaskInfo {
 	}
 	if t.callbacks.head != nil {
 		n := len(*ids)
-		t.eachAwaiter(func(a *task) {
+		t.eachAwaiter(func(a *task, _ bool) {
 			if !slices.Contains((*ids)[n:], a.id) {
 				*ids = append(*ids, a.id)
 			}

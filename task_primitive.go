@@ -6,6 +6,7 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"path"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -87,7 +88,7 @@ func (q *waitq) describe(reason waitReason) string {
 		b.WriteString([]string{", held by ", " and "}[min(i, 1)])
 		fmt.Fprintf(&b, "%s", h.task.Name())
 		if f := h.caller(); f.File != "" {
-			fmt.Fprintf(&b, " since %s:%d", f.File, f.Line)
+			fmt.Fprintf(&b, " since %s:%d", path.Base(f.File), f.Line)
 		}
 	}
 	return b.String()
