@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -19,7 +18,7 @@ type FutureCallGraph struct {
 	// CallStack has the frames in which a task stands, the innermost first: the call of this package
 	// that suspends it, and the functions of the program down to its coroutine. It is empty for a
 	// future, and for a task that has not begun.
-	CallStack []runtime.Frame
+	CallStack []Frame
 
 	// WaitsFor is the thing that a task waits for, such as `Lock "accounts"`, or "" if it is
 	// running or ready.
@@ -99,7 +98,7 @@ func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 	if len(g.CallStack) > 0 {
 		fmt.Fprintf(b, "%s  + Call stack:\n", indent)
 		for _, f := range g.CallStack {
-			fmt.Fprintf(b, "%s  |   File %q, line %d, in %s()\n", indent, f.File, f.Line, f.Function)
+			fmt.Fprintf(b, "%s  |   %s\n", indent, f)
 		}
 	}
 	if len(g.AwaitedBy) > 0 {

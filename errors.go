@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -316,9 +315,9 @@ type DeadlockError struct {
 
 // A WaitingTask names a task and the thing that it waits for.
 type WaitingTask struct {
-	Name  string          // the task's name
-	For   string          // the thing it waits for, such as "Lock" or "task Task-2"
-	Stack []runtime.Frame // where it waits, the innermost frame first; empty from the thousandth task on
+	Name  string  // the task's name
+	For   string  // the thing it waits for, such as "Lock" or "task Task-2"
+	Stack []Frame // where it waits, the innermost frame first; empty from the thousandth task on
 }
 
 func (e *DeadlockError) Error() string {

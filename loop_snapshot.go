@@ -124,7 +124,7 @@ func (t *task) activity() TaskState {
 
 // CreationStack returns the frames in which the task was created, the innermost first, if the loop
 // was inspected then.
-func (l *Loop) CreationStack(t AnyTask) []runtime.Frame {
+func (l *Loop) CreationStack(t AnyTask) []Frame {
 	l.check()
 	if l.recorder == nil {
 		return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -137,7 +136,7 @@ func (w *watchdog) report(d time.Duration) {
 			stack.WriteString("or\n")
 		}
 		for _, f := range frames {
-			fmt.Fprintf(&stack, "%s()\n\t%s:%d\n", f.Function, f.File, f.Line)
+			fmt.Fprintf(&stack, "%s\n", f)
 		}
 	}
 	slog.Warn("asyncio: the event loop is blocked; a function that blocks belongs in ToThread",
@@ -155,7 +154,7 @@ func (t *task) describeRacily() string {
 
 // blockedStacks returns the stacks of the tasks and callbacks that run: one for each loop that does
 // not sleep. The runtime does not say which goroutine is which.
-func blockedStacks() (stacks [][]runtime.Frame) {
+func blockedStacks() (stacks [][]Frame) {
 	records := make([]runtime.StackRecord, 256)
 	n, ok := runtime.GoroutineProfile(records)
 	for !ok {
@@ -163,7 +162,7 @@ func blockedStacks() (stacks [][]runtime.Frame) {
 		n, ok = runtime.GoroutineProfile(records)
 	}
 	for i := range records[:n] {
-		if frames := runningFrames(records[i].Stack()); frames != nil && !slices.EqualFunc(stacks, [][]runtime.Frame{frames}, slices.Equal) {
+		if frames := runningFrames(records[i].Stack()); frames != nil {
 			stacks = append(stacks, frames)
 		}
 	}
@@ -171,24 +170,24 @@ func blockedStacks() (stacks [][]runtime.Frame) {
 }
 
 // runningFrames returns the frames of a goroutine that runs a task or a callback, or nil if the
-// goroutine is another, or if it has switched to another fiber.
-func runningFrames(pcs []uintptr) (frames []runtime.Frame) {
+// goroutine is another, or if it has switched to another fiber. Of the runtime's functions it
+// keeps the one that the program has called.
+func runningFrames(pcs []uintptr) (frames []Frame) {
 	all := runtime.CallersFrames(pcs)
 	for f, more := all.Next(); more; f, more = all.Next() {
-		switch {
-		case f.Function == "runtime.coroswitch":
+		switch f.Function {
+		case "runtime.coroswitch":
 			return nil
-		case f.Function == libraryPrefix+"(*task).Run", f.Function == libraryPrefix+"(*Loop).turn":
+		case libraryPrefix + "(*task).Run", libraryPrefix + "(*Loop).turn":
 			return frames
-		case isOwn(f):
-		case strings.HasPrefix(f.Function, "runtime."):
-			if len(frames) > 0 && strings.HasPrefix(frames[len(frames)-1].Function, "runtime.") {
-				frames = frames[:len(frames)-1] // the one nearest to the caller is enough
-			}
-			frames = append(frames, f)
-		default:
-			frames = append(frames, f)
 		}
+		if isOwn(f) {
+			continue
+		}
+		if n := len(frames); n > 0 && strings.HasPrefix(f.Function, "runtime.") {
+			frames = frames[:n-1]
+		}
+		frames = append(frames, frameOf(f))
 	}
 	return nil
 }

@@ -95,11 +95,11 @@ func (q *waitq) describe(reason waitReason) string {
 }
 
 // caller returns the frame that called Acquire or With.
-func (h *holder) caller() runtime.Frame {
-	for _, f := range ofCoroutine(runtime.CallersFrames(h.pcs[:h.n])) {
-		if !isOwn(f) {
-			return f
+func (h *holder) caller() Frame {
+	frames := runtime.CallersFrames(h.pcs[:h.n])
+	for f, more := frames.Next(); ; f, more = frames.Next() {
+		if !isOwn(f) || !more {
+			return frameOf(f)
 		}
 	}
-	return runtime.Frame{}
 }
