@@ -184,10 +184,12 @@ func runningFrames(pcs []uintptr) (frames []Frame) {
 		if isOwn(f) {
 			continue
 		}
-		if n := len(frames); n > 0 && strings.HasPrefix(f.Function, "runtime.") {
+		if n := len(frames); n > 0 && ofRuntime(f.Function) && ofRuntime(frames[n-1].Function) {
 			frames = frames[:n-1]
 		}
 		frames = append(frames, frameOf(f))
 	}
 	return nil
 }
+
+func ofRuntime(function string) bool { return strings.HasPrefix(function, "runtime.") }
