@@ -3,7 +3,6 @@ package asyncio
 import (
 	"context"
 	"io"
-	"runtime"
 )
 
 // None is the result of a coroutine that returns only an error.
@@ -123,7 +122,7 @@ type AnyTask interface {
 	Cancelling() int
 	Uncancel() int
 
-	GetStack() []runtime.Frame
+	GetStack() []Frame
 	PrintStack(out io.Writer) error
 
 	futureBehavior

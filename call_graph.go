@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -19,7 +18,7 @@ type FutureCallGraph struct {
 	// CallStack has the frames in which a task stands, the innermost first: the call of this package
 	// that suspends it, and the functions of the program down to its coroutine. It is empty for a
 	// future, and for a task that has not begun.
-	CallStack []runtime.Frame
+	CallStack []Frame
 
 	// WaitsFor is the thing that a task waits for, such as `Lock "accounts"`, or "" if it is
 	// running or ready.
@@ -99,7 +98,7 @@ func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 	if len(g.CallStack) > 0 {
 		fmt.Fprintf(b, "%s  + Call stack:\n", indent)
 		for _, f := range g.CallStack {
-			fmt.Fprintf(b, "%s  |   File %q, line %d, in %s()\n", indent, f.File, f.Line, f.Function)
+			fmt.Fprintf(b, "%s  |   %s\n", indent, f)
 		}
 	}
 	if len(g.AwaitedBy) > 0 {
@@ -112,7 +111,7 @@ func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 
 // awaiters returns the tasks that await f, in the order in which they began to, each once.
 func (f *future) awaiters() (tasks []*task) {
-	f.eachAwaiter(func(t *task) {
+	f.eachAwaiter(func(t *task, _ bool) {
 		if !slices.Contains(tasks, t) {
 			tasks = append(tasks, t)
 		}
@@ -120,28 +119,16 @@ func (f *future) awaiters() (tasks []*task) {
 	return tasks
 }
 
-// eachAwaiter calls add for each task that awaits f, possibly more than once for a task.
-func (f *future) eachAwaiter(add func(*task)) {
-	for n := f.callbacks.head; n != nil; n = n.next {
-		switch r := n.run.(type) {
-		case *task:
-			add(r)
-		case forwarder:
-			r.eachAwaiter(add)
-		}
-	}
+func (n *gatherNode) eachAwaiter(add func(*task, bool)) { n.gathering.outer.eachAwaiter(add) }
+func (s *shielding) eachAwaiter(add func(*task, bool))  { s.outer.eachAwaiter(add) }
+func (m *groupTask) eachAwaiter(add func(*task, bool))  { add(m.group.parent, m.group.waiting) }
+
+func (n *waitScopeNode) eachAwaiter(add func(*task, bool)) {
+	add(n.scope.task, n.scope.until != FirstCompleted || n.scope.left == 1)
 }
 
-// A forwarder is a callback of a future that serves tasks which wait for the future among others.
-type forwarder interface{ eachAwaiter(add func(*task)) }
-
-func (n *gatherNode) eachAwaiter(add func(*task))    { n.gathering.outer.eachAwaiter(add) }
-func (s *shielding) eachAwaiter(add func(*task))     { s.outer.eachAwaiter(add) }
-func (n *waitScopeNode) eachAwaiter(add func(*task)) { add(n.scope.task) }
-func (m *groupTask) eachAwaiter(add func(*task))     { add(m.group.parent) }
-
-func (n *arrivalNode[T]) eachAwaiter(add func(*task)) {
+func (n *arrivalNode[T]) eachAwaiter(add func(*task, bool)) {
 	for w := n.arrivals.done.getters.head; w != nil; w = w.next {
-		add(w.run.(*task))
+		add(w.run.(*task), n.arrivals.todo == 1)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 )
@@ -308,20 +309,36 @@ func (e *PanicError) Unwrap() error {
 // A DeadlockError ends a run in virtual time in which nothing is ready, no timer is set and main
 // still waits. It is [ErrDeadlock] to errors.Is.
 type DeadlockError struct {
-	Waiting []WaitingTask // in the order of their creation
+	Waiting []WaitingTask   // in the order of their creation
+	Rings   [][]WaitingTask // tasks that wait for one another: each for the next, and the last for the first
 }
 
 // A WaitingTask names a task and the thing that it waits for.
 type WaitingTask struct {
-	Name string // the task's name
-	For  string // the thing it waits for, such as "Lock" or "task Task-2"
+	Name  string  // the task's name
+	For   string  // the thing it waits for, such as "Lock" or "task Task-2"
+	Stack []Frame // where it waits, the innermost frame first; empty from the thousandth task on
 }
 
 func (e *DeadlockError) Error() string {
 	var b strings.Builder
 	b.WriteString("asyncio: deadlock")
-	enumerate(&b, e.Waiting, ", ", func(w WaitingTask) { b.WriteString(w.Name + " waits for " + w.For) })
+	enumerate(&b, e.Waiting, ", ", func(w WaitingTask) { b.WriteString(w.String()) })
+	for _, ring := range e.Rings {
+		b.WriteString("; a ring")
+		enumerate(&b, ring, ", ", func(w WaitingTask) { b.WriteString(w.Name) })
+	}
 	return b.String()
+}
+
+// String returns the task's name, the thing that it waits for, and the line of the program in which
+// it waits.
+func (w WaitingTask) String() string {
+	text := w.Name + " waits for " + w.For
+	if len(w.Stack) > 1 { // the first frame is the call that waits
+		text += fmt.Sprintf(" at %s:%d", path.Base(w.Stack[1].File), w.Stack[1].Line)
+	}
+	return text
 }
 
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }

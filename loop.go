@@ -44,6 +44,7 @@ type Loop struct {
 	fibers    fiber.Pool[suspension]
 	unseen    nodeList    // errors that nobody has looked at, oldest first
 	inspected bool        // Inspect was called
+	watchdog  *watchdog   // of the run; nil unless the loop is inspected or in debug mode
 	recorder  *recorder   // nil unless the loop is inspected or in debug mode
 	labelled  atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
@@ -245,12 +246,14 @@ func (l *Loop) beginRun(ctx context.Context) error {
 	if l.posted.wake == nil {
 		l.posted.wake = make(chan runnable, 1)
 	}
+	l.watch()
 	return nil
 }
 
 // endRun ends the run, however it ended. It also releases the idle fibers, since the next run may
 // have another thread-lock state.
 func (l *Loop) endRun() {
+	l.unwatch()
 	l.current, l.goroutine = nil, 0
 	l.fibers.Release()
 	l.running.Store(false) // last, since a goroutine that sees it may start the next run

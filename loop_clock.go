@@ -59,6 +59,9 @@ func (l *Loop) idle() {
 		l.idleVirtual()
 		return
 	}
+	if l.recorder != nil {
+		patience = min(patience, l.searchRings())
+	}
 	if when, ok := l.timers.Next(); ok {
 		now := l.Time()
 		if when <= now { // checked first, since when-now may overflow
@@ -75,6 +78,9 @@ func (l *Loop) wait(d time.Duration) {
 		l.waitInPoller(d)
 	} else if l.sleep(asleep) {
 		l.waitForWake(d)
+	}
+	if w := l.watchdog; w != nil {
+		w.nudge()
 	}
 	if l.posted.any.Load() {
 		l.collect()
@@ -189,9 +195,12 @@ func (l *Loop) awaitsDeadline() bool {
 
 func (l *Loop) deadlock() {
 	l.stuck = true
-	e := &DeadlockError{}
+	e := &DeadlockError{Waiting: make([]WaitingTask, 0, l.tasks.n)}
 	for t := l.tasks.head; t != nil; t = t.next {
-		e.Waiting = append(e.Waiting, WaitingTask{t.Name(), t.waitsFor()})
+		e.Waiting = append(e.Waiting, t.waiting(len(e.Waiting) < 1000))
+	}
+	for _, ring := range l.rings() {
+		e.Rings = append(e.Rings, waitingTasks(ring))
 	}
 	l.fail(e)
 }

@@ -46,6 +46,10 @@ func (l *Loop) followDebug() {
 func (l *Loop) SetSlowCallbackDuration(d time.Duration) {
 	l.check()
 	l.slow = notNegative(d)
+	if l.watchdog != nil {
+		l.unwatch()
+		l.watch()
+	}
 }
 
 // SlowCallbackDuration returns the duration from which debug mode logs a callback or a task step as

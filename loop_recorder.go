@@ -17,6 +17,11 @@ type recorder struct {
 	clock  turnClock
 
 	lateness time.Duration // the most that a timer was late since the last Stats
+
+	// The search for rings of waiting tasks.
+	searched   uint64         // the turn of the last search, or 0
+	searchedAt time.Duration  // the loop's time of that search
+	reported   map[*task]bool // first tasks of the rings that it found
 }
 
 // A birth is the record of a task's creation.
@@ -34,9 +39,13 @@ func (l *Loop) record(on bool) {
 		atomic.AddInt32(&notRecording, -1)
 		l.recorder = &recorder{births: make(map[*task]*birth)}
 		l.recorder.clock.add(l.turns, l.Time())
+		if l.running.Load() {
+			l.watch()
+		}
 	case !on && l.recorder != nil:
 		atomic.AddInt32(&notRecording, 1)
 		l.recorder = nil
+		l.unwatch()
 	}
 }
 

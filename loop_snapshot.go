@@ -98,7 +98,7 @@ func (r *recorder) describe(t *task, ids *[]uint64) TaskInfo {
 	}
 	if t.callbacks.head != nil {
 		n := len(*ids)
-		t.eachAwaiter(func(a *task) {
+		t.eachAwaiter(func(a *task, _ bool) {
 			if !slices.Contains((*ids)[n:], a.id) {
 				*ids = append(*ids, a.id)
 			}
@@ -124,7 +124,7 @@ func (t *task) activity() TaskState {
 
 // CreationStack returns the frames in which the task was created, the innermost first, if the loop
 // was inspected then.
-func (l *Loop) CreationStack(t AnyTask) []runtime.Frame {
+func (l *Loop) CreationStack(t AnyTask) []Frame {
 	l.check()
 	if l.recorder == nil {
 		return nil

@@ -395,10 +395,15 @@ func (t *task) uncancel() int {
 
 // Name returns the task's name. Any goroutine may call it.
 func (t *task) Name() string {
-	if name := t.name.Load(); name != nil {
-		return *name
+	return taskName(t.name.Load(), t.id)
+}
+
+// taskName returns the name of a task: the one that it was given, or else the default name.
+func taskName(given *string, id uint64) string {
+	if given != nil {
+		return *given
 	}
-	return "Task-" + strconv.FormatUint(t.id/2, 10)
+	return "Task-" + strconv.FormatUint(id/2, 10)
 }
 
 func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }

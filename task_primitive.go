@@ -6,6 +6,7 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"path"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -87,18 +88,18 @@ func (q *waitq) describe(reason waitReason) string {
 		b.WriteString([]string{", held by ", " and "}[min(i, 1)])
 		fmt.Fprintf(&b, "%s", h.task.Name())
 		if f := h.caller(); f.File != "" {
-			fmt.Fprintf(&b, " since %s:%d", f.File, f.Line)
+			fmt.Fprintf(&b, " since %s:%d", path.Base(f.File), f.Line)
 		}
 	}
 	return b.String()
 }
 
 // caller returns the frame that called Acquire or With.
-func (h *holder) caller() runtime.Frame {
-	for _, f := range ofCoroutine(runtime.CallersFrames(h.pcs[:h.n])) {
-		if !isOwn(f) {
-			return f
+func (h *holder) caller() Frame {
+	frames := runtime.CallersFrames(h.pcs[:h.n])
+	for f, more := frames.Next(); ; f, more = frames.Next() {
+		if !isOwn(f) || !more {
+			return frameOf(f)
 		}
 	}
-	return runtime.Frame{}
 }

@@ -8,7 +8,6 @@ package asyncio
 import (
 	"fmt"
 	"io"
-	"path"
 	"runtime"
 	"strings"
 )
@@ -19,7 +18,7 @@ const maxFrames = 64
 // frames returns the frames in which t stands, the innermost first, without those of the library
 // below the call that the coroutine has made. It returns nil if t is done or has not begun, and if
 // t is starting another task eagerly. Only the loop's goroutine may call it.
-func (t *task) frames() []runtime.Frame {
+func (t *task) frames() []Frame {
 	if t.fiber == nil {
 		return nil
 	}
@@ -57,75 +56,11 @@ func (l *Loop) stopDriving() {
 	l.undriven--
 }
 
-// ofCoroutine returns the frames of a coroutine: from the function of the library that it has
-// called to the coroutine itself. Between them it leaves out the library's unexported functions.
-func ofCoroutine(frames *runtime.Frames) (of []runtime.Frame) {
-	var call runtime.Frame // the exported function of the library that was called last
-	for f, more := frames.Next(); ; f, more = frames.Next() {
-		switch own, exported := ofLibrary(f); {
-		case !own:
-			if call.Function != "" {
-				of = append(of, call)
-			}
-			call = runtime.Frame{}
-			of = append(of, f)
-		case strings.HasSuffix(f.Function, ".invoke"):
-			return of
-		case exported:
-			call = f
-		}
-		if !more {
-			return of
-		}
-	}
-}
-
-// libraryPrefix begins the names of the functions of this package.
-const libraryPrefix = "github.com/go-asyncio/asyncio."
-
-// isOwn reports whether the code of a frame belongs to this library. It goes by the file, since the
-// compiler names a closure after the function into which it has inlined the closure's maker.
-func isOwn(f runtime.Frame) bool {
-	dir, name := path.Split(f.File)
-	if strings.HasSuffix(name, "_test.go") {
-		return false
-	}
-	return dir == libraryDir || strings.HasPrefix(dir, libraryDir+"internal/")
-}
-
-// libraryDir is the directory of this package in the files of frames, with a slash at the end.
-var libraryDir = func() string {
-	_, file, _, _ := runtime.Caller(0)
-	dir, _ := path.Split(file)
-	return dir
-}()
-
-// ofLibrary reports whether the function with this full name belongs to this package, and if so,
-// whether it is exported.
-func ofLibrary(f runtime.Frame) (own, exported bool) {
-	if !isOwn(f) {
-		return false, false
-	}
-	name, ok := strings.CutPrefix(f.Function, libraryPrefix)
-	if !ok {
-		return true, false
-	}
-	if receiver, method, ok := strings.Cut(name, ")."); ok { // (*Lock).Acquire
-		return true, isExported(strings.TrimLeft(receiver, "(*")) && isExported(method)
-	}
-	return true, isExported(name)
-}
-
-// isExported reports whether a name is exported and not that of a closure within a function.
-func isExported(name string) bool {
-	return name[0] >= 'A' && name[0] <= 'Z' && !strings.Contains(name, ".func")
-}
-
 // GetStack returns the frames in which t stands, the innermost first: the call of this package that
 // suspends it, and the functions of the program down to its coroutine. It returns nil if t is done
 // or has not begun, and if t is starting another task eagerly. It does not suspend. It is asyncio's
 // get_stack, which returns the outermost frame first.
-func (t *Task[T]) GetStack() []runtime.Frame {
+func (t *Task[T]) GetStack() []Frame {
 	t.task.loop.check()
 	return t.task.frames()
 }
@@ -141,7 +76,7 @@ func (t *Task[T]) PrintStack(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Stack for %s (most recent call first):\n", t)
 	for _, f := range frames {
-		fmt.Fprintf(&b, "  File %q, line %d, in %s()\n", f.File, f.Line, f.Function)
+		fmt.Fprintf(&b, "  %s\n", f)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

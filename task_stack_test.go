@@ -1,0 +1,210 @@
+package asyncio_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-asyncio/asyncio"
+)
+
+// functions returns the names of the functions of frames, without their packages.
+func functions(frames []asyncio.Frame) (names []string) {
+	for _, f := range frames {
+		name := f.Function[strings.LastIndex(f.Function, "/")+1:]
+		names = append(names, name[strings.Index(name, ".")+1:])
+	}
+	return names
+}
+
+//go:noinline
+func lockOuter(ctx context.Context, l *asyncio.Lock) error { return lockInner(ctx, l) }
+
+//go:noinline
+func lockInner(ctx context.Context, l *asyncio.Lock) error {
+	return l.With(ctx, func(context.Context) error { return nil })
+}
+
+func TestAStackHasTheCallThatWaitsAndTheFunctionsOfTheProgram(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		var l asyncio.Lock
+		assert.NoError(t, l.Acquire(ctx))
+		waiting := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return lockOuter(ctx, &l) }))
+		bare := spawn(ctx, l.Acquire)
+		assert.Nil(t, waiting.GetStack(), "before the first step")
+		giveWay(ctx, 1)
+		for range 2 { // a stack can be captured again and again
+			got := functions(waiting.GetStack())
+			require.Len(t, got, 4)
+			assert.Equal(t, []string{"(*Lock).With", "lockInner", "lockOuter"}, got[:3])
+			assert.Contains(t, got[3], "TestAStackHas")
+		}
+		assert.Equal(t, []string{"(*Lock).Acquire"}, functions(bare.GetStack()), "a method of the library is the coroutine")
+		l.Release()
+		join(ctx, waiting)
+		assert.Nil(t, waiting.GetStack(), "after the end")
+		l.Release()
+	})
+}
+
+func TestTheStackOfTheRunningTaskBeginsAtTheCaller(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		_, _, line, _ := runtime.Caller(0)
+		frames := asyncio.CurrentTask(ctx).GetStack()
+		require.NotEmpty(t, frames)
+		assert.Contains(t, frames[0].Function, "TestTheStackOfTheRunningTaskBeginsAtTheCaller")
+		assert.Equal(t, line+1, frames[0].Line)
+		assert.Contains(t, frames[0].File, "task_stack_test.go")
+	})
+}
+
+func TestAStackCanBeCapturedWhoeverDrives(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		main := asyncio.CurrentTask(ctx)
+		seen := func() []string { return functions(main.GetStack()) }
+		for name, await := range map[string]func(){
+			// Main drives while it awaits a task.
+			"by a task that the driver runs": func() { join(ctx, spawn(ctx, func(context.Context) error { assert.Equal(t, "Wait[...]", seen()[0]); return nil })) },
+			"by a task after a step": func() {
+				join(ctx, spawn(ctx, func(ctx context.Context) error {
+					giveWay(ctx, 1)
+					assert.Equal(t, "Wait[...]", seen()[0])
+					giveWay(ctx, 1)
+					assert.Equal(t, "Wait[...]", seen()[0])
+					return nil
+				}))
+			},
+			"by a callback": func() {
+				asyncio.RunningLoop(ctx).CallSoon(func() { assert.Equal(t, "Sleep", seen()[0]) })
+				giveWay(ctx, 2)
+			},
+		} {
+			t.Log(name)
+			await()
+		}
+	})
+}
+
+func TestATaskThatStartsAnotherEagerlyHasNoStack(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		main := asyncio.CurrentTask(ctx)
+		var waiting *asyncio.Task[asyncio.None]
+		ran := false
+		outer := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+			outer := asyncio.CurrentTask(ctx)
+			waiting = spawn(ctx, func(ctx context.Context) error { return asyncio.Sleep(ctx, 1) })
+			giveWay(ctx, 1)
+			asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
+				ran = true
+				assert.Empty(t, outer.GetStack(), "it is starting this task")
+				assert.NotEmpty(t, asyncio.CurrentTask(ctx).GetStack())
+				assert.Equal(t, "Sleep", functions(waiting.GetStack())[0])
+				_ = main.GetStack() // main may drive
+				return nil
+			}), asyncio.WithEagerStart())
+			assert.NotEmpty(t, outer.GetStack())
+			return nil
+		}))
+		join(ctx, outer)
+		join(ctx, waiting)
+		assert.True(t, ran)
+	})
+}
+
+// Capturing stacks must not change which steps run, or their order.
+func TestCapturingStacksChangesNothing(t *testing.T) {
+	for seed := range uint64(200) {
+		want := stackProgram(t, seed, false)
+		require.Equal(t, want, stackProgram(t, seed, true), "seed %d", seed)
+	}
+}
+
+// stackProgram runs a random program and returns its trace. If capture is set, its tasks and
+// callbacks capture the stacks of all tasks as they go.
+func stackProgram(t *testing.T, seed uint64, capture bool) (tr trace) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	steps := 0
+	var l asyncio.Lock
+	var q = asyncio.NewQueue[int](1)
+	look := func(ctx context.Context) {
+		if !capture {
+			return
+		}
+		for _, other := range asyncio.RunningLoop(ctx).AllTasks() {
+			other.GetStack()
+		}
+	}
+	var body func(ctx context.Context) error
+	body = func(ctx context.Context) error {
+		for range 1 + r.IntN(4) {
+			if steps++; steps > 300 {
+				return nil
+			}
+			tr.add("%s %d", asyncio.CurrentTask(ctx).Name(), steps)
+			look(ctx)
+			var err error
+			switch r.IntN(9) {
+			case 0:
+				err = asyncio.Sleep(ctx, 0)
+			case 1:
+				err = l.With(ctx, func(ctx context.Context) error { look(ctx); return asyncio.Sleep(ctx, 0) })
+			case 2:
+				_, err = asyncio.CreateTask(ctx, asyncio.Do(body)).Await(ctx)
+			case 3:
+				err = asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+					tg.Go(body)
+					tg.Go(body)
+					return nil
+				})
+			case 4:
+				asyncio.CreateTask(ctx, asyncio.Do(body), asyncio.WithEagerStart())
+			case 5:
+				asyncio.RunningLoop(ctx).CallSoon(func() { tr.add("callback"); look(ctx) })
+			case 6:
+				if !q.Full() {
+					err = q.Put(ctx, steps)
+				} else {
+					_, err = q.Get(ctx)
+				}
+			case 7:
+				err = asyncio.Sleep(ctx, asyncio.Seconds(r.Float64()))
+			case 8:
+				if all := asyncio.RunningLoop(ctx).AllTasks(); len(all) > 1 {
+					all[1+r.IntN(len(all)-1)].Cancel()
+				}
+			}
+			if err != nil {
+				tr.add("%s %v", asyncio.CurrentTask(ctx).Name(), err)
+			}
+		}
+		return nil
+	}
+	_, err := asyncio.Run(t.Context(), asyncio.Do(body), asyncio.WithVirtualTime(),
+		asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+	tr.add("%v", errors.Is(err, asyncio.ErrDeadlock))
+	return tr
+}
+
+func TestPrintStackSaysSoIfThereIsNone(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		var l asyncio.Lock
+		assert.NoError(t, l.Acquire(ctx))
+		task := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return lockOuter(ctx, &l) }), asyncio.WithName("waiter"))
+		var b strings.Builder
+		assert.NoError(t, task.PrintStack(&b))
+		assert.Equal(t, "No stack for task waiter\n", b.String())
+		giveWay(ctx, 1)
+		b.Reset()
+		assert.NoError(t, task.PrintStack(&b))
+		assert.Contains(t, b.String(), "Stack for task waiter (most recent call first):\n  File ")
+		assert.Contains(t, b.String(), "in github.com/go-asyncio/asyncio_test.lockInner()\n")
+		l.Release()
+		join(ctx, task)
+	})
+}
