@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path"
-	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -30,7 +29,7 @@ const maxGoroutines = 1 << 20
 // A portrait is a snapshot with the stacks of the tasks that are the first in it.
 type portrait struct {
 	*snapshot
-	stacks [][]runtime.Frame // by the position of the task
+	stacks [][]asyncio.Frame // by the position of the task
 }
 
 // capture makes a portrait of the loop.
@@ -155,7 +154,7 @@ func (s *snapshot) nameOf(id uint64) string {
 }
 
 // shortName returns the name of a function with its package, but without the path of the package.
-func shortName(f runtime.Frame) string { return path.Base(f.Function) }
+func shortName(f asyncio.Frame) string { return path.Base(f.Function) }
 
 // ringText returns the names of the tasks of a ring, back to the first.
 func ringText(names []string) string {

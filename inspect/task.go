@@ -5,8 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
+
+	"github.com/go-asyncio/asyncio"
 )
 
 // A frame is an entry of a stack in JSON.
@@ -16,10 +17,10 @@ type frame struct {
 	Line     int    `json:"line"`
 }
 
-func framesOf(stack []runtime.Frame) []frame {
+func framesOf(stack []asyncio.Frame) []frame {
 	frames := make([]frame, len(stack))
 	for i, f := range stack {
-		frames[i] = frame{f.Function, f.File, f.Line}
+		frames[i] = frame(f)
 	}
 	return frames
 }
@@ -55,7 +56,7 @@ func (h *handler) serveStack(w http.ResponseWriter, r *http.Request, s *source) 
 	if t == nil {
 		return
 	}
-	var stack, creation []runtime.Frame
+	var stack, creation []asyncio.Frame
 	done := false
 	err := s.call(r.Context(), func() {
 		if done = t.Task.Done(); !done {
