@@ -97,3 +97,26 @@ func TestASlowCallbackDurationOfZeroLogsEverything(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, log.String(), `by="task quick"`)
 }
+
+func TestALoopIsCurrentInItsTasksAndCallbacksAlone(t *testing.T) {
+	other := asyncio.NewLoop()
+	defer other.Close()
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		assert.True(t, loop.IsCurrent())
+		assert.False(t, other.IsCurrent())
+		called := asyncio.NewFuture[asyncio.None](loop)
+		loop.CallSoon(func() {
+			assert.True(t, loop.IsCurrent())
+			_ = called.SetResult(asyncio.None{})
+		})
+		_, err := called.Await(ctx)
+		require.NoError(t, err)
+		_, err = asyncio.ToThread(ctx, func(context.Context) (asyncio.None, error) {
+			assert.False(t, loop.IsCurrent(), "on another goroutine, while the loop runs")
+			return asyncio.None{}, nil
+		})
+		return err
+	})
+	assert.False(t, other.IsCurrent())
+}

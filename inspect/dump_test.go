@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -44,6 +45,7 @@ func TestATaskMayDumpItsOwnLoop(t *testing.T) {
 		return errors.Join(err, forever(ctx))
 	}, func(t *testing.T, loop *asyncio.Loop) {
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		assert.Contains(t, fromTask.String(), "Task-1, running")
 		assert.Contains(t, fromTask.String(), "sleeper, waiting 1s for Event")
 		assert.Contains(t, fromCallback.String(), "Task-1, waiting")

@@ -52,12 +52,14 @@ func TestTheStreamSaysThatTheLoopIsBlockedOrClosed(t *testing.T) {
 	var release chan struct{}
 	withLoop(t, func(ctx context.Context) error {
 		release = make(chan struct{})
-		err := asyncio.Sleep(ctx, 1500*time.Millisecond)
+		if err := asyncio.Sleep(ctx, 1500*time.Millisecond); err != nil {
+			return err
+		}
 		<-release // blocks the loop
-		return err
+		return asyncio.Sleep(ctx, 1200*time.Millisecond)
 	}, func(t *testing.T, loop *asyncio.Loop) {
-		time.AfterFunc(6*time.Second, func() { close(release) })
-		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		time.AfterFunc(6500*time.Millisecond, func() { close(release) })
+		ctx, cancel := context.WithTimeout(t.Context(), 9900*time.Millisecond)
 		defer cancel()
 		w := httptest.NewRecorder()
 		inspect.Handler(loop).ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil))
