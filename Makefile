@@ -24,11 +24,11 @@ go_bench = $(GO) test -run '^$$' -bench '$(or $(BENCH),$(1))' -benchtime $(BENCH
 save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help test integration soak race lint vet staticcheck fmt tidy cross \
+.PHONY: help test integration browser inspect-picture soak race lint vet staticcheck fmt tidy cross \
 	bench bench-quick bench-test bench-go bench-base bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: lint race bench-test cross ## everything that must pass before a change is merged
 
@@ -36,6 +36,14 @@ integration: ## run against redis, PostgreSQL, nginx, CPython and others, and wi
 	./integration/install.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./integration
 	cd integration/libraries && CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./...
+
+browser: ## test the page of package inspect in headless Chromium; installs it as root
+	./integration/browser/install.sh
+	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration -timeout 20m ./integration/browser
+
+inspect-picture: ## take the picture of the page of package inspect for README
+	./integration/browser/install.sh
+	$(GO) run ./integration/browser/picture docs/inspect.png
 
 soak: ## run mixed traffic for DURATION, then compare the resources in use with the start
 	$(GO) run ./integration/soak -duration $(DURATION)

@@ -92,7 +92,16 @@ type view struct {
 	Shown    int        `json:"shown"`    // those of them that rows has
 	Rows     []row      `json:"rows"`
 	Rings    [][]string `json:"rings"` // names of tasks that await one another in a ring
+	Sections []section  `json:"sections"`
 	counts
+}
+
+// A section is a table of something else than tasks.
+type section struct {
+	Title   string   `json:"title"`
+	Columns []string `json:"columns"`
+	Rows    [][]any  `json:"rows"`  // texts and numbers
+	Total   int      `json:"total"` // rows that there are
 }
 
 // Stats are the figures of a loop.
@@ -159,7 +168,7 @@ func (s *snapshot) view(q query) json.RawMessage {
 func (s *snapshot) makeView(q *query) *view {
 	f := s.awaited()
 	v := &view{
-		Held: seconds(s.held), Total: len(s.tasks), Rows: []row{}, Rings: s.ringNames(f.rings), counts: s.counts(),
+		Held: seconds(s.held), Total: len(s.tasks), Rows: []row{}, Rings: s.ringNames(f.rings), Sections: []section{}, counts: s.counts(),
 		Stats: stats{
 			Time: seconds(s.stats.Time), Turns: s.stats.Turns, Ready: s.stats.Ready, Timers: s.stats.Timers,
 			Descriptors: s.stats.Descriptors, Fibers: s.stats.Fibers, Threads: s.stats.Threads,

@@ -5,12 +5,19 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,13 +52,18 @@ func take(file string, width, height int, dark bool) (err error) {
 		return err
 	}
 	defer b.Close()
-	// The transfer that waits for the second account, some seconds after the deadlock.
-	const transfer = `[...document.querySelectorAll('#tree tbody tr')].find(r => r.row.name === 'transfer out')`
+	// The transfer that waits for the second account, some seconds after the deadlock. The audits are
+	// folded away.
+	line := func(name string) string {
+		return `[...document.querySelectorAll('#tree tbody tr')].find(r => r.row.name === '` + name + `')`
+	}
 	for _, step := range []func() error{
 		func() error { return b.PreferDark(dark) },
 		func() error { return b.Open(url) },
-		func() error { return b.Wait(transfer + `?.row.waiting > 5`) },
-		func() error { return b.Eval(transfer+`.click()`, nil) },
+		func() error { return b.Wait(line("transfer out") + `?.row.waiting > 5`) },
+		func() error { return b.Eval(line("customers")+`.querySelector('.fold').click()`, nil) },
+		func() error { return b.Eval(line("transfer out")+`.click()`, nil) },
+		func() error { return b.Eval(`window.scrollTo(0, 0)`, nil) },
 		func() error { return b.Wait(`document.querySelector('#details ol')`) },
 	} {
 		if err := step(); err != nil {
@@ -62,7 +74,32 @@ func take(file string, width, height int, dark bool) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, picture, 0o666)
+	small, err := reduce(picture)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, small, 0o666)
+}
+
+// reduce returns a PNG with no more than the 256 most frequent colours of the picture.
+func reduce(picture []byte) ([]byte, error) {
+	from, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[color.Color]int)
+	for y := range from.Bounds().Dy() {
+		for x := range from.Bounds().Dx() {
+			counts[from.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
+	to := image.NewPaletted(from.Bounds(), color.Palette(colours[:min(len(colours), 256)]))
+	draw.Draw(to, to.Bounds(), from, from.Bounds().Min, draw.Src)
+	var small bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	err = encoder.Encode(&small, to)
+	return small.Bytes(), err
 }
 
 // startExample starts the example and returns the address of its page.
