@@ -322,12 +322,14 @@ func ExampleDeadlockError() {
 		return lock.Acquire(ctx) // nobody will release it
 	}
 	_, err := asyncio.Run(context.Background(), asyncio.Do(main), asyncio.WithVirtualTime())
-	fmt.Println(err)
+	fmt.Println(err) // with the lines
 	var deadlock *asyncio.DeadlockError
-	fmt.Println(errors.As(err, &deadlock), errors.Is(err, asyncio.ErrDeadlock))
+	if errors.As(err, &deadlock) {
+		fmt.Println(len(deadlock.Waiting), errors.Is(err, asyncio.ErrDeadlock))
+	}
 	// Output:
-	// asyncio: deadlock: main waits for Lock
-	// true true
+	// asyncio: deadlock: main waits for Lock at example_test.go:322
+	// 1 true
 }
 
 func ExampleLivelockError() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,8 +62,8 @@ func (r *trace) expect(t *testing.T, want ...string) {
 }
 
 // spawn creates a task from a function without a result.
-func spawn(ctx context.Context, f func(ctx context.Context) error) *asyncio.Task[asyncio.None] {
-	return asyncio.CreateTask(ctx, asyncio.Do(f))
+func spawn(ctx context.Context, f func(ctx context.Context) error, opts ...asyncio.TaskOption) *asyncio.Task[asyncio.None] {
+	return asyncio.CreateTask(ctx, asyncio.Do(f), opts...)
 }
 
 // spawnTraced creates a task that records how f ended.
@@ -151,4 +152,13 @@ func errOf[T any](ctx context.Context, aw asyncio.Awaitable[T]) error {
 func goroutines() int {
 	n, _ := runtime.GoroutineProfile(make([]runtime.StackRecord, 1))
 	return n
+}
+
+// withoutStacks returns ws without their stacks, whose lines change with the program.
+func withoutStacks(ws []asyncio.WaitingTask) []asyncio.WaitingTask {
+	ws = slices.Clone(ws)
+	for i := range ws {
+		ws[i].Stack = nil
+	}
+	return ws
 }

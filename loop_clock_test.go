@@ -55,9 +55,7 @@ func TestADeadlockNamesWhatEachTaskWaitsFor(t *testing.T) {
 		{Name: "b", For: "a value in a Queue"},
 		{Name: "c", For: "future"},
 		{Name: "d", For: "sleep"},
-	}, deadlock.Waiting)
-	assert.EqualError(t, err, "asyncio: deadlock: main waits for shielded task a, a waits for Lock, "+
-		"b waits for a value in a Queue, c waits for future, d waits for sleep")
+	}, withoutStacks(deadlock.Waiting))
 	tr.expect(t, "a unwound", "b unwound", "c unwound", "d unwound")
 }
 

@@ -70,7 +70,9 @@ func TestAStackCanBeCapturedWhoeverDrives(t *testing.T) {
 		seen := func() []string { return functions(main.GetStack()) }
 		for name, await := range map[string]func(){
 			// Main drives while it awaits a task.
-			"by a task that the driver runs": func() { join(ctx, spawn(ctx, func(context.Context) error { assert.Equal(t, "Wait[...]", seen()[0]); return nil })) },
+			"by a task that the driver runs": func() {
+				join(ctx, spawn(ctx, func(context.Context) error { assert.Equal(t, "Wait[...]", seen()[0]); return nil }))
+			},
 			"by a task after a step": func() {
 				join(ctx, spawn(ctx, func(ctx context.Context) error {
 					giveWay(ctx, 1)
