@@ -35,6 +35,7 @@ var _, _, _ = load, fetch, login
 var docsImports = map[string]string{
 	"asyncio": "github.com/go-asyncio/asyncio", "context": "context", "errgroup": "golang.org/x/sync/errgroup", "iter": "iter",
 	"tls": "crypto/tls", "errors": "errors", "fmt": "fmt", "os": "os", "sync": "sync", "time": "time",
+	"http": "net/http", "inspect": "github.com/go-asyncio/asyncio/inspect",
 }
 
 // pages returns the texts of the README and the pages of docs/, by path.

@@ -393,3 +393,36 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	pool.AddCert(cert)
 	return pool
 }
+
+func TestInspect(t *testing.T) {
+	t.Parallel()
+	s := listen(t, "inspect", "-deadlock", "0s")
+	url := "http://" + s.addr + "/debug/asyncio/"
+	for _, want := range []string{
+		`transfer out, waiting \S+ for Lock "account 2", held by transfer back since \S+`,
+		`transfer back, waiting \S+ for a value in Queue "receipts"`,
+		`receipt printer, waiting \S+ for Lock "account 1", held by transfer out since \S+`,
+		`audit of order \d+, waiting \S+ for Event "audited"`,
+	} {
+		for pattern := regexp.MustCompile(want); !pattern.MatchString(fetch(t, url+"dump")); {
+			time.Sleep(50 * time.Millisecond) // until the shop has come so far
+		}
+	}
+	if page := fetch(t, url); !strings.Contains(page, "<!DOCTYPE html>") {
+		t.Errorf("got %q as the page", page)
+	}
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, r.Status, err)
+	}
+	return string(body)
+}

@@ -52,7 +52,7 @@ func serve(address string, after time.Duration) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("http://%s/debug/asyncio/\n", listener.Addr())
+	fmt.Printf("listening on %s\nthe page is http://%[1]s/debug/asyncio/\n", listener.Addr())
 	_, err = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		loop.Inspect(true) // from the beginning, so that the creators of all tasks are known

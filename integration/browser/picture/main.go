@@ -125,8 +125,10 @@ func startExample(ctx context.Context) (url string, stop func(), err error) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
-	if lines := bufio.NewScanner(out); lines.Scan() {
-		return strings.TrimSpace(lines.Text()), stop, nil
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if url, ok := strings.CutPrefix(lines.Text(), "the page is "); ok {
+			return url, stop, nil
+		}
 	}
 	stop()
 	return "", nil, errors.New("the example has no address")
