@@ -77,6 +77,10 @@ func PSTree(loop *asyncio.Loop, w io.Writer) error {
 	})
 }
 
+// maxIndent is the number of bytes from which an indent does not grow any more. A chain of 100,000
+// tasks would fill a disk otherwise.
+const maxIndent = 600
+
 // writeBranch writes a task and its stack. It returns the indent of what is below.
 func (p *portrait) writeBranch(out *bufio.Writer, at place, indent string, more bool) string {
 	last := at.last || at.depth == 0 // each root is a tree of its own
@@ -86,7 +90,9 @@ func (p *portrait) writeBranch(out *bufio.Writer, at place, indent string, more 
 			fork, below = "└── ", "    "
 		}
 		out.WriteString(indent + fork + label + "\n")
-		indent += below
+		if len(indent) < maxIndent {
+			indent += below
+		}
 	}
 	label := "(T) " + printable(p.tasks[at.task].Name)
 	if at.again && more {

@@ -87,3 +87,20 @@ func TestPSTreeNamesARingAndShowsWhatStandsBelowManyOnce(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(tree, "(T) ping (see above)\n"))
 	})
 }
+
+func TestPSTreeOfALongChainIsNotHuge(t *testing.T) {
+	withLoop(t, func(ctx context.Context) error {
+		last := spawn(ctx, "last", forever)
+		for range 2_000 {
+			next := last
+			last = spawn(ctx, "link", func(ctx context.Context) error { _, err := next.Await(ctx); return err })
+		}
+		return forever(ctx)
+	}, func(t *testing.T, loop *asyncio.Loop) {
+		var out strings.Builder
+		require.NoError(t, inspect.PSTree(loop, &out))
+		tree := out.String()
+		assert.Equal(t, 2_000, strings.Count(tree, "(T) link\n"))
+		assert.Less(t, len(tree), 3_000*1000)
+	})
+}

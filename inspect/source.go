@@ -137,9 +137,14 @@ func (s *source) call(ctx context.Context, fn func()) error { return call(ctx, s
 // two steps of the loop. It waits until fn has returned, but no longer than limit for its begin. If it
 // returns an error, fn was not called and will not be.
 func call(ctx context.Context, loop *asyncio.Loop, limit time.Duration, fn func()) error {
-	if loop.IsCurrent() {
+	switch {
+	case loop.IsCurrent():
 		fn()
 		return nil
+	case loop.IsClosed():
+		return asyncio.ErrLoopClosed
+	case !loop.IsRunning():
+		return errNotRunning
 	}
 	begun, ended := make(chan struct{}), make(chan struct{})
 	handle, err := loop.CallSoonThreadsafeHandle(func() {
@@ -150,19 +155,17 @@ func call(ctx context.Context, loop *asyncio.Loop, limit time.Duration, fn func(
 	if err != nil {
 		return err
 	}
-	if loop.IsRunning() {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		select {
-		case <-begun:
-		case <-ctx.Done():
-		}
-	}
-	if !handle.Cancel() { // it has begun
-		<-ended
-		return nil
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	select {
+	case <-begun:
+	case <-timeout.C:
+	case <-ctx.Done():
 	}
 	switch {
+	case !handle.Cancel(): // fn has begun
+		<-ended
+		return nil
 	case loop.IsClosed():
 		return asyncio.ErrLoopClosed
 	case !loop.IsRunning():
