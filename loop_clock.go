@@ -60,7 +60,9 @@ func (l *Loop) idle() {
 		return
 	}
 	if l.recorder != nil {
-		patience = min(patience, l.searchRings())
+		if patience = min(patience, l.searchRings()); l.ready.Len() > 0 { // the exception handler has made something ready
+			return
+		}
 	}
 	if when, ok := l.timers.Next(); ok {
 		now := l.Time()

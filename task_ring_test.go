@@ -2,6 +2,7 @@ package asyncio_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,13 +34,15 @@ func both(first, second *asyncio.Lock) func(ctx context.Context) error {
 	}
 }
 
+// ringNames returns the names of the tasks in rings. Each ring begins with the least name.
 func ringNames(rings [][]asyncio.WaitingTask) (names [][]string) {
 	for _, ring := range rings {
 		var of []string
 		for _, w := range ring {
 			of = append(of, w.Name)
 		}
-		names = append(names, of)
+		first := slices.Index(of, slices.Min(of))
+		names = append(names, slices.Concat(of[first:], of[:first]))
 	}
 	return names
 }
@@ -113,7 +116,7 @@ func TestADeadlockErrorHasTheRings(t *testing.T) {
 			return errOf(ctx, spawn(ctx, func(ctx context.Context) error {
 				return a.With(ctx, func(ctx context.Context) error { _ = asyncio.Sleep(ctx, 1); return s.Acquire(ctx) })
 			}, asyncio.WithName("as")))
-		}, [][]string{{"sa", "as"}}},
+		}, [][]string{{"as", "sa"}}},
 		"of a condition's lock": {func(ctx context.Context) error {
 			var c asyncio.Condition
 			var a asyncio.Lock
@@ -129,7 +132,7 @@ func TestADeadlockErrorHasTheRings(t *testing.T) {
 					return a.Acquire(ctx)
 				})
 			}, asyncio.WithName("notifier")))
-		}, [][]string{{"waiter", "notifier"}}},
+		}, [][]string{{"notifier", "waiter"}}},
 		"no ring, as one of two tasks would do": {func(ctx context.Context) error {
 			var a asyncio.Lock
 			return a.With(ctx, func(ctx context.Context) error {
