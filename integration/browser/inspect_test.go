@@ -84,7 +84,7 @@ func open(t *testing.T) (*subject, page) {
 	t.Cleanup(func() { stop(); <-ended })
 	s := <-begun
 	mux := http.NewServeMux()
-	mux.Handle("/debug/asyncio/", inspect.NewHandler([]*asyncio.Loop{s.loop}, inspect.WithCancel()))
+	mux.Handle("/debug/asyncio/", inspect.NewHandler([]*asyncio.Loop{s.loop, asyncio.NewLoop()}, inspect.WithCancel()))
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	p := page{t, b}
@@ -139,6 +139,10 @@ const (
 	bound   = `document.getElementById('bound').textContent`
 	turns   = `document.querySelectorAll('#figures path')[1].getAttribute('d')`
 )
+
+func selectLoop(n int) string {
+	return fmt.Sprintf(`{const s = document.querySelector('#loops select'); s.value = %d; s.dispatchEvent(new Event('change', {bubbles: true}));}`, n)
+}
 
 func TestThePageInABrowser(t *testing.T) {
 	s, p := open(t)
@@ -196,6 +200,18 @@ func TestThePageInABrowser(t *testing.T) {
 	p.await(`document.querySelector('#groups button[title=sleep]')`)
 	p.do(p.Eval(`document.querySelector('#groups button[title=sleep]').click()`, nil))
 	p.await(`String(` + names + `) === 'Task-1,ticker'`)
+
+	// Another loop is shown, and the first again. A page that is paused does not follow it.
+	p.do(p.Eval(selectLoop(1), nil))
+	p.await(status + ` === 'not running'`)
+	p.do(p.Eval(selectLoop(0), nil))
+	p.await(status + ` === 'live'`)
+	p.do(p.Eval(`document.getElementById('pause').click()`, nil))
+	p.await(status + ` === 'paused' && stream === null`)
+
+	// A table of other things than tasks.
+	p.do(p.Eval(`showSections([{title: 'Queues', columns: ['Queue', 'Values'], rows: [['orders', 1000]], total: 2}])`, nil))
+	assert.Equal(t, "Queues the first 1 of 2QueueValuesorders1,000", p.text(`document.getElementById('sections').textContent`))
 
 	// The stack of a task that has ended is answered with 404, which the browser logs.
 	complaints := slices.DeleteFunc(p.Complaints, func(c string) bool { return strings.Contains(c, `"source":"network"`) })
