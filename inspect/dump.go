@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type portrait struct {
 
 // capture makes a portrait of the loop.
 func capture(loop *asyncio.Loop) (*portrait, error) {
+	mustHave(loop)
 	p := &portrait{}
 	err := call(context.Background(), loop, patience, func() {
 		p.snapshot = take(loop)
@@ -186,17 +188,15 @@ func brief(d time.Duration) string {
 
 // DumpOnSignal has Dump write about the loops, one after the other, each time the program gets the
 // signal. SIGQUIT is a good choice on Unix; it then does not end the program any more. The function it
-// returns ends that, and waits for a dump that is under way. DumpOnSignal panics if sig or a loop is
-// nil.
+// returns ends that, and waits for a dump that is under way. DumpOnSignal panics if an argument is nil.
 func DumpOnSignal(sig os.Signal, w io.Writer, loops ...*asyncio.Loop) (stop func()) {
 	if sig == nil {
 		panic("inspect: nil signal")
 	}
-	for _, loop := range loops {
-		if loop == nil {
-			panic("inspect: nil loop")
-		}
+	if w == nil {
+		panic("inspect: nil writer")
 	}
+	mustHave(loops...)
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, sig)
 	go func() {
@@ -215,4 +215,11 @@ func DumpOnSignal(sig os.Signal, w io.Writer, loops ...*asyncio.Loop) (stop func
 		close(signals)
 		<-ended
 	})
+}
+
+// mustHave panics if a loop is nil.
+func mustHave(loops ...*asyncio.Loop) {
+	if slices.Contains(loops, nil) {
+		panic("inspect: nil loop")
+	}
 }

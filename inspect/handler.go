@@ -57,11 +57,9 @@ func Handler(loops ...*asyncio.Loop) http.Handler { return NewHandler(loops) }
 // none while nobody looks. It answers within seconds if the loop is closed, not running or blocked,
 // and says so. Its streams end with http.Server.Shutdown. NewHandler panics if a loop is nil.
 func NewHandler(loops []*asyncio.Loop, opts ...HandlerOption) http.Handler {
+	mustHave(loops...)
 	h := &handler{}
 	for _, loop := range loops {
-		if loop == nil {
-			panic("inspect: nil loop")
-		}
 		h.sources = append(h.sources, newSource(loop))
 	}
 	for _, opt := range opts {

@@ -2,9 +2,11 @@ package inspect_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -112,7 +114,10 @@ func TestAHandlerOfSeveralLoopsShowsEach(t *testing.T) {
 func TestNilIsRefused(t *testing.T) {
 	assert.PanicsWithValue(t, "inspect: nil loop", func() { inspect.Handler(nil) })
 	assert.PanicsWithValue(t, "inspect: nil option", func() { inspect.NewHandler(nil, nil) })
-	assert.PanicsWithValue(t, "inspect: nil signal", func() { inspect.DumpOnSignal(nil, nil) })
+	assert.PanicsWithValue(t, "inspect: nil signal", func() { inspect.DumpOnSignal(nil, io.Discard) })
+	assert.PanicsWithValue(t, "inspect: nil writer", func() { inspect.DumpOnSignal(os.Interrupt, nil) })
+	assert.PanicsWithValue(t, "inspect: nil loop", func() { inspect.DumpOnSignal(os.Interrupt, io.Discard, nil) })
+	assert.PanicsWithValue(t, "inspect: nil loop", func() { _ = inspect.Dump(nil, io.Discard) })
 }
 
 // cancelForm returns the form of a request to cancel a task, with the token of the handler's page.

@@ -44,7 +44,8 @@ type details struct {
 	Stack     []frame   `json:"stack"`     // the innermost first; empty if it has not begun
 	Creation  []frame   `json:"creation"`  // the stack of its creation; empty if that is not known
 	CreatedBy *taskRef  `json:"createdBy"` // without a name if that task has ended; null if it is not known
-	AwaitedBy []taskRef `json:"awaitedBy"`
+	AwaitedBy []taskRef `json:"awaitedBy"` // the first of them
+	Awaiters  int       `json:"awaiters"`  // number of all
 }
 
 // maxAwaiters is the number of awaiters that are shown of a task.
@@ -71,7 +72,7 @@ func (h *handler) serveStack(w http.ResponseWriter, r *http.Request, s *source) 
 		fail(w, http.StatusNotFound, errors.New("the task has ended"))
 		return
 	}
-	d := details{row: snap.row(snap.index()[t.ID]), Stack: framesOf(stack), Creation: framesOf(creation), AwaitedBy: []taskRef{}}
+	d := details{row: snap.row(snap.index()[t.ID]), Stack: framesOf(stack), Creation: framesOf(creation), AwaitedBy: []taskRef{}, Awaiters: len(t.AwaitedBy)}
 	if t.Parent != 0 {
 		by := snap.ref(t.Parent)
 		d.CreatedBy = &by
