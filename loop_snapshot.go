@@ -30,6 +30,7 @@ type TaskInfo struct {
 	Since     time.Duration // the loop's time when the task began to wait, or Never if that is not known; a little early
 	Created   time.Duration // the loop's time of its creation, or Never if that is not known
 	AwaitedBy []uint64      // the IDs of the tasks that await it; see FutureCallGraph
+	HeldBy    []uint64      // the IDs of the tasks that hold the lock or the semaphore that it waits for
 }
 
 // Stats are figures about a loop.
@@ -79,33 +80,70 @@ func (l *Loop) Snapshot() []TaskInfo {
 		l.Inspect(true)
 	}
 	infos := make([]TaskInfo, 0, l.tasks.n)
-	var ids []uint64 // room for the AwaitedBy of all
+	d := describer{recorder: l.recorder, addedFor: make(map[*task]*task), waits: make(map[queueWait]waitInfo)}
 	for t := l.tasks.head; t != nil; t = t.next {
-		infos = append(infos, l.recorder.describe(t, &ids))
+		infos = append(infos, d.describe(t))
 	}
 	return infos
 }
 
-// describe describes t. It appends the IDs of AwaitedBy to ids.
-func (r *recorder) describe(t *task, ids *[]uint64) TaskInfo {
+// A describer describes the tasks of a snapshot. It does once what many tasks have in common: 100,000
+// may wait for one lock, or await one task.
+type describer struct {
+	*recorder
+	ids      []uint64        // room for the AwaitedBy of all
+	addedFor map[*task]*task // the task to whose AwaitedBy an awaiter was added last
+	waits    map[queueWait]waitInfo
+}
+
+// A queueWait is a wait in the queue of a primitive that has a name or holders.
+type queueWait struct {
+	queue  *waitq
+	reason waitReason
+}
+
+type waitInfo struct {
+	text   string
+	heldBy []uint64
+}
+
+func (d *describer) describe(t *task) TaskInfo {
 	i := TaskInfo{Task: t.typed(), ID: t.id, Name: t.Name(), State: t.activity(), Since: Never, Created: Never}
-	if b := r.births[t]; b != nil {
+	if b := d.births[t]; b != nil {
 		i.Parent, i.Created = b.parent, b.at
 	}
 	if i.State == TaskWaiting {
-		i.WaitsFor = t.waitsFor()
-		i.Since = r.clock.at(t.fiber.State.since)
+		i.Since = d.clock.at(t.fiber.State.since)
+		if s := &t.fiber.State; s.awaiting == nil && s.queue != nil && s.queue.primitive != nil {
+			w := d.wait(queueWait{s.queue, s.reason})
+			i.WaitsFor, i.HeldBy = w.text, w.heldBy
+		} else {
+			i.WaitsFor = t.waitsFor()
+		}
 	}
 	if t.callbacks.head != nil {
-		n := len(*ids)
+		n := len(d.ids)
 		t.eachAwaiter(func(a *task, _ bool) {
-			if !slices.Contains((*ids)[n:], a.id) {
-				*ids = append(*ids, a.id)
+			if d.addedFor[a] != t {
+				d.addedFor[a] = t
+				d.ids = append(d.ids, a.id)
 			}
 		})
-		i.AwaitedBy = slices.Clip((*ids)[n:])
+		i.AwaitedBy = slices.Clip(d.ids[n:])
 	}
 	return i
+}
+
+func (d *describer) wait(of queueWait) waitInfo {
+	w, ok := d.waits[of]
+	if !ok {
+		w.text = of.queue.describe(of.reason)
+		for _, h := range of.queue.primitive.holders {
+			w.heldBy = append(w.heldBy, h.task.id)
+		}
+		d.waits[of] = w
+	}
+	return w
 }
 
 // activity returns the state of t.

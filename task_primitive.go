@@ -72,6 +72,9 @@ func (q *waitq) released() {
 	p.holders = append(p.holders[:i], p.holders[i+1:]...)
 }
 
+// maxHolders is the number of holders of a semaphore that are named.
+const maxHolders = 3
+
 // describe returns the reason of a wait in q, with the name of the primitive and its holders.
 func (q *waitq) describe(reason waitReason) string {
 	if q == nil || q.primitive == nil {
@@ -85,6 +88,10 @@ func (q *waitq) describe(reason waitReason) string {
 		fmt.Fprintf(&b, "%s %q", strings.Replace(reason.String(), " a ", " ", 1), p.name)
 	}
 	for i, h := range p.holders {
+		if i == maxHolders {
+			fmt.Fprintf(&b, " and %d others", len(p.holders)-i)
+			break
+		}
 		b.WriteString([]string{", held by ", " and "}[min(i, 1)])
 		fmt.Fprintf(&b, "%s", h.task.Name())
 		if f := h.caller(); f.File != "" {
