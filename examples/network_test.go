@@ -400,8 +400,9 @@ func TestInspect(t *testing.T) {
 	url := "http://" + s.addr + "/debug/asyncio/"
 	for _, want := range []string{
 		`transfer out, waiting \S+ for Lock "account 2", held by transfer back since \S+`,
-		`transfer back, waiting \S+ for a value in Queue "receipts"`,
-		`receipt printer, waiting \S+ for Lock "account 1", held by transfer out since \S+`,
+		`transfer back, waiting \S+ for Lock "account 1", held by transfer out since \S+`,
+		`receipt printer, waiting \S+ for a value in Queue "receipts"`,
+		`Tasks wait for one another: transfer`,
 		`audit of order \d+, waiting \S+ for Event "audited"`,
 	} {
 		for pattern := regexp.MustCompile(want); !pattern.MatchString(fetch(t, url+"dump")); {

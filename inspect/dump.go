@@ -109,8 +109,12 @@ func (p *portrait) dump(out *bufio.Writer) {
 	fmt.Fprintf(out, "\n%d turns, %d ready, %d timers, %d descriptors, %d threads running and %d in line\n",
 		s.Turns, s.Ready, s.Timers, s.Descriptors, s.Threads, s.ThreadsInLine)
 	out.WriteString(p.note())
-	for _, ring := range p.ringNames(p.awaited().rings) {
-		fmt.Fprintf(out, "Tasks await one another in a ring: %s\n", ringText(ring))
+	for _, ring := range p.members(p.rings()) {
+		out.WriteString("Tasks wait for one another:")
+		for i, m := range ring {
+			fmt.Fprintf(out, "%s %s waits for %s", []string{"", ","}[min(i, 1)], printable(m.Name), printable(m.WaitsFor))
+		}
+		out.WriteString("\n")
 	}
 	for i := range p.tasks {
 		p.dumpTask(out, i)
@@ -157,15 +161,6 @@ func (s *snapshot) nameOf(id uint64) string {
 
 // shortName returns the name of a function with its package, but without the path of the package.
 func shortName(f asyncio.Frame) string { return path.Base(f.Function) }
-
-// ringText returns the names of the tasks of a ring, back to the first.
-func ringText(names []string) string {
-	var b strings.Builder
-	for _, name := range names {
-		b.WriteString(printable(name) + " → ")
-	}
-	return b.String() + printable(names[0])
-}
 
 // printable returns text that prints as one line: text itself, or else text in quotes.
 func printable(text string) string {

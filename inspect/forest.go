@@ -15,18 +15,22 @@ type forest struct {
 	rings [][]int32 // each from a task to that task, exclusive
 }
 
-// grow makes the forest. parents returns the IDs of the tasks above a task; those that are not in
-// the snapshot do not count.
-func (s *snapshot) grow(parents func(*asyncio.TaskInfo) []uint64) *forest {
+// grow makes the forest. edges passes add the ID of a task that stands above another, and the other's,
+// for each place of the task i. Tasks that are not in the snapshot do not count.
+func (s *snapshot) grow(edges func(i *asyncio.TaskInfo, add func(above, below uint64))) *forest {
 	n := len(s.tasks)
 	f := &forest{above: make([][]int32, n), below: make([][]int32, n)}
-	for i := range s.tasks {
-		for _, id := range parents(&s.tasks[i]) {
-			if p, ok := s.index()[id]; ok {
-				f.above[i] = append(f.above[i], p)
-				f.below[p] = append(f.below[p], int32(i))
-			}
+	index := s.index()
+	add := func(above, below uint64) {
+		a, ok := index[above]
+		b, too := index[below]
+		if ok && too {
+			f.above[b] = append(f.above[b], a)
+			f.below[a] = append(f.below[a], b)
 		}
+	}
+	for i := range s.tasks {
+		edges(&s.tasks[i], add)
 	}
 	state := make([]visit, n)
 	for i := range f.above {

@@ -87,8 +87,11 @@ type answer struct {
 			WaitsFor string
 			Tasks    int
 		}
-		Rings [][]string
-		Rows  []row
+		Rings [][]struct {
+			ID             uint64
+			Name, WaitsFor string
+		}
+		Rows []row
 	}
 }
 

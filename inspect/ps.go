@@ -60,8 +60,12 @@ func (p *portrait) chain(i int) string {
 func PSTree(loop *asyncio.Loop, w io.Writer) error {
 	return write(loop, w, func(p *portrait, out *bufio.Writer) {
 		forest := p.awaited()
-		for _, ring := range p.ringNames(forest.rings) {
-			fmt.Fprintf(out, "cycle: %s\n", ringText(ring))
+		for _, ring := range p.members(forest.rings) {
+			out.WriteString("cycle: ")
+			for _, m := range ring {
+				out.WriteString(printable(m.Name) + " → ")
+			}
+			out.WriteString(printable(ring[0].Name) + "\n")
 		}
 		var indents []string // for the children of each task on the path
 		forest.walk(nil, func(at place) bool {

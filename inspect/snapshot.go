@@ -21,8 +21,9 @@ type snapshot struct {
 	// The rest is made when a client first needs it, and shared by all.
 	index   func() map[uint64]int32 // positions in tasks, by ID
 	counts  func() counts
-	created func() *forest // tasks below those that created them
-	awaited func() *forest // tasks below those that await them
+	created func() *forest   // tasks below those that created them
+	awaited func() *forest   // tasks below those that await them
+	rings   func() [][]int32 // tasks that wait for one another
 	views   views
 }
 
@@ -46,19 +47,28 @@ func take(loop *asyncio.Loop) *snapshot {
 	s.held = s.at.Sub(begin)
 	s.index = sync.OnceValue(s.makeIndex)
 	s.counts = sync.OnceValue(s.count)
-	s.created = sync.OnceValue(func() *forest { return s.grow(creator) })
-	s.awaited = sync.OnceValue(func() *forest { return s.grow(awaiters) })
+	s.created = sync.OnceValue(func() *forest { return s.grow(byCreators) })
+	s.awaited = sync.OnceValue(func() *forest { return s.grow(byAwaiters) })
+	s.rings = sync.OnceValue(func() [][]int32 { return s.grow(byWaiters).rings })
 	return s
 }
 
-func creator(t *asyncio.TaskInfo) []uint64 {
-	if t.Parent == 0 {
-		return nil
+func byCreators(t *asyncio.TaskInfo, add func(above, below uint64)) { add(t.Parent, t.ID) }
+
+func byAwaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
+	for _, by := range t.AwaitedBy {
+		add(by, t.ID)
 	}
-	return []uint64{t.Parent}
 }
 
-func awaiters(t *asyncio.TaskInfo) []uint64 { return t.AwaitedBy }
+// byWaiters is byAwaiters, with the only holder of a lock or a semaphore below the tasks that wait
+// for it.
+func byWaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
+	byAwaiters(t, add)
+	if len(t.HeldBy) == 1 {
+		add(t.ID, t.HeldBy[0])
+	}
+}
 
 func (s *snapshot) makeIndex() map[uint64]int32 {
 	index := make(map[uint64]int32, len(s.tasks))

@@ -91,7 +91,7 @@ type view struct {
 	Matching int        `json:"matching"` // tasks that the query wants
 	Shown    int        `json:"shown"`    // those of them that rows has
 	Rows     []row      `json:"rows"`
-	Rings    [][]string `json:"rings"` // names of tasks that await one another in a ring
+	Rings    [][]member `json:"rings"` // tasks that wait for one another: each for the next, the last for the first
 	Sections []section  `json:"sections"`
 	counts
 }
@@ -166,9 +166,8 @@ func (s *snapshot) view(q query) json.RawMessage {
 }
 
 func (s *snapshot) makeView(q *query) *view {
-	f := s.awaited()
 	v := &view{
-		Held: seconds(s.held), Total: len(s.tasks), Rows: []row{}, Rings: s.ringNames(f.rings), Sections: []section{}, counts: s.counts(),
+		Held: seconds(s.held), Total: len(s.tasks), Rows: []row{}, Rings: s.members(s.rings()), Sections: []section{}, counts: s.counts(),
 		Stats: stats{
 			Time: seconds(s.stats.Time), Turns: s.stats.Turns, Ready: s.stats.Ready, Timers: s.stats.Timers,
 			Descriptors: s.stats.Descriptors, Fibers: s.stats.Fibers, Threads: s.stats.Threads,
@@ -185,8 +184,9 @@ func (s *snapshot) makeView(q *query) *view {
 		s.addLongest(v, q, matches)
 		return v
 	}
-	if q.order == byCreator {
-		f = s.created()
+	f := s.created()
+	if q.order == byAwaiter {
+		f = s.awaited()
 	}
 	f.walk(f.withAncestors(matches), func(p place) bool {
 		if len(v.Rows) == q.limit {
@@ -233,17 +233,24 @@ func (s *snapshot) row(i int32) row {
 	return r
 }
 
-// ringNames returns the names of the tasks of the first rings.
-func (s *snapshot) ringNames(rings [][]int32) [][]string {
-	names := [][]string{}
+// A member is a task in a ring.
+type member struct {
+	taskRef
+	WaitsFor string `json:"waitsFor"`
+}
+
+// members returns the tasks of the first rings.
+func (s *snapshot) members(rings [][]int32) [][]member {
+	all := [][]member{}
 	for _, ring := range rings[:min(len(rings), maxRings)] {
-		var of []string
+		var of []member
 		for _, i := range ring[:min(len(ring), maxRings)] {
-			of = append(of, shorten(s.tasks[i].Name))
+			t := &s.tasks[i]
+			of = append(of, member{taskRef{t.ID, shorten(t.Name)}, shorten(t.WaitsFor)})
 		}
-		names = append(names, of)
+		all = append(all, of)
 	}
-	return names
+	return all
 }
 
 // shorten returns text, or its beginning and an ellipsis if it is too long.

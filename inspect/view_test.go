@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -120,7 +121,28 @@ func TestARingOfAwaitingTasksIsShown(t *testing.T) {
 	}, func(t *testing.T, loop *asyncio.Loop) {
 		v := getJSON[answer](t, inspect.Handler(loop), "tasks?order=awaited").View
 		assert.Equal(t, []string{"Task-1", "ping", ".pong", "..ping again"}, tree(v.Rows))
-		assert.Equal(t, [][]string{{"ping", "pong"}}, v.Rings)
+		assert.Equal(t, "[[{1 ping task pong} {3 pong task ping}]]", fmt.Sprint(v.Rings))
+	})
+}
+
+// One task holds a lock and waits for the other; that waits for the lock.
+func TestARingOverALockIsShown(t *testing.T) {
+	withLoop(t, func(ctx context.Context) error {
+		var lock asyncio.Lock
+		lock.SetName("accounts")
+		clerk := spawn(ctx, "clerk", func(ctx context.Context) error {
+			return errors.Join(asyncio.Sleep(ctx, 0), lock.Acquire(ctx))
+		})
+		spawn(ctx, "payer", func(ctx context.Context) error {
+			return lock.With(ctx, func(ctx context.Context) error { _, err := clerk.Await(ctx); return err })
+		})
+		return forever(ctx)
+	}, func(t *testing.T, loop *asyncio.Loop) {
+		rings := getJSON[answer](t, inspect.Handler(loop), "tasks").View.Rings
+		assert.Regexp(t, `^\[\[\{1 clerk Lock "accounts", held by payer since \S+\} \{3 payer task clerk\}\]\]$`, fmt.Sprint(rings))
+		assert.Regexp(t, `(?m)^Tasks wait for one another: clerk waits for Lock "accounts", held by payer since \S+, payer waits for task clerk$`,
+			get(t, inspect.Handler(loop), "dump").Body.String())
+		assert.NotContains(t, get(t, inspect.Handler(loop), "pstree").Body.String(), "cycle")
 	})
 }
 

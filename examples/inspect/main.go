@@ -6,8 +6,8 @@
 //
 // The shop has three faults, and the page shows them. Each order leaves behind an audit that waits for
 // an event that never comes. Every few seconds a report computes for so long that everything else
-// stands still. Half a minute after the start, two transfers and the printer of their receipts wait
-// for one another for ever. Ctrl-C ends the program, and Ctrl-\ prints what all tasks do.
+// stands still. Half a minute after the start, two transfers wait for each other for ever, and the
+// printer of their receipts waits for both. Ctrl-C ends the program, and Ctrl-\ prints what all tasks do.
 package main
 
 import (

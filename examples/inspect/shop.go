@@ -16,8 +16,8 @@ type shop struct {
 	database *asyncio.Semaphore
 	audited  asyncio.Event // never set
 
-	from, to asyncio.Lock
-	receipts *asyncio.Queue[string]
+	here, there asyncio.Lock // accounts
+	receipts    *asyncio.Queue[string]
 }
 
 func newShop() *shop {
@@ -27,8 +27,8 @@ func newShop() *shop {
 	s.orders.SetName("orders")
 	s.database.SetName("database")
 	s.audited.SetName("audited")
-	s.from.SetName("account 1")
-	s.to.SetName("account 2")
+	s.here.SetName("account 1")
+	s.there.SetName("account 2")
 	s.receipts.SetName("receipts")
 	return s
 }
@@ -46,8 +46,8 @@ func (s *shop) run(ctx context.Context, after time.Duration) error {
 		if err := asyncio.Sleep(ctx, after); err != nil {
 			return err
 		}
-		start("transfer out", func(ctx context.Context) error { return s.transfer(ctx, &s.from, &s.to) })
-		start("transfer back", s.transferBack)
+		start("transfer out", func(ctx context.Context) error { return s.transfer(ctx, &s.here, &s.there) })
+		start("transfer back", func(ctx context.Context) error { return s.transfer(ctx, &s.there, &s.here) })
 		start("receipt printer", s.printReceipts)
 		return nil
 	})
@@ -122,25 +122,23 @@ func (s *shop) fetchPrices(ctx context.Context) error {
 	}
 }
 
-// transfer holds the first account while it waits for the second.
+// transfer holds the first account while it waits for the second. Another transfer the other way round
+// does the opposite.
 func (s *shop) transfer(ctx context.Context, first, second *asyncio.Lock) error {
 	return first.With(ctx, func(ctx context.Context) error {
 		if err := asyncio.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
-		return second.With(ctx, func(ctx context.Context) error { return nil })
+		return second.With(ctx, func(ctx context.Context) error { return s.receipts.Put(ctx, "paid") })
 	})
 }
 
-// transferBack holds the second account while it waits for a receipt.
-func (s *shop) transferBack(ctx context.Context) error {
-	return s.to.With(ctx, func(ctx context.Context) error {
-		_, err := s.receipts.Get(ctx)
-		return err
-	})
-}
-
-// printReceipts would make the receipt, but waits for the first account.
+// printReceipts prints the receipts of both transfers.
 func (s *shop) printReceipts(ctx context.Context) error {
-	return s.from.With(ctx, func(ctx context.Context) error { return s.receipts.Put(ctx, "paid") })
+	for range 2 {
+		if _, err := s.receipts.Get(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
