@@ -60,6 +60,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 			{"GET", "tasks?loop=-1", http.StatusNotFound},
 			{"GET", "events?loop=x", http.StatusNotFound},
 			{"GET", "tasks?order=sideways", http.StatusBadRequest},
+			{"GET", "tasks?state=waiting&state=asleep", http.StatusBadRequest},
 			{"GET", "tasks?limit=0", http.StatusBadRequest},
 			{"GET", "tasks?limit=501", http.StatusBadRequest},
 			{"GET", "tasks?limit=many", http.StatusBadRequest},

@@ -110,7 +110,7 @@ func (s *snapshot) count() counts {
 	return c
 }
 
-// kind returns the part of a WaitsFor that many tasks have in common.
+// kind returns the part of a WaitsFor that many tasks have in common. A filter for it finds them.
 func kind(waitsFor string) string {
 	waitsFor, _, _ = strings.Cut(waitsFor, ", held by ")
 	if strings.HasPrefix(waitsFor, "task ") && waitsFor != "task group" {

@@ -59,7 +59,12 @@ func parseQuery(from url.Values) (query, error) {
 			return q, fmt.Errorf("%s must not have more than %d bytes", name, maxFilter)
 		}
 	}
-	for _, state := range allStates {
+	for _, state := range from["state"] {
+		if !slices.Contains(allStates, asyncio.TaskState(state)) {
+			return q, fmt.Errorf("state must be one of %v", allStates)
+		}
+	}
+	for _, state := range allStates { // in one order, so that equal queries share a view
 		if slices.Contains(from["state"], string(state)) {
 			q.states += string(state) + ","
 		}

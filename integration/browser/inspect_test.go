@@ -201,6 +201,12 @@ func TestThePageInABrowser(t *testing.T) {
 	p.do(p.Eval(`document.querySelector('#groups button[title=sleep]').click()`, nil))
 	p.await(`String(` + names + `) === 'Task-1,ticker'`)
 
+	// A state that is chosen lists its tasks alone.
+	p.do(p.Eval(`document.querySelector('#states input[value=created]').click()`, nil))
+	p.await(bound + `.startsWith('None of ')`)
+	p.do(p.Eval(`document.querySelector('#states input[value=created]').click()`, nil))
+	p.await(`String(` + names + `) === 'Task-1,ticker'`)
+
 	// Another loop is shown, and the first again. A page that is paused does not follow it.
 	p.do(p.Eval(selectLoop(1), nil))
 	p.await(status + ` === 'not running'`)
