@@ -51,7 +51,8 @@ func Handler(loops ...*asyncio.Loop) http.Handler { return NewHandler(loops) }
 //	cancel   by POST, with WithCancel: cancels a task
 //
 // The parameter loop is the number of the loop, from 0. The parameters order (created, awaited or
-// longest), name, waits, state and limit say which tasks are listed, at most 500.
+// longest), name, waits, state and limit say which tasks are listed, at most 500. The JSON is made for
+// the page, and may get other fields in a later release.
 //
 // The handler takes a snapshot of a loop at most once a second, however many clients look at it, and
 // none while nobody looks. It answers within seconds if the loop is closed, not running or blocked,
