@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,77 @@ func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
 		assert.True(t, logged())
 		partner.Cancel()
 		join(ctx, partner)
+		return nil
+	})
+}
+
+func TestDebugModeMayBeSwitchedOnWhileADriverPolls(t *testing.T) {
+	needPoller(t)
+	runReal(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		defer w.Close()
+		in, err := asyncio.ConnectReadPipe(ctx, r)
+		require.NoError(t, err)
+		defer in.Close()
+		reader := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return in.ReadExactly(ctx, 1) })
+		giveWay(ctx, 2)
+		for _, suspend := range []bool{false, true} { // how the step ends that has switched
+			_, err := spawn(ctx, func(ctx context.Context) error {
+				giveWay(ctx, 1) // from now on main drives
+				_, err := w.Write([]byte("x"))
+				loop.SetDebug(true)
+				assert.True(t, loop.HasDriver())
+				if suspend {
+					giveWay(ctx, 1)
+				}
+				return err
+			}).Await(ctx)
+			require.NoError(t, err)
+			_, err = reader.Await(ctx)
+			require.NoError(t, err)
+			loop.SetDebug(false)
+			giveWay(ctx, 2)
+			reader = asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return in.ReadExactly(ctx, 1) })
+			giveWay(ctx, 2)
+		}
+		reader.Cancel()
+		return nil
+	})
+}
+
+// A contextThatCalls calls a function each time it is asked whether it is done.
+type contextThatCalls struct {
+	context.Context
+	fn func()
+}
+
+func (c contextThatCalls) Done() <-chan struct{} { return make(chan struct{}) }
+
+func (c contextThatCalls) Err() error {
+	c.fn()
+	return nil
+}
+
+func TestDebugModeMayBeSwitchedOnWhileADriverLooksAtContexts(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		calls := 0
+		sleeper := spawn(ctx, func(ctx context.Context) error {
+			return asyncio.Sleep(contextThatCalls{ctx, func() { calls++; loop.AllTasks() }}, time.Hour)
+		})
+		_, err := spawn(ctx, func(ctx context.Context) error {
+			giveWay(ctx, 1)
+			assert.True(t, loop.HasDriver())
+			calls = 0
+			loop.SetDebug(true)
+			return nil
+		}).Await(ctx)
+		require.NoError(t, err)
+		assert.Positive(t, calls)
+		sleeper.Cancel()
+		require.ErrorIs(t, errOf(ctx, sleeper), asyncio.ErrCancelled, "the context has not panicked")
 		return nil
 	})
 }
