@@ -7,7 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -233,6 +235,135 @@ func TestAThreadPoolExecutorRunsALimitedNumberInOrder(t *testing.T) {
 	}
 	alone.Shutdown(true)
 	assert.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
+}
+
+// The pool's only function waits for the loop, and the other one waits in line.
+func TestVirtualTimeMovesOnWhileAFunctionWaitsInTheLineOfAPool(t *testing.T) {
+	for name, via := range map[string]func(ctx context.Context, pool *asyncio.ThreadPoolExecutor, fn func(context.Context) (int, error)) (int, error){
+		"RunInExecutor": func(ctx context.Context, pool *asyncio.ThreadPoolExecutor, fn func(context.Context) (int, error)) (int, error) {
+			return asyncio.RunInExecutor(ctx, pool, fn)
+		},
+		"ToThread": func(ctx context.Context, pool *asyncio.ThreadPoolExecutor, fn func(context.Context) (int, error)) (int, error) {
+			asyncio.RunningLoop(ctx).SetDefaultExecutor(pool)
+			return asyncio.ToThread(ctx, fn)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := asyncio.NewThreadPoolExecutor(2)
+			var tr trace
+			run(t, func(ctx context.Context) error {
+				loop := asyncio.RunningLoop(ctx)
+				funcs := make([]func(ctx context.Context) error, 1000)
+				for i := range funcs {
+					funcs[i] = func(ctx context.Context) error {
+						_, err := via(ctx, pool, func(ctx context.Context) (int, error) {
+							if i >= 2 {
+								return i, nil
+							}
+							return asyncio.RunCoroutineThreadsafe(loop, answer(time.Duration(i+1)*time.Hour, i)).Result(ctx)
+						})
+						if i < 3 {
+							tr.at(ctx, "%d", i)
+						}
+						return err
+					}
+				}
+				return asyncio.GatherErr(ctx, funcs...)
+			})
+			pool.Shutdown(true)
+			tr.expect(t, "1h0m0s 0", "1h0m0s 2", "2h0m0s 1")
+		})
+	}
+}
+
+// A function in line holds up time if what runs before it is not the loop's.
+func TestVirtualTimeStandsStillForAFunctionInTheLineOfAPoolThatOthersUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool := asyncio.NewThreadPoolExecutor(1)
+		require.NoError(t, pool.Submit(func() { time.Sleep(time.Second) }))
+		run(t, func(ctx context.Context) error {
+			_, err := asyncio.WaitFor(ctx, asyncio.Coro[int](func(ctx context.Context) (int, error) {
+				return asyncio.RunInExecutor(ctx, pool, func(context.Context) (int, error) { return 1, nil })
+			}), time.Millisecond)
+			return err
+		})
+		pool.Shutdown(true)
+	})
+}
+
+func TestReportsOfAStandstillTellFunctionsApart(t *testing.T) {
+	got := inStandstill(t, func(ctx context.Context) error { // its executor does not come to it
+		executor, block := &byHand{}, make(chan struct{})
+		close(block)
+		time.AfterFunc(time.Minute, func() { executor.work() })
+		_, err := asyncio.RunInExecutor(ctx, executor, blockedOne(block))
+		return err
+	})
+	require.Len(t, got, 1)
+	assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+ \(not begun by its executor\)$`, got[0])
+
+	got = inStandstill(t, func(ctx context.Context) error { // two loops that wait for each other
+		loop, other := asyncio.RunningLoop(ctx), asyncio.NewLoop()
+		ended := make(chan error)
+		go func() { ended <- other.RunForever(context.Background()) }()
+		defer func() {
+			other.Stop()
+			require.NoError(t, <-ended)
+			require.NoError(t, other.Close())
+		}()
+		inner := asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
+			back := asyncio.RunCoroutineThreadsafe(loop, answer(time.Second, 1)) // its second never comes
+			return asyncio.WaitFor[int](ctx, asyncio.WrapFuture(ctx, back), time.Minute)
+		})
+		require.ErrorIs(t, errOf(ctx, asyncio.WrapFuture(ctx, inner)), asyncio.ErrTimeout)
+		return nil
+	})
+	assert.Equal(t, []string{standstillMessage + "a coroutine of another loop, which WrapFuture awaits"}, got)
+}
+
+func TestAnExecutorKeepsNothingOfACancelledCall(t *testing.T) {
+	pool := asyncio.NewThreadPoolExecutor(1)
+	block := make(chan struct{})
+	require.NoError(t, pool.Submit(func() { <-block }))
+	var captured weak.Pointer[[1 << 20]byte]
+	run(t, func(ctx context.Context) error {
+		task := asyncio.CreateTask(ctx, func(ctx context.Context) (byte, error) {
+			large := new([1 << 20]byte)
+			captured = weak.Make(large)
+			return asyncio.RunInExecutor(ctx, pool, func(context.Context) (byte, error) { return large[0], nil })
+		})
+		giveWay(ctx, 2)
+		task.Cancel()
+		require.ErrorIs(t, errOf(ctx, task), asyncio.ErrCancelled)
+		return nil
+	})
+	assert.Eventually(t, func() bool {
+		runtime.GC()
+		return captured.Value() == nil
+	}, 10*time.Second, time.Millisecond)
+	close(block)
+	pool.Shutdown(true)
+}
+
+func TestAMisusedExecutorPanicsClearly(t *testing.T) {
+	const notMade = "asyncio: executor was not made by NewThreadPoolExecutor"
+	fn := func(context.Context) (int, error) { return 1, nil }
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		for _, pool := range []*asyncio.ThreadPoolExecutor{nil, new(asyncio.ThreadPoolExecutor)} {
+			assert.PanicsWithValue(t, notMade, func() { _ = pool.Submit(func() {}) })
+			assert.PanicsWithValue(t, notMade, func() { pool.Shutdown(false) })
+			assert.PanicsWithValue(t, notMade, func() { _, _ = asyncio.RunInExecutor(ctx, pool, fn) })
+			assert.PanicsWithValue(t, notMade, func() { loop.SetDefaultExecutor(pool) })
+		}
+		pool := asyncio.NewThreadPoolExecutor(1)
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _ = pool.Submit(nil) })
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.RunInExecutor[int](ctx, pool, nil) })
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.RunInExecutor[int](ctx, nil, nil) })
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.ToThread[int](ctx, nil) })
+		pool.Shutdown(true)
+		return asyncio.Sleep(ctx, time.Hour) // time does not stand still
+	})
 }
 
 var errOther = errors.New("of the other loop")
