@@ -126,3 +126,25 @@ func TestHalfOfManyTimersCanBeCancelled(t *testing.T) {
 	require.ErrorIs(t, loop.RunForever(t.Context()), asyncio.ErrDeadlock)
 	assert.Equal(t, n/2, fired)
 }
+
+func TestAllWhoCancelAThreadsafeHandleAtOnceLearnThatItIsCancelled(t *testing.T) {
+	loop := asyncio.NewLoop()
+	defer loop.Close()
+	for range 2000 {
+		h, err := loop.CallSoonThreadsafeHandle(func() { t.Error("called all the same") })
+		require.NoError(t, err)
+		var began, ended sync.WaitGroup
+		began.Add(1)
+		for range 4 {
+			ended.Go(func() {
+				began.Wait()
+				assert.True(t, h.Cancel())
+				assert.True(t, h.Cancelled())
+			})
+		}
+		began.Done()
+		ended.Wait()
+	}
+	loop.Stop()
+	require.NoError(t, loop.RunForever(t.Context()))
+}
