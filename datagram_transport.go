@@ -63,8 +63,8 @@ type DatagramTransport struct {
 
 // CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
 // protocol with factory and a transport that calls it. It suspends while it looks a name up,
-// and until the protocol's ConnectionMade has returned. It panics if factory is nil. It is
-// asyncio's create_datagram_endpoint.
+// and until the protocol's ConnectionMade has returned. It panics if factory is nil or returns
+// nil. It is asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
@@ -79,8 +79,8 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 		}
 	}()
 	p = factory()
-	t := &DatagramTransport{endpoint: e, protocol: p}
-	t.flow, _ = any(p).(FlowControlProtocol)
+	t := &DatagramTransport{endpoint: e}
+	t.SetProtocol(p)
 	e.above = t
 	t.schedule()
 	for !t.made {

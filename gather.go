@@ -66,7 +66,7 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 		}
 	}()
 	for i, aw := range aws { // one by one: a coroutine that starts eagerly may end the futures before it
-		sources[i] = aw.start(ctx)
+		sources[i] = EnsureFuture[T](ctx, aw)
 		if f := sources[i].core(); f.loop == l {
 			g.add(f)
 		}
@@ -224,7 +224,7 @@ func (f *future) gathered() error {
 func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []FutureLike[T] {
 	sources := make([]FutureLike[T], len(aws))
 	for i, aw := range aws {
-		sources[i] = aw.start(ctx)
+		sources[i] = EnsureFuture[T](ctx, aw)
 	}
 	return sources
 }

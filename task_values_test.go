@@ -88,7 +88,3 @@ func TestATaskGivenAnotherContextHasItsProfilerLabels(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
-
-func TestWithContextOfNilPanics(t *testing.T) {
-	assert.PanicsWithValue(t, "asyncio: nil context", func() { asyncio.WithContext(nil) }) //nolint:staticcheck // on purpose
-}

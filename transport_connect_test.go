@@ -390,6 +390,40 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 	require.Equal(t, []string{"panic in a protocol factory", "panic in ConnectionMade of a protocol", "panic in ConnectionMade of a protocol"}, reports)
 }
 
+func TestAFactoryThatReturnsNoProtocolIsAMistake(t *testing.T) {
+	needPoller(t)
+	const mistake = "asyncio: nil protocol"
+	runReal(t, func(ctx context.Context) error {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		require.PanicsWithValue(t, mistake, func() {
+			_, _, _ = asyncio.CreateConnection(ctx, func() asyncio.Protocol { return nil }, listener.Addr().String())
+		})
+		require.PanicsWithValue(t, mistake, func() {
+			_, _, _ = asyncio.CreateDatagramTransport(ctx, func() asyncio.DatagramProtocol { return nil }, "127.0.0.1:0", "")
+		})
+		require.PanicsWithValue(t, mistake, func() {
+			_, _, _ = asyncio.SubprocessShell(ctx, func() asyncio.SubprocessProtocol { return nil }, "true")
+		})
+		return nil
+	})
+	var reports []asyncio.ExceptionContext
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s, err := asyncio.CreateServer(ctx, func() asyncio.Protocol { return nil }, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
+		require.NoError(t, err)
+		c.waitLost(ctx)
+		s.Close()
+		return s.WaitClosed(ctx)
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { reports = append(reports, c) }))
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+	require.Equal(t, "panic in a protocol factory", reports[0].Message)
+	require.ErrorContains(t, reports[0].Err, mistake)
+}
+
 func TestALoopThatClosesClosesItsTransports(t *testing.T) {
 	needPoller(t)
 	before := openDescriptors(t)
