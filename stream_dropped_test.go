@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -119,13 +118,19 @@ func TestDebugModeReportsADroppedStream(t *testing.T) {
 		_, err = r.Read(ctx, 1)
 		require.Equal(t, io.EOF, err)
 		open(t, ctx, s.Addr().String(), 10)
-		eventually(t, ctx, func() bool { runtime.GC(); return len(reports) > 0 }, "the report")
+		eventually(t, ctx, func() bool { runtime.GC(); return len(reports) == 1 }, "the report")
+		loop := asyncio.RunningLoop(ctx)
+		loop.SetDebug(false)
+		open(t, ctx, s.Addr().String(), 10)
+		loop.SetDebug(true)
+		eventually(t, ctx, func() bool { runtime.GC(); return len(reports) == 2 }, "the other report")
 		return s.Shutdown(ctx, time.Minute)
 	}), asyncio.WithDebug(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, c.Message)
 	}))
 	require.NoError(t, err)
-	require.Len(t, reports, 1)
-	require.Contains(t, reports[0], "dropped without Close")
-	require.True(t, strings.Contains(reports[0], "stream_dropped_test.go:"), reports[0])
+	require.Len(t, reports, 2)
+	require.Contains(t, reports[0], "dropped without Close; it was opened at ")
+	require.Contains(t, reports[0], "stream_dropped_test.go:")
+	require.Equal(t, "stream was dropped without Close; it was opened before debug mode was turned on", reports[1])
 }
