@@ -214,35 +214,35 @@ func (t *DatagramTransport) receive() {
 }
 
 func (t *DatagramTransport) callMade() {
-	defer reportCallback(t.endpoint.loop, "ConnectionMade")
+	defer reportCallback(t.endpoint.loop, "ConnectionMade", t, t.protocol)
 	t.protocol.ConnectionMade(t)
 }
 
 func (t *DatagramTransport) callDatagramReceived(p []byte, from net.Addr) {
-	defer reportCallback(t.endpoint.loop, "DatagramReceived")
+	defer reportCallback(t.endpoint.loop, "DatagramReceived", t, t.protocol)
 	t.protocol.DatagramReceived(p, from)
 }
 
 func (t *DatagramTransport) callErrorReceived(err error) {
-	defer reportCallback(t.endpoint.loop, "ErrorReceived")
+	defer reportCallback(t.endpoint.loop, "ErrorReceived", t, t.protocol)
 	t.protocol.ErrorReceived(err)
 }
 
 func (t *DatagramTransport) callPauseWriting() {
 	if t.flow != nil {
-		defer reportCallback(t.endpoint.loop, "PauseWriting")
+		defer reportCallback(t.endpoint.loop, "PauseWriting", t, t.protocol)
 		t.flow.PauseWriting()
 	}
 }
 
 func (t *DatagramTransport) callResumeWriting() {
 	if t.flow != nil {
-		defer reportCallback(t.endpoint.loop, "ResumeWriting")
+		defer reportCallback(t.endpoint.loop, "ResumeWriting", t, t.protocol)
 		t.flow.ResumeWriting()
 	}
 }
 
 func (t *DatagramTransport) callLost() {
-	defer reportCallback(t.endpoint.loop, "ConnectionLost")
+	defer reportCallback(t.endpoint.loop, "ConnectionLost", t, t.protocol)
 	t.protocol.ConnectionLost(nil)
 }

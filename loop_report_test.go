@@ -86,6 +86,10 @@ func TestTheDefaultExceptionHandlerLogs(t *testing.T) {
 	assert.Contains(t, log.String(), `msg="asyncio: lost" task=worker err=boom job=a size=3`)
 	assert.Empty(t, seen)
 	log.Reset()
+	loop.DefaultExceptionHandler(asyncio.ExceptionContext{Message: "lost", Extra: map[string]any{
+		"future": asyncio.NewFuture[int](loop), "loop": loop, "nothing": nil, "why": errBoom}})
+	assert.Contains(t, log.String(), `msg="asyncio: lost" future=future loop=*asyncio.Loop nothing=<nil> why=boom`)
+	log.Reset()
 	loop.SetExceptionHandler(nil)
 	loop.CallExceptionHandler(c)
 	assert.Contains(t, log.String(), "asyncio: lost")

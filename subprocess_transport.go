@@ -221,17 +221,17 @@ func (t *SubprocessTransport) finish() {
 }
 
 func (t *SubprocessTransport) callMade() {
-	defer reportCallback(t.process.loop, "ConnectionMade")
+	defer reportCallback(t.process.loop, "ConnectionMade", t, t.protocol)
 	t.protocol.ConnectionMade(t)
 }
 
 func (t *SubprocessTransport) callExited() {
-	defer reportCallback(t.process.loop, "ProcessExited")
+	defer reportCallback(t.process.loop, "ProcessExited", t, t.protocol)
 	t.protocol.ProcessExited()
 }
 
 func (t *SubprocessTransport) callLost() {
-	defer reportCallback(t.process.loop, "ConnectionLost")
+	defer reportCallback(t.process.loop, "ConnectionLost", t, t.protocol)
 	t.protocol.ConnectionLost(nil)
 }
 
@@ -243,7 +243,7 @@ type pipeProtocol struct {
 }
 
 func (p *pipeProtocol) DataReceived(data []byte) {
-	defer reportCallback(p.process.process.loop, "PipeDataReceived")
+	defer reportCallback(p.process.process.loop, "PipeDataReceived", p.process, p.process.protocol)
 	p.process.protocol.PipeDataReceived(p.fd, data)
 }
 
@@ -257,7 +257,7 @@ func (p *pipeProtocol) ConnectionLost(err error) {
 }
 
 func (p *pipeProtocol) callLost(err error) {
-	defer reportCallback(p.process.process.loop, "PipeConnectionLost")
+	defer reportCallback(p.process.process.loop, "PipeConnectionLost", p.process, p.process.protocol)
 	p.process.protocol.PipeConnectionLost(p.fd, err)
 }
 

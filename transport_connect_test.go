@@ -385,6 +385,10 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 		return s.WaitClosed(ctx)
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, c.Message)
+		if strings.Contains(c.Message, "ConnectionMade") {
+			r := c.Extra["protocol"].(*recorder)
+			require.Same(t, r.t, c.Extra["transport"])
+		}
 	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"panic in a protocol factory", "panic in ConnectionMade of a protocol", "panic in ConnectionMade of a protocol"}, reports)
