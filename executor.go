@@ -28,8 +28,8 @@ type Executor interface {
 // runs, and RunInExecutor suspends until fn has returned. If Submit fails, RunInExecutor returns its
 // error. With a nil executor, the loop's default executor runs fn, as [ToThread] does.
 //
-// If the await is cancelled, RunInExecutor returns at once. If fn has not begun, it is not called.
-// Otherwise its context is cancelled, and Run and Close wait until it has returned. It is asyncio's
+// If the await is cancelled, RunInExecutor returns at once. If fn has not begun by then, it is not
+// called. Otherwise its context is cancelled, and Run and Close wait until it has returned. It is asyncio's
 // run_in_executor.
 func RunInExecutor[T any](ctx context.Context, executor Executor, fn func(ctx context.Context) (T, error)) (T, error) {
 	if executor == nil {

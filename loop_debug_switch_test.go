@@ -26,6 +26,7 @@ func wrongly(fn func()) (panicked bool) {
 }
 
 func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
+	withoutDebug(t)
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
@@ -91,6 +92,7 @@ func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
 
 func TestDebugModeMayBeSwitchedOnWhileADriverPolls(t *testing.T) {
 	needPoller(t)
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		r, w, err := os.Pipe()
@@ -139,6 +141,7 @@ func (c contextThatCalls) Err() error {
 }
 
 func TestDebugModeMayBeSwitchedOnWhileADriverLooksAtContexts(t *testing.T) {
+	withoutDebug(t)
 	run(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		calls := 0

@@ -25,6 +25,7 @@ func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyn
 }
 
 func TestADroppedStreamIsClosed(t *testing.T) {
+	withoutDebug(t)
 	serverConfig, clientConfig := certificates()
 	for name, opts := range map[string]struct {
 		server []asyncio.ServeOption
@@ -56,6 +57,7 @@ func TestADroppedStreamIsClosed(t *testing.T) {
 }
 
 func TestADroppedPipeIsClosed(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
@@ -78,6 +80,7 @@ func TestADroppedPipeIsClosed(t *testing.T) {
 
 // A waiting task holds the stream, and so does a writer that still has bytes to send.
 func TestAStreamInUseIsNotDropped(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			if _, err := r.ReadExactly(ctx, 8<<20); err != nil {

@@ -171,8 +171,8 @@ func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T,
 	return aw.Await(ctx)
 }
 
-// waitForNothing is WaitFor with no time at all: it cancels f unless f is done. A coroutine
-// does not even begin.
+// waitForNothing is WaitFor with no time at all: it cancels f unless f is done. So the task of a
+// coroutine ends before it begins, unless it starts eagerly.
 func waitForNothing[T any](ctx context.Context, f FutureLike[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)
