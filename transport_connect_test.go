@@ -150,6 +150,26 @@ func TestCloseSendsWhatIsKeptAndAbortDoesNot(t *testing.T) {
 	})
 }
 
+func TestAServerOfProtocolsShakesHandsInAnEagerLoop(t *testing.T) {
+	needPoller(t)
+	withoutDebug(t)
+	serverConfig, clientConfig := certificates()
+	runReal(t, func(ctx context.Context) error {
+		asyncio.RunningLoop(ctx).SetEagerTasks(true)
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
+		require.NoError(t, err)
+		_, vanishes, err := asyncio.OpenConnection(ctx, s.Addr().String())
+		require.NoError(t, err)
+		tr, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String(), asyncio.WithTLS(clientConfig))
+		require.NoError(t, err)
+		tr.WriteString("hello")
+		until(ctx, func() bool { return string(c.got) == "hello" })
+		vanishes.Reset()
+		tr.Close()
+		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
 func TestAServersClientsAreClosedOrAborted(t *testing.T) {
 	for name, end := range map[string]func(s *asyncio.Server){
 		"CloseClients": (*asyncio.Server).CloseClients, "AbortClients": (*asyncio.Server).AbortClients,
