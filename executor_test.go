@@ -2,7 +2,6 @@ package asyncio_test
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -81,7 +80,7 @@ func TestAnExecutorRunsTheFunctionAndTheTaskGetsItsOutcome(t *testing.T) {
 	})
 }
 
-func TestAnExecutorThatTakesNoWork(t *testing.T) {
+func TestAnErrorOrPanicOfSubmitReachesTheCaller(t *testing.T) {
 	for _, loop := range []asyncio.Option{asyncio.WithVirtualTime(), asyncio.WithDebug()} {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			refuses := &byHand{err: errBoom}
@@ -109,7 +108,7 @@ type inPlace struct{}
 
 func (inPlace) Submit(work func()) error { work(); return nil }
 
-func TestAnExecutorThatRunsTheFunctionInPlace(t *testing.T) {
+func TestAnExecutorMayRunTheFunctionWithinSubmit(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		v, err := asyncio.RunInExecutor(ctx, inPlace{}, func(context.Context) (int, error) { return 42, nil })
 		assert.Equal(t, 42, v)
@@ -117,7 +116,7 @@ func TestAnExecutorThatRunsTheFunctionInPlace(t *testing.T) {
 	})
 }
 
-func TestAFunctionThatIsCancelledBeforeTheExecutorComesToItIsNotCalled(t *testing.T) {
+func TestAFunctionCancelledBeforeItsExecutorBeginsItIsNotCalled(t *testing.T) {
 	executor := &byHand{}
 	fn := func(context.Context) (int, error) { t.Error("called"); return 0, nil }
 	await := func(ctx context.Context) error {
@@ -142,7 +141,7 @@ func TestAFunctionThatIsCancelledBeforeTheExecutorComesToItIsNotCalled(t *testin
 	assert.Equal(t, 3, executor.work(), "submitted")
 }
 
-func TestTheContextOfAFunctionInAnExecutorIsCancelledWithTheAwait(t *testing.T) {
+func TestCancellingTheAwaitCancelsTheContextOfAFunctionInAnExecutor(t *testing.T) {
 	executor := asyncio.NewThreadPoolExecutor(1)
 	var cause error
 	run(t, func(ctx context.Context) error {
@@ -291,7 +290,7 @@ func TestVirtualTimeStandsStillForAFunctionInTheLineOfAPoolThatOthersUse(t *test
 	})
 }
 
-func TestReportsOfAStandstillTellFunctionsApart(t *testing.T) {
+func TestTheReportOfAStandstillMarksFunctionsThatHaveNotBegun(t *testing.T) {
 	got := inStandstill(t, func(ctx context.Context) error { // its executor does not come to it
 		executor, block := &byHand{}, make(chan struct{})
 		close(block)
@@ -301,24 +300,6 @@ func TestReportsOfAStandstillTellFunctionsApart(t *testing.T) {
 	})
 	require.Len(t, got, 1)
 	assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+ \(not begun by its executor\)$`, got[0])
-
-	got = inStandstill(t, func(ctx context.Context) error { // two loops that wait for each other
-		loop, other := asyncio.RunningLoop(ctx), asyncio.NewLoop()
-		ended := make(chan error)
-		go func() { ended <- other.RunForever(context.Background()) }()
-		defer func() {
-			other.Stop()
-			require.NoError(t, <-ended)
-			require.NoError(t, other.Close())
-		}()
-		inner := asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-			back := asyncio.RunCoroutineThreadsafe(loop, answer(time.Second, 1)) // its second never comes
-			return asyncio.WaitFor[int](ctx, asyncio.WrapFuture(ctx, back), time.Minute)
-		})
-		require.ErrorIs(t, errOf(ctx, asyncio.WrapFuture(ctx, inner)), asyncio.ErrTimeout)
-		return nil
-	})
-	assert.Equal(t, []string{standstillMessage + "a coroutine of another loop, which WrapFuture awaits"}, got)
 }
 
 func TestAnExecutorKeepsNothingOfACancelledCall(t *testing.T) {
@@ -363,96 +344,5 @@ func TestAMisusedExecutorPanicsClearly(t *testing.T) {
 		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.ToThread[int](ctx, nil) })
 		pool.Shutdown(true)
 		return asyncio.Sleep(ctx, time.Hour) // time does not stand still
-	})
-}
-
-var errOther = errors.New("of the other loop")
-
-// otherLoop runs a loop on another goroutine until the test ends.
-func otherLoop(t *testing.T, opts ...asyncio.LoopOption) *asyncio.Loop {
-	loop := asyncio.NewLoop(opts...)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		assert.NoError(t, loop.RunForever(context.Background()))
-	}()
-	t.Cleanup(func() {
-		loop.Stop()
-		<-ended
-		assert.NoError(t, loop.Close())
-	})
-	return loop
-}
-
-func TestAWrappedFutureGetsTheOutcomeOfTheOtherLoop(t *testing.T) {
-	other := otherLoop(t)
-	outcome := func(v int, err error) *asyncio.ConcurrentFuture[int] {
-		return asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-			assert.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-			return v, err
-		})
-	}
-	run(t, func(ctx context.Context) error { // in virtual time, which stands still while the other loop works
-		v, err := asyncio.WrapFuture(ctx, outcome(42, nil)).Await(ctx)
-		require.NoError(t, err)
-		assert.Equal(t, 42, v)
-		require.Equal(t, errOther, errOf(ctx, asyncio.WrapFuture(ctx, outcome(0, errOther))))
-		f := asyncio.WrapFuture(ctx, outcome(0, asyncio.ErrCancelled))
-		require.ErrorIs(t, errOf(ctx, f), asyncio.ErrCancelled)
-		assert.True(t, f.Cancelled())
-		_, err = asyncio.WaitFor(ctx, asyncio.WrapFuture(ctx, outcome(1, nil)), time.Second)
-		require.NoError(t, err)
-		return asyncio.Sleep(ctx, time.Hour)
-	})
-}
-
-func TestCancellingAWrappedFutureCancelsTheOtherLoopsTask(t *testing.T) {
-	other := otherLoop(t)
-	cancelled := make(chan error)
-	inner := asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-		err := asyncio.Sleep(ctx, time.Hour)
-		cancelled <- err
-		return 0, err
-	})
-	run(t, func(ctx context.Context) error {
-		task := asyncio.CreateTask(ctx, asyncio.Coro[int](asyncio.WrapFuture(ctx, inner).Await))
-		giveWay(ctx, 1)
-		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { // until the other has begun
-			return asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-				return 0, asyncio.Sleep(ctx, 0)
-			}).Result(context.Background())
-		})
-		task.Cancel()
-		giveWay(ctx, 3)
-		assert.True(t, task.Cancelled())
-		require.NoError(t, asyncio.Sleep(ctx, time.Hour), "time stands still no more")
-		return err
-	})
-	require.ErrorIs(t, <-cancelled, asyncio.ErrCancelled)
-	_, err := inner.Result(t.Context())
-	require.ErrorIs(t, err, asyncio.ErrCancelled)
-}
-
-func TestAWrappedFutureOfItsOwnLoopAndOneThatIsDone(t *testing.T) {
-	run(t, func(ctx context.Context) error {
-		loop := asyncio.RunningLoop(ctx)
-		inner := asyncio.RunCoroutineThreadsafe(loop, answer(time.Hour, 42))
-		v, err := asyncio.WrapFuture(ctx, inner).Await(ctx)
-		require.NoError(t, err)
-		assert.Equal(t, 42, v)
-		done := asyncio.WrapFuture(ctx, inner)
-		assert.False(t, done.Done(), "as in asyncio")
-		giveWay(ctx, 1)
-		assert.True(t, done.Done())
-		v, err = done.Result()
-		assert.Equal(t, 42, v)
-		return err
-	})
-	closed := asyncio.NewLoop()
-	require.NoError(t, closed.Close())
-	run(t, func(ctx context.Context) error {
-		_, err := asyncio.WrapFuture(ctx, asyncio.RunCoroutineThreadsafe(closed, answer(0, 1))).Await(ctx)
-		require.Equal(t, asyncio.ErrLoopClosed, err)
-		return nil
 	})
 }

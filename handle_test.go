@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestACallbackOfAnotherGoroutineIsCancelledFromThere(t *testing.T) {
+func TestAnotherGoroutineCanCancelTheCallbackThatItHasScheduled(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		calls := 0
@@ -127,7 +127,7 @@ func TestHalfOfManyTimersCanBeCancelled(t *testing.T) {
 	assert.Equal(t, n/2, fired)
 }
 
-func TestAllWhoCancelAThreadsafeHandleAtOnceLearnThatItIsCancelled(t *testing.T) {
+func TestConcurrentCancelsOfAThreadsafeHandleAllReportTrue(t *testing.T) {
 	loop := asyncio.NewLoop()
 	defer loop.Close()
 	for range 2000 {

@@ -45,7 +45,7 @@ func TestWithoutAHandlerReportsAreLogged(t *testing.T) {
 	assert.Contains(t, log.String(), "panic in exception handler")
 }
 
-func TestTheExceptionHandlerIsSetAtRunTimeAndChained(t *testing.T) {
+func TestAnExceptionHandlerSetAtRunTimeCanPassReportsOn(t *testing.T) {
 	var first, second reports
 	take := func(r *reports) func(*asyncio.Loop, asyncio.ExceptionContext) {
 		return func(_ *asyncio.Loop, c asyncio.ExceptionContext) { *r = append(*r, c) }
