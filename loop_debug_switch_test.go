@@ -163,6 +163,32 @@ func TestDebugModeMayBeSwitchedOnWhileADriverLooksAtContexts(t *testing.T) {
 	})
 }
 
+// In the turn in which debug mode is turned on, a task may still drive another: the step of the
+// other is not its own.
+func TestDebugModeDoesNotBlameATaskForTheStepOfAnotherThatItDrives(t *testing.T) {
+	withoutDebug(t)
+	var log bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	inTurn(t, func(ctx context.Context) {
+		loop := asyncio.RunningLoop(ctx)
+		loop.SetSlowCallbackDuration(0)
+		var event asyncio.Event
+		loop.CallSoon(func() { loop.SetDebug(true) })
+		waits := asyncio.CreateTask(ctx, asyncio.Do(event.Wait), asyncio.WithName("waits"))
+		driven := spawn(ctx, func(ctx context.Context) error {
+			assert.True(t, loop.HasDriver())
+			giveWay(ctx, 3)
+			loop.SetDebug(false)
+			event.Set()
+			return nil
+		})
+		join(ctx, waits, driven)
+	})
+	assert.Contains(t, log.String(), "blocked", "by the steps of later turns")
+	assert.NotContains(t, log.String(), "waits")
+}
+
 func TestDebugModeThatIsSwitchedOnFromAWrongGoroutinePanics(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		assert.True(t, wrongly(func() { asyncio.RunningLoop(ctx).SetDebug(true) }))
