@@ -78,6 +78,20 @@ func checkFactory(isNil bool) {
 	}
 }
 
+// makeProtocol calls a factory. It panics if that returns nil.
+func makeProtocol[P any](factory func() P) P {
+	p := factory()
+	checkProtocol(any(p) == nil)
+	return p
+}
+
+// checkProtocol panics if a protocol is nil.
+func checkProtocol(isNil bool) {
+	if isNil {
+		panic("asyncio: nil protocol")
+	}
+}
+
 // reportCallback is deferred around a call of a protocol and reports a panic.
 func reportCallback(l *Loop, callback string) {
 	if r := recover(); r != nil {

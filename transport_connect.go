@@ -51,7 +51,7 @@ func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd
 
 // adopt makes a stream of an accepted socket, which it takes over unless it fails.
 func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
-	if err := l.needPoller(); err != nil {
+	if _, err := l.callbacksOf(fd); err != nil {
 		return nil, err
 	}
 	network, err := netfd.Network(fd)
@@ -86,7 +86,7 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 			s.writer.Close()
 		}
 	}()
-	p = factory()
+	p = makeProtocol(factory)
 	if err := encrypt(); err != nil {
 		return nil, p, err
 	}
@@ -121,7 +121,7 @@ func CreateUnixServer[P Protocol](ctx context.Context, factory func() P, path st
 // byProtocol returns a function that makes a protocol for a connection.
 func byProtocol[P Protocol](factory func() P) func(*connection) {
 	checkFactory(factory == nil)
-	return func(c *connection) { c.beginProtocol(func() Protocol { return factory() }) }
+	return func(c *connection) { c.beginProtocol(func() Protocol { return makeProtocol(factory) }) }
 }
 
 // beginProtocol makes the connection's protocol and, after a handshake, its transport.
