@@ -146,7 +146,7 @@ func TestCloseSendsWhatIsKeptAndAbortDoesNot(t *testing.T) {
 		require.ErrorIs(t, err, net.ErrClosed)
 		client.Close()
 		client.Abort()
-		pause(ctx)
+		settled(ctx)
 		require.Equal(t, 1, c.lost)
 	})
 }
@@ -204,7 +204,7 @@ func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 		l := asyncio.RunningLoop(ctx)
 		client.PauseReading()
 		client.Write(make([]byte, 8<<20))
-		pause(ctx)
+		settled(ctx)
 		client.ResumeReading()
 		turns := asyncio.Turns(l)
 		until(ctx, func() bool { return len(c.got) == 8<<20 })
@@ -360,7 +360,9 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 			case 1:
 				panic("factory")
 			case 2:
-				return &recorder{loop: asyncio.RunningLoop(ctx), trace: new(trace), failIn: "made"}
+				r := newRecorder(ctx)
+				r.on["made"] = fail
+				return r
 			}
 			return newEchoer()
 		}, "127.0.0.1:0")
@@ -378,7 +380,7 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 
 		_, _, err = asyncio.CreateConnection(ctx, func() *recorder {
 			r := newRecorder(ctx)
-			r.failIn = "made"
+			r.on["made"] = fail
 			return r
 		}, s.Addr().String())
 		require.ErrorContains(t, err, "ZeroDivisionError")
@@ -504,7 +506,7 @@ func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 		second, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
 		require.NoError(t, err)
 		second.WriteString("x")
-		pause(ctx)
+		settled(ctx)
 		require.Equal(t, 1, made)
 		first.Close()
 		until(ctx, func() bool { return len(c.got) == 1 })
