@@ -63,8 +63,8 @@ type DatagramTransport struct {
 
 // CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
 // protocol with factory and a transport that calls it. It suspends while it looks a name up,
-// and until the protocol's ConnectionMade has returned. It panics if factory is nil. It is
-// asyncio's create_datagram_endpoint.
+// and until the protocol's ConnectionMade has returned. It panics if factory is nil or returns
+// nil. It is asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
@@ -138,8 +138,7 @@ func (t *DatagramTransport) Abort() {
 func (t *DatagramTransport) IsClosing() bool { return t.endpoint.closing }
 
 // WriteBufferSize returns the number of bytes in the kept datagrams, each with its header of 8
-// bytes. It is asyncio's
-// get_write_buffer_size.
+// bytes. It is asyncio's get_write_buffer_size.
 func (t *DatagramTransport) WriteBufferSize() int { return t.endpoint.size }
 
 // LocalAddr returns the address that the endpoint is bound to.

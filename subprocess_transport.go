@@ -71,7 +71,8 @@ type SubprocessTransport struct {
 // SubprocessExec starts a program with arguments. It makes a protocol with factory and a transport
 // that calls it. The standard streams of the process are pipes unless an option sets them, as in
 // asyncio. It suspends until the protocol's ConnectionMade has returned. It returns the errors of
-// CreateSubprocessExec, and panics if factory is nil. It is asyncio's subprocess_exec.
+// CreateSubprocessExec, and panics if factory is nil or returns nil. It is asyncio's
+// subprocess_exec.
 func SubprocessExec[P SubprocessProtocol](ctx context.Context, factory func() P, program string, args []string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
 	return startSubprocess(ctx, factory, exec.Command(program, args...), newSubprocessOptions(opts))
 }

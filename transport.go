@@ -159,8 +159,8 @@ func (t *Transport) WriteEOF() error {
 
 // SetWriteBufferLimits sets the high and the low water mark, in bytes. The transport calls
 // PauseWriting when it keeps more than high unsent bytes, and then ResumeWriting when it keeps no
-// more than low. The defaults are 64 KiB and 16 KiB. It panics unless 0 <= low <= high. It is
-// asyncio's set_write_buffer_limits.
+// more than low. The defaults are 64 KiB and 16 KiB. In asyncio low is a quarter of high if it is
+// not given. It panics unless 0 <= low <= high. It is asyncio's set_write_buffer_limits.
 func (t *Transport) SetWriteBufferLimits(high, low int) {
 	t.stream.writer.SetWriteBufferLimits(high, low)
 	t.checkFull()

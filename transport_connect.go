@@ -12,9 +12,10 @@ import (
 
 // CreateConnection connects to a TCP address as OpenConnection does. It makes a protocol with
 // factory and a transport that calls it. It suspends until the connection is made, with WithTLS
-// also until the handshake is done, and until the protocol's ConnectionMade has returned. If it
-// is cancelled, it closes the connection. It panics if factory is nil. It is asyncio's
-// create_connection.
+// also until the handshake is done, and until the protocol's ConnectionMade has returned. The
+// protocol receives nothing before CreateConnection returns. If ConnectionMade panics,
+// CreateConnection returns the *PanicError. If it is cancelled, it closes the connection. It
+// panics if factory is nil or returns nil. It is asyncio's create_connection.
 func CreateConnection[P Protocol](ctx context.Context, factory func() P, address string, opts ...ConnectionOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
@@ -33,10 +34,10 @@ func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, pat
 
 // ConnectAcceptedSocket makes a protocol with factory and a transport that calls it, over a
 // connected TCP or unix socket that the caller has accepted, with SockAccept for instance. It
-// takes the descriptor over. But if fd is no such socket, the options do not fit or the loop
-// has no poller, it returns an error and the descriptor remains the caller's. With WithTLS,
-// this side is the server. It suspends like CreateConnection. It is asyncio's
-// connect_accepted_socket.
+// takes the descriptor over. But if fd is no such socket or belongs to the loop already, the
+// options do not fit or the loop has no poller, it returns an error and the descriptor remains
+// the caller's. With WithTLS, this side is the server. It suspends like CreateConnection. It is
+// asyncio's connect_accepted_socket.
 func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd int, opts ...TLSOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
