@@ -354,8 +354,8 @@ func TestKeyvalue(t *testing.T) {
 	c.expectEnd()
 	// The server has read all of these when it closes the connection.
 	for input, want := range map[string]string{
-		"*x\r\n": "-ERR Protocol error\r", "*1\r\n!\n": "-ERR Protocol error\r", "*9999\r\n": "-ERR Protocol error: too big a command\r",
-		strings.Repeat("x", 1<<20+1): "-ERR Protocol error: too big a command\r",
+		"*x\r\n": "-ERR protocol error\r", "*1\r\n!\n": "-ERR protocol error\r", "*9999\r\n": "-ERR protocol error: too big a command\r",
+		strings.Repeat("x", 1<<20+1): "-ERR protocol error: too big a command\r",
 	} {
 		c := call(t, s.addr)
 		if _, err := io.WriteString(c, input); err != nil {

@@ -14,8 +14,8 @@ const (
 )
 
 var (
-	errProtocol = errors.New("Protocol error")
-	errTooLong  = errors.New("Protocol error: too big a command")
+	errProtocol = errors.New("protocol error")
+	errTooLong  = errors.New("protocol error: too big a command")
 )
 
 // parse returns the words of the first command of p, and the number of its bytes: 0 if more has to
