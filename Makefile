@@ -100,6 +100,7 @@ bench-compare: ## run the same benchmarks and compare with benchstat, or with NE
 	$(GO) run $(BENCHSTAT) $(OLD) $(or $(NEW),bench/new.txt)
 
 bench-echo: ## measure echo servers and write the table to bench/README.md (ECHOFLAGS)
+	./bench/install.sh echo
 	cd bench && $(GO) run ./echo -readme README.md $(ECHOFLAGS)
 
 conformance: ## compare N random programs with CPython 3.13 (N, SEED)

@@ -78,9 +78,9 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 			e.Abort()
 		}
 	}()
-	p = factory()
-	t := &DatagramTransport{endpoint: e}
-	t.SetProtocol(p)
+	p = makeProtocol(factory)
+	t := &DatagramTransport{endpoint: e, protocol: p}
+	t.flow, _ = any(p).(FlowControlProtocol)
 	e.above = t
 	t.schedule()
 	for !t.made {
@@ -117,9 +117,7 @@ func (t *DatagramTransport) Protocol() DatagramProtocol { return t.protocol }
 // panics if p is nil. It is asyncio's set_protocol.
 func (t *DatagramTransport) SetProtocol(p DatagramProtocol) {
 	t.endpoint.loop.check()
-	if p == nil {
-		panic("asyncio: nil protocol")
-	}
+	checkProtocol(p == nil)
 	t.protocol = p
 	t.flow, _ = p.(FlowControlProtocol)
 }
@@ -139,8 +137,8 @@ func (t *DatagramTransport) Abort() {
 // IsClosing reports whether the transport is closing or closed. It is asyncio's is_closing.
 func (t *DatagramTransport) IsClosing() bool { return t.endpoint.closing }
 
-// WriteBufferSize returns the number of bytes in the kept datagrams. It is asyncio's
-// get_write_buffer_size.
+// WriteBufferSize returns the number of bytes in the kept datagrams, each with its header of 8
+// bytes. It is asyncio's get_write_buffer_size.
 func (t *DatagramTransport) WriteBufferSize() int { return t.endpoint.size }
 
 // LocalAddr returns the address that the endpoint is bound to.
@@ -171,8 +169,8 @@ func (t *DatagramTransport) run(l *Loop) {
 	case !t.made:
 		t.made = true
 		t.callMade()
+		t.opening.wakeAll() // the call that made the endpoint returns before datagrams are received
 		t.schedule()
-		t.opening.wakeAll()
 		return
 	}
 	// If a callback of this turn closes the endpoint, ConnectionLost is called in the next.

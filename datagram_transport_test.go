@@ -78,7 +78,7 @@ func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
 			d.t.Abort()
 			require.ErrorIs(t, d.t.SendTo([]byte("x"), nil), net.ErrClosed)
 		}
-		pause(ctx)
+		settled(ctx)
 		server.expect(t, "made", "data a", "data b", "lost <nil>")
 		client.expect(t, "made", "data a!", "data b!", "lost <nil>")
 		return nil

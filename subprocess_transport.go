@@ -88,9 +88,8 @@ func SubprocessShell[P SubprocessProtocol](ctx context.Context, factory func() P
 func startSubprocess[P SubprocessProtocol](ctx context.Context, factory func() P, cmd *exec.Cmd, o *processOptions) (*SubprocessTransport, P, error) {
 	checkFactory(factory == nil)
 	l := running(ctx).loop
-	p := factory()
-	t := &SubprocessTransport{process: &Process{loop: l, cmd: cmd, reaped: make(chan struct{})}}
-	t.SetProtocol(p)
+	p := makeProtocol(factory)
+	t := &SubprocessTransport{process: &Process{loop: l, cmd: cmd, reaped: make(chan struct{})}, protocol: p}
 	t.process.exited = t.onExited
 	if err := t.process.start(o, t.connect); err != nil {
 		t.Close()
@@ -170,9 +169,7 @@ func (t *SubprocessTransport) Protocol() SubprocessProtocol { return t.protocol 
 // panics if p is nil. It is asyncio's set_protocol.
 func (t *SubprocessTransport) SetProtocol(p SubprocessProtocol) {
 	t.process.loop.check()
-	if p == nil {
-		panic("asyncio: nil protocol")
-	}
+	checkProtocol(p == nil)
 	t.protocol = p
 }
 

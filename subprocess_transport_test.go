@@ -134,7 +134,7 @@ func TestAProgramThatIsNotThereHasNoTransport(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, _, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "there-is-no-such-program", nil)
 		require.ErrorIs(t, err, exec.ErrNotFound)
-		pause(ctx)
+		settled(ctx)
 		return nil
 	})
 }

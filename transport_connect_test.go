@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -145,7 +146,7 @@ func TestCloseSendsWhatIsKeptAndAbortDoesNot(t *testing.T) {
 		require.ErrorIs(t, err, net.ErrClosed)
 		client.Close()
 		client.Abort()
-		pause(ctx)
+		settled(ctx)
 		require.Equal(t, 1, c.lost)
 	})
 }
@@ -223,7 +224,7 @@ func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 		l := asyncio.RunningLoop(ctx)
 		client.PauseReading()
 		client.Write(make([]byte, 8<<20))
-		pause(ctx)
+		settled(ctx)
 		client.ResumeReading()
 		turns := asyncio.Turns(l)
 		until(ctx, func() bool { return len(c.got) == 8<<20 })
@@ -379,7 +380,9 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 			case 1:
 				panic("factory")
 			case 2:
-				return &recorder{loop: asyncio.RunningLoop(ctx), trace: new(trace), failIn: "made"}
+				r := newRecorder(ctx)
+				r.on["made"] = fail
+				return r
 			}
 			return newEchoer()
 		}, "127.0.0.1:0")
@@ -397,7 +400,7 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 
 		_, _, err = asyncio.CreateConnection(ctx, func() *recorder {
 			r := newRecorder(ctx)
-			r.failIn = "made"
+			r.on["made"] = fail
 			return r
 		}, s.Addr().String())
 		require.ErrorContains(t, err, "ZeroDivisionError")
@@ -414,38 +417,77 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 	require.Equal(t, []string{"panic in a protocol factory", "panic in ConnectionMade of a protocol", "panic in ConnectionMade of a protocol"}, reports)
 }
 
-func TestAFactoryThatReturnsNoProtocolIsAMistake(t *testing.T) {
+func TestAFactoryThatReturnsNoProtocolPanics(t *testing.T) {
 	needPoller(t)
-	const mistake = "asyncio: nil protocol"
 	runReal(t, func(ctx context.Context) error {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
 		require.NoError(t, err)
-		defer listener.Close()
-		require.PanicsWithValue(t, mistake, func() {
-			_, _, _ = asyncio.CreateConnection(ctx, func() asyncio.Protocol { return nil }, listener.Addr().String())
+		require.PanicsWithValue(t, "asyncio: nil protocol", func() {
+			_, _, _ = asyncio.CreateConnection(ctx, func() asyncio.Protocol { return nil }, s.Addr().String())
 		})
-		require.PanicsWithValue(t, mistake, func() {
+		require.PanicsWithValue(t, "asyncio: nil protocol", func() {
 			_, _, _ = asyncio.CreateDatagramTransport(ctx, func() asyncio.DatagramProtocol { return nil }, "127.0.0.1:0", "")
 		})
-		require.PanicsWithValue(t, mistake, func() {
-			_, _, _ = asyncio.SubprocessShell(ctx, func() asyncio.SubprocessProtocol { return nil }, "true")
+		require.PanicsWithValue(t, "asyncio: nil protocol", func() {
+			_, _, _ = asyncio.SubprocessExec(ctx, func() asyncio.SubprocessProtocol { return nil }, "true", nil)
 		})
-		return nil
-	})
-	var reports []asyncio.ExceptionContext
-	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
-		s, err := asyncio.CreateServer(ctx, func() asyncio.Protocol { return nil }, "127.0.0.1:0")
-		require.NoError(t, err)
-		_, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
-		require.NoError(t, err)
-		c.waitLost(ctx)
 		s.Close()
 		return s.WaitClosed(ctx)
-	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { reports = append(reports, c) }))
+	})
+}
+
+// A server's factory that returns no protocol ends that connection alone, before a handshake.
+func TestAServerReportsAFactoryThatReturnsNoProtocol(t *testing.T) {
+	needPoller(t)
+	serverConfig, clientConfig := certificates()
+	var reports []string
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		none := func() asyncio.Protocol { return nil }
+		plain, err := asyncio.CreateServer(ctx, none, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, c, err := asyncio.CreateConnection(ctx, newCollector, plain.Addr().String())
+		require.NoError(t, err)
+		c.waitLost(ctx)
+		encrypted, err := asyncio.CreateServer(ctx, none, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
+		require.NoError(t, err)
+		_, _, err = asyncio.CreateConnection(ctx, newCollector, encrypted.Addr().String(), asyncio.WithTLS(clientConfig))
+		require.Error(t, err)
+		return nil
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reports = append(reports, fmt.Sprint(c.Message, ": ", c.Err.(*asyncio.PanicError).Value))
+	}))
 	require.NoError(t, err)
-	require.Len(t, reports, 1)
-	require.Equal(t, "panic in a protocol factory", reports[0].Message)
-	require.ErrorContains(t, reports[0].Err, mistake)
+	const report = "panic in a protocol factory: asyncio: nil protocol"
+	require.Equal(t, []string{report, report}, reports)
+}
+
+// As in asyncio, all connections are lost when WaitClosed returns, even one that was closed before
+// its protocol was called.
+func TestEveryConnectionIsLostBeforeWaitClosedReturns(t *testing.T) {
+	needPoller(t)
+	for _, abort := range []bool{false, true} {
+		runReal(t, func(ctx context.Context) error {
+			c := newCollector()
+			var s *asyncio.Server
+			s, err := asyncio.CreateServer(ctx, func() *collector {
+				asyncio.RunningLoop(ctx).CallSoon(func() {
+					s.Close()
+					if abort {
+						s.AbortClients()
+					} else {
+						s.CloseClients()
+					}
+				})
+				return c
+			}, "127.0.0.1:0")
+			require.NoError(t, err)
+			peer, err := net.Dial("tcp", s.Addr().String())
+			require.NoError(t, err)
+			require.NoError(t, s.WaitClosed(ctx))
+			require.Equal(t, 1, c.lost)
+			return peer.Close()
+		})
+	}
 }
 
 func TestALoopThatClosesClosesItsTransports(t *testing.T) {
@@ -488,7 +530,7 @@ func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 		second, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
 		require.NoError(t, err)
 		second.WriteString("x")
-		pause(ctx)
+		settled(ctx)
 		require.Equal(t, 1, made)
 		first.Close()
 		until(ctx, func() bool { return len(c.got) == 1 })
@@ -496,4 +538,48 @@ func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 		s.Close()
 		return s.WaitClosed(ctx)
 	})
+}
+
+func TestDebugModeRefusesTransportsOnTheWrongGoroutine(t *testing.T) {
+	needPoller(t)
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
+		require.NoError(t, err)
+		tr, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
+		require.NoError(t, err)
+		d, datagrams, err := asyncio.CreateDatagramTransport(ctx, newDatagrams, "127.0.0.1:0", "")
+		require.NoError(t, err)
+		calls := map[string]func(){
+			"SetProtocol":          func() { tr.SetProtocol(c) },
+			"PauseReading":         tr.PauseReading,
+			"ResumeReading":        tr.ResumeReading,
+			"Write":                func() { _, _ = tr.Write(nil) },
+			"WriteString":          func() { _, _ = tr.WriteString("") },
+			"Writelines":           func() { _ = tr.Writelines(nil) },
+			"SetWriteBufferLimits": func() { tr.SetWriteBufferLimits(1, 1) },
+			"WriteEOF":             func() { _ = tr.WriteEOF() },
+			"Close":                func() { _ = tr.Close() },
+			"Abort":                tr.Abort,
+
+			"DatagramTransport.SetProtocol": func() { d.SetProtocol(datagrams) },
+			"DatagramTransport.SendTo":      func() { _ = d.SendTo(nil, nil) },
+			"DatagramTransport.Close":       func() { _ = d.Close() },
+			"DatagramTransport.Abort":       d.Abort,
+
+			"Server.Close":        s.Close,
+			"Server.CloseClients": s.CloseClients,
+			"Server.AbortClients": s.AbortClients,
+		}
+		for name, call := range calls {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				assert.PanicsWithValue(t, wrong, call, name)
+			}()
+			<-done
+		}
+		require.Zero(t, c.lost)
+		return nil
+	}), asyncio.WithDebug())
+	require.NoError(t, err)
 }
