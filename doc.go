@@ -51,6 +51,7 @@
 //   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
 //     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread],
 //     [RunInExecutor]
+//   - generators: [Generator.Next], [Generator.Close], [Loop.ShutdownAsyncgens]
 //   - time: [Sleep], and [Timeout], [TimeoutValue] and [TimeoutAt] when their bodies do
 //   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
 //     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
@@ -78,7 +79,7 @@
 // These never suspend:
 //
 //   - [CreateTask], [GroupTask], [TaskGroup.Go], [EnsureFuture], [Gather], [GatherResults] and
-//     [Shield], which start tasks and return, and [WrapFuture]
+//     [Shield], which start tasks and return, [WrapFuture] and [Pull]
 //   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
 //     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
 //     other tasks ready but do not run them

@@ -23,7 +23,7 @@ var floors = []string{
 	"errors errno",
 	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_wait_reason task_context awaitable loop_quota",
 	"sleep timeout wait gather shield taskgroup",
-	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed",
+	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed generator",
 	"thread thread_context executor threadsafe foreign loop_signal loop_signal_unix",
 	"run",
 	"loop_reader loop_sock",

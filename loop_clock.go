@@ -180,7 +180,7 @@ func (l *Loop) isHeld() bool {
 // real time.
 func (l *Loop) awaitsDeadline() bool {
 	for w := l.watches.head; w != nil; w = w.next {
-		if w, ok := w.run.(*watch); ok && w.mayExpire() {
+		if w, ok := w.run.(interface{ mayExpire() bool }); ok && w.mayExpire() {
 			return true
 		}
 	}

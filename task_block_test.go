@@ -286,6 +286,8 @@ var suspensions = []struct {
 
 // otherSuspensions lists the suspension points that are not in suspensions, each with the reason.
 var otherSuspensions = map[string]string{
+	"Generator.Next": waitsInABody, "Generator.Close": waitsInABody, "Loop.ShutdownAsyncgens": waitsInABody,
+
 	"Barrier.Abort": needsSomeTurns, "Barrier.Reset": needsSomeTurns,
 
 	"Conn.Read": takesNoContext, "Conn.Write": takesNoContext,
@@ -310,6 +312,7 @@ var otherSuspensions = map[string]string{
 const (
 	needsDescriptors = "needs descriptors or the resolver, and so real time"
 	needsSomeTurns   = "waits for a few turns at most"
+	waitsInABody     = "waits in a body, which has a context of its own"
 	takesNoContext   = "takes no context that could be derived"
 )
 
