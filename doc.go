@@ -58,6 +58,7 @@
 //     [Semaphore.With], [BoundedSemaphore.Acquire], [BoundedSemaphore.With],
 //     [Barrier.Wait], [Barrier.Reset], [Barrier.Abort]
 //   - queues: [Queue.Get], [Queue.Put], [Queue.Join]
+//   - channels and the like: [Receive], [Send], [Select], [AwaitDone], [AwaitGroup], [AwaitCmd]
 //   - streams: [OpenConnection], [OpenUnixConnection], [StreamReader.Read],
 //     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],

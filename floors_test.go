@@ -24,7 +24,7 @@ var floors = []string{
 	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_wait_reason task_context awaitable loop_quota",
 	"sleep timeout wait gather shield taskgroup",
 	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed generator",
-	"thread thread_context executor threadsafe foreign loop_signal loop_signal_unix",
+	"thread thread_context executor threadsafe foreign channel outside loop_signal loop_signal_unix",
 	"run",
 	"loop_reader loop_sock",
 	"stream protocol transport stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",

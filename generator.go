@@ -41,12 +41,12 @@ type generator struct {
 	fiber   *taskFiber      // nil before the first step and after the end
 	cleanup runtime.Cleanup // of the handle
 
-	running bool  // a task is in Next or Close
-	exiting bool  // yield has returned false, or is to do so: the body must return
-	killed  bool  // the loop is closing
-	ended   bool  // the body has returned, or is never to begin
-	cancels int32 // delivered requests to cancel the task, when exiting was set
-	err     error // the error that the body has yielded, or of its panic
+	running   bool  // a task is in Next or Close
+	exiting   bool  // yield has returned false, or is to do so: the body must return
+	killed    bool  // the loop is closing
+	ended     bool  // the body has returned, or is never to begin
+	delivered int32 // of the task, when exiting was set
+	err       error // the error that the body has yielded, or of its panic
 }
 
 // Pull returns a generator of the values of seq. Its body begins in the first call of Next. Pull
@@ -155,13 +155,7 @@ func (g *generator) step(ctx context.Context, exit bool) (err error) {
 }
 
 // exit makes yield return false from now on.
-func (g *generator) exit() {
-	t := g.loop.current
-	g.exiting, g.cancels = true, t.cancels
-	if t.mustCancel {
-		g.cancels-- // the request is still to be delivered
-	}
-}
+func (g *generator) exit() { g.exiting, g.delivered = true, g.loop.current.delivered() }
 
 // outcome returns the error of a body that has just ended in t. If t was cancelled while the body
 // was exiting, the body could not say so, and outcome says it.
@@ -169,7 +163,7 @@ func (g *generator) outcome(t *task) error {
 	err := g.err
 	g.err = nil
 	switch {
-	case g.exiting && !t.mustCancel && t.cancels > g.cancels && !isCancelled(err):
+	case g.exiting && t.delivered() > g.delivered && !isCancelled(err):
 		return newCancelled(err)
 	case err == nil:
 		return io.EOF

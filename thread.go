@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -114,6 +115,10 @@ type threads struct {
 	functions lane     // for the functions of ToThread
 	executor  Executor // runs the functions of ToThread in place of the lane, unless nil; the loop's goroutine alone uses it
 	lookups   lane     // for name lookups, which slow functions must not hold up
+	processes lane     // for waits for processes, which need no limit
+	groups    lane     // for waits for a sync.WaitGroup, which need no limit
+	channels  channels // the loop's goroutine alone uses it, and contexts
+	contexts  int      // the number of contexts that tasks wait for in AwaitDone
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
@@ -126,8 +131,9 @@ type threads struct {
 
 // A lane limits the number of functions of one kind that run at a time.
 type lane struct {
-	free int       // free slots; guarded by threads.mu
-	line list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	free    int       // free slots; guarded by threads.mu
+	line    list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	outside bool      // the functions wait for other goroutines, so virtual time does not stand still for them
 }
 
 // maxLookups limits the number of names that are looked up at a time. A lookup spends its time
@@ -139,6 +145,8 @@ func (th *threads) init(max int) {
 		max = min(32, runtime.NumCPU()+4)
 	}
 	th.functions.free, th.lookups.free = max, maxLookups
+	th.processes.free, th.groups.free = math.MaxInt, math.MaxInt
+	th.groups.outside = true
 }
 
 // enqueue starts the function of c if there is a free slot; otherwise the function waits in
@@ -248,7 +256,16 @@ func (th *threads) awaitOther(n int) {
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	return th.others > 0 || slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
+	return th.others > 0 || slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.isOutside() && !c.waitsForLoop() })
+}
+
+// awaitsOutside reports whether a task waits for something that only goroutines outside the loop may
+// bring about. Virtual time moves on meanwhile, but the loop is not deadlocked.
+func (th *threads) awaitsOutside() bool {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.contexts > 0 || th.channels.waits.head != nil ||
+		slices.ContainsFunc(th.calls, func(c *threadContext) bool { return c.isOutside() && !c.isCancelled() })
 }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting
@@ -267,7 +284,7 @@ func (th *threads) overdue() (names []string, patience time.Duration) {
 	defer th.mu.Unlock()
 	patience = Never
 	for _, c := range th.calls {
-		if c.reported || len(c.waits) > 0 {
+		if c.reported || c.isOutside() || len(c.waits) > 0 {
 			continue
 		}
 		if left := standstill - time.Since(c.since); left > 0 {
