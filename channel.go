@@ -24,7 +24,7 @@ import (
 // waits until it is cancelled.
 func Receive[T any](ctx context.Context, ch <-chan T) (v T, ok bool, err error) {
 	t := running(ctx)
-	if t.mayTry(reflect.ValueOf(ch), false) {
+	if t.loop.threads.channels.calls == 0 || t.mayTry(reflect.ValueOf(ch), false) {
 		select {
 		case v, ok = <-ch:
 			return v, ok, nil
@@ -45,7 +45,7 @@ func Receive[T any](ctx context.Context, ch <-chan T) (v T, ok bool, err error) 
 // until it is cancelled.
 func Send[T any](ctx context.Context, ch chan<- T, v T) error {
 	t := running(ctx)
-	if t.mayTry(reflect.ValueOf(ch), true) {
+	if t.loop.threads.channels.calls == 0 || t.mayTry(reflect.ValueOf(ch), true) {
 		select {
 		case ch <- v:
 			return nil
@@ -242,12 +242,11 @@ type channelLine struct {
 	tasks int
 }
 
-// mayTry reports whether t may make an operation at once. It may not if others stand in line for
-// it. In virtual time it may not if tasks wait for any channel: whether the operation can be made
-// would depend on the speed of their goroutines.
+// mayTry reports whether t may make an operation at once though tasks wait for channels. It may not
+// if some stand in line for the same operation. In virtual time it may not at all: whether the
+// operation can be made would depend on the speed of goroutines.
 func (t *task) mayTry(ch reflect.Value, send bool) bool {
-	c := &t.loop.threads.channels
-	return c.calls == 0 || !t.loop.virtual && c.lines[keyOf(ch, send)] == nil
+	return !t.loop.virtual && t.loop.threads.channels.lines[keyOf(ch, send)] == nil
 }
 
 // operate makes an operation in the running task t.

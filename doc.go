@@ -97,7 +97,7 @@
 // goroutine. Only calls whose documentation says so may be made from any goroutine.
 // Other goroutines reach the loop through [Loop.CallSoonThreadsafe] and
 // [RunCoroutineThreadsafe]; libraries reach it through a [Conn], a [Listener] or a
-// [Dialer]. In particular, a goroutine started with go must not await.
+// [Dialer]. Tasks reach other goroutines through channels, by [Receive], [Send] and [Select]. In particular, a goroutine started with go must not await.
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
 // race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such

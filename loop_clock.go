@@ -173,7 +173,7 @@ func (l *Loop) waitForThreads() {
 
 // settleChannels makes the tasks ready whose operations on channels have been made, and reports
 // whether there are any.
-func (l *Loop) settleChannels() bool { return l.threads.channels.settle(l.timers.Len() > 0) }
+func (l *Loop) settleChannels() bool { return l.threads.settle(l.timers.Len() > 0) }
 
 // waitForOutside waits until another goroutine makes something ready. It reports the tasks whose
 // channels nobody uses for long.
@@ -183,7 +183,7 @@ func (l *Loop) waitForOutside() {
 	if time.Since(begun) < standstill {
 		return
 	}
-	if names := l.threads.channels.standing(); len(names) > 0 {
+	if names := l.threads.standing(); len(names) > 0 {
 		l.report(ExceptionContext{Message: fmt.Sprintf("virtual time has stood still for %v, while these tasks wait for a channel: %s",
 			standstill, strings.Join(names, ", "))})
 	}

@@ -268,6 +268,9 @@ func (th *threads) awaitsOutside() bool {
 		slices.ContainsFunc(th.calls, func(c *threadContext) bool { return c.isOutside() && !c.isCancelled() })
 }
 
+func (th *threads) settle(timeMoves bool) (woken bool) { return th.channels.settle(timeMoves) }
+func (th *threads) standing() (names []string)         { return th.channels.standing() }
+
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting
 // for the loop.
 func (th *threads) news() uint64 {
