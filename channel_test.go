@@ -400,6 +400,29 @@ func TestTasksThatKeepOneInstantBusyDoNotHoldUpAReceive(t *testing.T) {
 	})
 }
 
+func TestValuesFromAnotherGoroutineAreNoLivelock(t *testing.T) {
+	const n = 2000
+	sum, err := asyncio.Run(t.Context(), func(ctx context.Context) (sum int, err error) {
+		ch := make(chan int)
+		go func() {
+			defer close(ch)
+			for range n {
+				ch <- 1
+			}
+		}()
+		for {
+			v, ok, err := asyncio.Receive(ctx, ch)
+			if err != nil || !ok {
+				return sum, err
+			}
+			sum += v
+			giveWay(ctx, 1)
+		}
+	}, asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(100))
+	require.NoError(t, err)
+	assert.Equal(t, n, sum)
+}
+
 func TestNoGoroutineOfAChannelOutlivesTheRun(t *testing.T) {
 	for _, end := range []func(ctx context.Context) error{
 		func(context.Context) error { return nil },

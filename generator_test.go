@@ -528,6 +528,31 @@ func TestAGoexitInABodyEndsTheRun(t *testing.T) {
 	assertGoroutines(t, before)
 }
 
+func TestAGeneratorGoesOnInTheNextRunOfItsLoop(t *testing.T) {
+	var r trace
+	before := goroutines()
+	loop := asyncio.NewLoop(asyncio.WithVirtualTime())
+	var g *asyncio.Generator[int]
+	_, err := asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(func(ctx context.Context) error {
+		g = asyncio.Pull(ctx, counting(ctx, &r, "g"))
+		return next(ctx, &r, "first", g)
+	}))
+	require.NoError(t, err)
+	_, err = asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(func(ctx context.Context) error {
+		_ = next(ctx, &r, "second", g)
+		r.end("shutdown", loop.ShutdownAsyncgens(ctx))
+		_ = next(ctx, &r, "third", g)
+		g = asyncio.Pull(ctx, counting(ctx, &r, "h"))
+		return next(ctx, &r, "fourth", g)
+	}))
+	require.NoError(t, err)
+	require.NoError(t, loop.Close())
+	r.expect(t,
+		"g begins in Task-1", "first 0", "second 1", "g cleans up in Task-3", "g closed", "shutdown ok", "third: EOF",
+		"h begins in Task-2", "fourth 0", "h cleans up in end of a generator")
+	assertGoroutines(t, before)
+}
+
 // A driver on whose stack, inside a body, another task calls Goexit unwinds through the body.
 func TestAGoexitPassesThroughTheBodyOfADriver(t *testing.T) {
 	before := goroutines()

@@ -173,11 +173,18 @@ func (l *Loop) waitForThreads() {
 
 // settleChannels makes the tasks ready whose operations on channels have been made, and reports
 // whether there are any.
-func (l *Loop) settleChannels() bool { return l.threads.settle(l.timers.Len() > 0) }
+func (l *Loop) settleChannels() bool {
+	woken := l.threads.settle(l.timers.Len() > 0)
+	if woken {
+		l.beginInstant() // other goroutines keep this instant going
+	}
+	return woken
+}
 
 // waitForOutside waits until another goroutine makes something ready. It reports the tasks whose
 // channels nobody uses for long.
 func (l *Loop) waitForOutside() {
+	l.beginInstant()
 	begun := time.Now()
 	l.wait(standstill)
 	if time.Since(begun) < standstill {
