@@ -161,7 +161,7 @@ func ExampleAwaitGroup() {
 }
 
 func ExampleAwaitCmd() {
-	cmd := exec.Command("no such program")
+	cmd := exec.Command("no-such-program")
 	_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		if err := cmd.Start(); err != nil {
 			return err

@@ -178,8 +178,9 @@ var errExitIgnored = errors.New("asyncio: generator yielded again after yield ha
 // yield is called by the body. It hands over the value in place, and suspends the body until the
 // next step.
 func (g *generator) yield(err error) bool {
+	g.loop.check()
 	switch {
-	case g.exiting:
+	case g.exiting, g.ended:
 		panic(errExitIgnored)
 	case err != nil:
 		g.err = err

@@ -210,6 +210,11 @@ func TestGeneratorBodiesThatEndInOddWays(t *testing.T) {
 		assert.Contains(t, string(p.Stack), "TestGeneratorBodiesThatEndInOddWays")
 		_, err = boom.Next(ctx)
 		assert.Equal(t, io.EOF, err)
+
+		var kept func(int, error) bool
+		_, err = asyncio.Pull(ctx, func(yield func(int, error) bool) { kept = yield }).Next(ctx)
+		assert.Equal(t, io.EOF, err)
+		assert.PanicsWithError(t, "asyncio: generator yielded again after yield had returned false", func() { kept(1, nil) })
 		return nil
 	})
 }
@@ -498,6 +503,24 @@ func TestNoGeneratorOutlivesTheRun(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestAPanicInTheCleanUpOfAnAbandonedBodyIsReported(t *testing.T) {
+	var r trace
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		g := asyncio.Pull(ctx, func(yield func(int, error) bool) {
+			defer panic(errBoom)
+			yield(1, nil)
+		})
+		_, err := g.Next(ctx)
+		must(err)
+		asyncio.RunningLoop(ctx).CallLater(asyncio.Never, func() { runtime.KeepAlive(g) })
+		return asyncio.Sleep(ctx, asyncio.Never)
+	}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		r.add("%s: %v", c.Message, errors.Is(c.Err, errBoom))
+	}))
+	assert.ErrorIs(t, err, asyncio.ErrDeadlock)
+	r.expect(t, "error of a generator that was abandoned: true")
 }
 
 func TestAGoexitInABodyEndsTheRun(t *testing.T) {
