@@ -113,6 +113,7 @@ func (l *Loop) doChores() {
 	l.chores = l.turns + period
 	l.trim()
 	if l.virtual {
+		l.settleChannels() // in case tasks keep each other going at this instant
 		l.checkInstant()
 	}
 }

@@ -381,6 +381,14 @@ func (t *task) uncancel() int {
 	return int(t.cancels)
 }
 
+// delivered returns the number of requests to cancel t that waits of t have returned.
+func (t *task) delivered() int32 {
+	if t.mustCancel {
+		return t.cancels - 1
+	}
+	return t.cancels
+}
+
 // Name returns the task's name. Any goroutine may call it.
 func (t *task) Name() string {
 	if name := t.name.Load(); name != nil {

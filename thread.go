@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -117,6 +118,10 @@ type threads struct {
 	functions lane     // for the functions of ToThread
 	executor  Executor // runs the functions of ToThread in place of the lane, unless nil; the loop's goroutine alone uses it
 	lookups   lane     // for name lookups, which slow functions must not hold up
+	processes lane     // for waits for processes, which need no limit
+	groups    lane     // for waits for a sync.WaitGroup, which need no limit
+	channels  channels // the loop's goroutine alone uses it, and contexts
+	contexts  int      // the number of contexts that tasks wait for in AwaitDone
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
@@ -131,8 +136,9 @@ type threads struct {
 
 // A lane limits the number of functions of one kind that run at a time.
 type lane struct {
-	free int       // free slots; guarded by threads.mu
-	line list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	free    int       // free slots; guarded by threads.mu
+	line    list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	outside bool      // the functions wait for other goroutines, so virtual time does not stand still for them
 }
 
 // maxLookups limits the number of names that are looked up at a time. A lookup spends its time
@@ -144,6 +150,8 @@ func (th *threads) init(max int) {
 		max = min(32, runtime.NumCPU()+4)
 	}
 	th.functions.free, th.lookups.free = max, maxLookups
+	th.processes.free, th.groups.free = math.MaxInt, math.MaxInt
+	th.groups.outside = true
 }
 
 // enqueue starts the function of c if there is a free slot; otherwise the function waits in
@@ -262,14 +270,15 @@ func (th *threads) busy() bool {
 	return false
 }
 
-// holders yields the functions for which virtual time stands still. These are all but two kinds:
-// functions that wait for the loop, and functions in the line of a ThreadPoolExecutor that begin
-// only when such functions return. The caller holds mu.
+// holders yields the functions for which virtual time stands still. These are all but three kinds:
+// functions that wait for the loop, functions in the line of a ThreadPoolExecutor that begin only
+// when such functions return, and those that wait for something outside the loop. The caller holds
+// mu.
 func (th *threads) holders(yield func(*threadContext) bool) {
 	var waiting map[*ThreadPoolExecutor]int // functions that wait for the loop, by the pool in which they run
 	for _, c := range th.calls {
 		switch {
-		case !c.hasBegun():
+		case c.isOutside() || !c.hasBegun():
 		case !c.waitsForLoop():
 			if !yield(c) {
 				return
@@ -282,11 +291,23 @@ func (th *threads) holders(yield func(*threadContext) bool) {
 		}
 	}
 	for _, c := range th.calls {
-		if !c.hasBegun() && !(c.pool != nil && c.pool.isHeldBy(waiting[c.pool])) && !yield(c) {
+		if !c.isOutside() && !c.hasBegun() && !(c.pool != nil && c.pool.isHeldBy(waiting[c.pool])) && !yield(c) {
 			return
 		}
 	}
 }
+
+// awaitsOutside reports whether a task waits for something that only goroutines outside the loop may
+// bring about. Virtual time moves on meanwhile, but the loop is not deadlocked.
+func (th *threads) awaitsOutside() bool {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.contexts > 0 || th.channels.waits.head != nil ||
+		slices.ContainsFunc(th.calls, func(c *threadContext) bool { return c.isOutside() && !c.isCancelled() })
+}
+
+func (th *threads) settle(timeMoves bool) (woken bool) { return th.channels.settle(timeMoves) }
+func (th *threads) standing() (names []string)         { return th.channels.standing() }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting
 // for the loop.

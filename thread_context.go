@@ -90,6 +90,8 @@ func (c *threadContext) isCancelled() bool {
 	return c.cause != nil
 }
 
+func (c *threadContext) isOutside() bool { return c.lane != nil && c.lane.outside }
+
 // threadValues is a threadContext as the parent of its inner context: it has the values and the
 // deadline, but is never done itself.
 type threadValues threadContext
