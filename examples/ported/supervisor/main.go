@@ -41,9 +41,13 @@ type session struct {
 }
 
 func (s *session) run(ctx context.Context) error {
-	main := asyncio.CurrentTask(ctx)
+	loop := asyncio.RunningLoop(ctx)
 	var err error
-	s.handlers, err = handleSignals(asyncio.RunningLoop(ctx), func() { main.CancelCause(errExit) })
+	s.handlers, err = handleSignals(loop, func() {
+		for _, task := range loop.AllTasks() {
+			task.CancelCause(errExit)
+		}
+	})
 	if err != nil {
 		return err
 	}
