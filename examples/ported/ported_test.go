@@ -52,6 +52,23 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
+func TestReadmeNamesEveryPort(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no programs: %v", err)
+	}
+	for _, main := range mains {
+		if name := filepath.Dir(main); !strings.Contains(string(readme), fmt.Sprintf("[%s](%[1]s)", name)) {
+			t.Errorf("README.md does not name %s", name)
+		}
+	}
+}
+
 // A program is a running port, or the original of it.
 type program struct {
 	t      *testing.T

@@ -2,7 +2,7 @@
 //
 //	go run ./examples/ported/irc HOST PORT
 //
-// It is a port of bottom's client, without the table of IRC's commands.
+// It is a port of bottom (github.com/numberoverzero/bottom, MIT), without the table of IRC's commands.
 package main
 
 import (

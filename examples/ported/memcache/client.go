@@ -49,21 +49,19 @@ func newClient(address string, poolSize int) *client {
 func (c *client) close(ctx context.Context) error { return c.pool.clear(ctx) }
 
 // withConnection runs a command on a connection of the pool. A connection on which a command has
-// failed is not used again. As in the original, it is if the command was cancelled.
-func withConnection[T any](ctx context.Context, c *client, command func(conn *connection) (T, error)) (T, error) {
+// failed is not used again; after one that was cancelled it is, as in the original.
+func withConnection[T any](ctx context.Context, c *client, command func(conn *connection) (T, error)) (v T, err error) {
 	conn, err := c.pool.acquire(ctx)
 	if err != nil {
-		var zero T
-		return zero, err
+		return v, err
 	}
-	v, err := command(conn)
-	if err != nil && !errors.Is(err, asyncio.ErrCancelled) {
-		conn.err = err
-	}
-	if releaseErr := c.pool.release(conn); err == nil {
-		err = releaseErr
-	}
-	return v, err
+	defer func() {
+		if err != nil && !errors.Is(err, asyncio.ErrCancelled) {
+			conn.err = err
+		}
+		err = errors.Join(err, c.pool.release(conn))
+	}()
+	return command(conn)
 }
 
 // Everything but white space and control characters is allowed in a key.

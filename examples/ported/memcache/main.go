@@ -2,7 +2,8 @@
 //
 //	go run ./examples/ported/memcache HOST PORT
 //
-// The client is a port of aiomcache, without its handlers of flags.
+// The client is a port of aiomcache (github.com/aio-libs/aiomcache, BSD), without its handlers of
+// flags.
 package main
 
 import (

@@ -4,7 +4,8 @@
 //
 // The processes keep their files in the directory DIR. In the end it waits for SIGTERM or SIGINT.
 //
-// It is a port of simpervisor, without its own way to wait on Windows.
+// It is a port of simpervisor (github.com/jupyterhub/simpervisor, BSD), without its own way to wait
+// on Windows.
 package main
 
 import (

@@ -5,7 +5,7 @@
 // It prints the address that it listens on. After ACK_TIMEOUT seconds without an answer it sends a
 // packet again, after CONN_TIMEOUT seconds it gives the transfer up.
 //
-// It is a port of py3tftp, without its netascii mode.
+// It is a port of py3tftp (github.com/sirMackk/py3tftp, MIT), without its netascii mode.
 package main
 
 import (
