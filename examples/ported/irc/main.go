@@ -55,6 +55,11 @@ func (b *bot) run(ctx context.Context) error {
 				return err
 			}
 		}
+		come, err := b.waitFor(ctx, asyncio.AllCompleted, "client_connect")
+		if err != nil {
+			return err
+		}
+		fmt.Printf("session %d: %s\n", session, names(come))
 		e, err := b.wait(ctx, "client_disconnect")
 		if err != nil {
 			return err

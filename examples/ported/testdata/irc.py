@@ -89,6 +89,8 @@ async def main():
     for session in 1, 2:
         await client.connect()
         await client.connect()  # does nothing
+        events = await wait_for(client, ["client_connect"], mode="all")
+        print(f"session {session}:", *[event["__event__"] for event in events])
         event = await client.wait("client_disconnect")
         print(f"session {session}: {event['__event__']}")
     await asyncio.gather(client.connect(), client.connect())
