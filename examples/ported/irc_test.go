@@ -71,6 +71,7 @@ func TestIRC(t *testing.T) {
 	// The bot hangs up.
 	c := s.accept()
 	c.read(2)
+	p.until("session 1: CLIENT_CONNECT")
 	c.say("PING :are you there\r\n")
 	c.read(1)
 	c.say(":srv 375 bot :- news -\r\n:srv 376 bot :end\r\n")
@@ -89,6 +90,7 @@ func TestIRC(t *testing.T) {
 	// for the first of several events has cancelled the futures of the others.
 	c = s.accept()
 	c.read(2)
+	p.until("session 2: CLIENT_CONNECT")
 	c.say("PING :still there\r\nhalf a line")
 	c.read(1)
 	c.Close()
