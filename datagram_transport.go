@@ -63,8 +63,8 @@ type DatagramTransport struct {
 
 // CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
 // protocol with factory and a transport that calls it. It suspends while it looks a name up,
-// and until the protocol's ConnectionMade has returned. It panics if factory is nil. It is
-// asyncio's create_datagram_endpoint.
+// and until the protocol's ConnectionMade has returned. It panics if factory is nil or returns
+// nil. It is asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
@@ -79,8 +79,8 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 		}
 	}()
 	p = factory()
-	t := &DatagramTransport{endpoint: e, protocol: p}
-	t.flow, _ = any(p).(FlowControlProtocol)
+	t := &DatagramTransport{endpoint: e}
+	t.SetProtocol(p)
 	e.above = t
 	t.schedule()
 	for !t.made {
@@ -214,35 +214,35 @@ func (t *DatagramTransport) receive() {
 }
 
 func (t *DatagramTransport) callMade() {
-	defer reportCallback(t.endpoint.loop, "ConnectionMade")
+	defer reportCallback(t.endpoint.loop, "ConnectionMade", t, t.protocol)
 	t.protocol.ConnectionMade(t)
 }
 
 func (t *DatagramTransport) callDatagramReceived(p []byte, from net.Addr) {
-	defer reportCallback(t.endpoint.loop, "DatagramReceived")
+	defer reportCallback(t.endpoint.loop, "DatagramReceived", t, t.protocol)
 	t.protocol.DatagramReceived(p, from)
 }
 
 func (t *DatagramTransport) callErrorReceived(err error) {
-	defer reportCallback(t.endpoint.loop, "ErrorReceived")
+	defer reportCallback(t.endpoint.loop, "ErrorReceived", t, t.protocol)
 	t.protocol.ErrorReceived(err)
 }
 
 func (t *DatagramTransport) callPauseWriting() {
 	if t.flow != nil {
-		defer reportCallback(t.endpoint.loop, "PauseWriting")
+		defer reportCallback(t.endpoint.loop, "PauseWriting", t, t.protocol)
 		t.flow.PauseWriting()
 	}
 }
 
 func (t *DatagramTransport) callResumeWriting() {
 	if t.flow != nil {
-		defer reportCallback(t.endpoint.loop, "ResumeWriting")
+		defer reportCallback(t.endpoint.loop, "ResumeWriting", t, t.protocol)
 		t.flow.ResumeWriting()
 	}
 }
 
 func (t *DatagramTransport) callLost() {
-	defer reportCallback(t.endpoint.loop, "ConnectionLost")
+	defer reportCallback(t.endpoint.loop, "ConnectionLost", t, t.protocol)
 	t.protocol.ConnectionLost(nil)
 }

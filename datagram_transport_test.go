@@ -138,6 +138,8 @@ func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
 		return nil
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, fmt.Sprint(c.Message, ": ", c.Err.(*asyncio.PanicError).Value))
+		require.IsType(t, new(asyncio.DatagramTransport), c.Extra["transport"])
+		require.IsType(t, new(datagrams), c.Extra["protocol"])
 	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"panic in DatagramReceived of a protocol: 0", "panic in DatagramReceived of a protocol: 1"}, reports)

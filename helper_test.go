@@ -120,6 +120,13 @@ func inTurn(t *testing.T, body func(ctx context.Context)) {
 	})
 }
 
+// withoutDebug keeps GOASYNCIODEBUG from turning debug mode on in a test that depends on tasks that
+// drive, or in which debug mode would report more.
+func withoutDebug(t *testing.T) {
+	t.Helper()
+	t.Setenv("GOASYNCIODEBUG", "")
+}
+
 // needInterrupt skips a test of SIGINT if the test process ignores the signal.
 func needInterrupt(t *testing.T) {
 	t.Helper()

@@ -13,24 +13,30 @@ import (
 // anything overflows into the past.
 const Never time.Duration = 1<<63 - 1
 
-// Seconds returns the least duration of at least s seconds, so that a time computed as a number
-// of seconds, as in Python, is not a nanosecond early. If s seconds are too long for a Duration,
-// Seconds returns Never. It panics if s is not a number.
+// Seconds returns s seconds as a duration, rounded up to the next nanosecond: a time that was
+// computed as a number of seconds, as in Python, does not become a nanosecond early. What lies
+// within the precision of s is not rounded up, so that 0.1 is 100 ms. If s seconds are too long for
+// a Duration, Seconds returns Never. It panics if s is NaN.
 func Seconds(s float64) time.Duration {
-	switch ns := s * float64(time.Second); {
+	const limit = float64(Never) / float64(time.Second)
+	switch {
 	case math.IsNaN(s):
-		panic("asyncio: Seconds of what is not a number")
-	case ns >= float64(Never):
+		panic("asyncio: seconds are not a number")
+	case s >= limit:
 		return Never
-	case ns <= math.MinInt64:
+	case s <= -limit:
 		return math.MinInt64
-	default:
-		d := time.Duration(math.Floor(ns))
-		for d.Seconds() < s {
-			d++
-		}
-		return d
 	}
+	whole, part := math.Modf(s)
+	ns := part * float64(time.Second)
+	d := time.Duration(whole)*time.Second + time.Duration(math.Floor(ns))
+	if math.FMA(part, float64(time.Second), -ns) < 0 && ns == math.Floor(ns) { // the product was rounded up to a nanosecond
+		d--
+	}
+	if d.Seconds() < s {
+		d++
+	}
+	return d
 }
 
 // A clock is the loop's time.

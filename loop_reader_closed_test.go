@@ -283,6 +283,7 @@ func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 }
 
 func TestADescriptorThatCanNoLongerBePolledWakesItsTasks(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)

@@ -55,7 +55,7 @@ func (l *Loop) turn() {
 		l.left--
 		r := l.ready.PopFront()
 		switch t, ok := r.(*task); {
-		case l.debug:
+		case l.timed:
 			l.runTimed(r)
 		case ok && t.fiber != nil: // t.run(l) without the call; see task.direct
 			l.current = t

@@ -78,16 +78,20 @@ func checkFactory(isNil bool) {
 	}
 }
 
-// reportCallback is deferred around a call of a protocol and reports a panic.
-func reportCallback(l *Loop, callback string) {
+// reportCallback is deferred around a call of a transport's protocol and reports a panic.
+func reportCallback(l *Loop, callback string, transport, protocol any) {
 	if r := recover(); r != nil {
-		_ = l.reportPanic(callback, r)
+		_ = l.reportPanic(callback, r, transport, protocol)
 	}
 }
 
 // reportPanic reports a panic of a protocol's callback, and returns it as an error.
-func (l *Loop) reportPanic(callback string, panicked any) error {
+func (l *Loop) reportPanic(callback string, panicked, transport, protocol any) error {
 	err := &PanicError{panicked, debug.Stack()}
-	l.report(ExceptionContext{Message: "panic in " + callback + " of a protocol", Err: err})
+	l.report(ExceptionContext{
+		Message: "panic in " + callback + " of a protocol",
+		Err:     err,
+		Extra:   map[string]any{"transport": transport, "protocol": protocol},
+	})
 	return err
 }

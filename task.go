@@ -151,9 +151,15 @@ func (t *Task[T]) String() string { return t.task.describe() }
 func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }
 func (t *Task[T]) describe() string        { return t.task.describe() }
 
-func (t *Task[T]) start(context.Context) FutureLike[T] { return t }
-func (t *Task[T]) core() *future                       { return &t.task.future }
-func (t *Task[T]) result() T                           { return t.value }
+func (t *Task[T]) start(context.Context) FutureLike[T] {
+	if t == nil {
+		panic("asyncio: nil task")
+	}
+	return t
+}
+
+func (t *Task[T]) core() *future { return &t.task.future }
+func (t *Task[T]) result() T     { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
 	coro := t.coro

@@ -125,7 +125,7 @@ func (t *Transport) checkFull() {
 	}
 	t.full = true
 	if t.flow != nil {
-		defer reportCallback(t.stream.loop, "PauseWriting")
+		defer reportCallback(t.stream.loop, "PauseWriting", t, t.protocol)
 		t.flow.PauseWriting()
 	}
 }
@@ -138,7 +138,7 @@ func (t *Transport) checkRoom() {
 	}
 	t.full = false
 	if t.flow != nil && t.stream.writer.err == nil {
-		defer reportCallback(t.stream.loop, "ResumeWriting")
+		defer reportCallback(t.stream.loop, "ResumeWriting", t, t.protocol)
 		t.flow.ResumeWriting()
 	}
 }
@@ -354,7 +354,7 @@ func (t *Transport) end(err error) {
 // guard is deferred around a call of the protocol. It reports a panic and aborts the connection.
 func (t *Transport) guard(callback string) {
 	if r := recover(); r != nil {
-		t.lose(t.stream.loop.reportPanic(callback, r))
+		t.lose(t.stream.loop.reportPanic(callback, r, t, t.protocol))
 	}
 }
 
@@ -389,7 +389,7 @@ func (t *Transport) callEOFReceived() (keepOpen bool) {
 }
 
 func (t *Transport) callLost() {
-	defer reportCallback(t.stream.loop, "ConnectionLost")
+	defer reportCallback(t.stream.loop, "ConnectionLost", t, t.protocol)
 	err, w := t.cause, &t.stream.writer
 	// A write pipe that breaks without losing bytes has only lost its reader: that is no error.
 	if err == nil && (w.dropped || !isWritePipe(t.stream)) {

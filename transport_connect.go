@@ -13,7 +13,7 @@ import (
 // CreateConnection connects to a TCP address as OpenConnection does. It makes a protocol with
 // factory and a transport that calls it. It suspends until the connection is made, with WithTLS
 // also until the handshake is done, and until the protocol's ConnectionMade has returned. If it
-// is cancelled, it closes the connection. It panics if factory is nil. It is asyncio's
+// is cancelled, it closes the connection. It panics if factory is nil or returns nil. It is asyncio's
 // create_connection.
 func CreateConnection[P Protocol](ctx context.Context, factory func() P, address string, opts ...ConnectionOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
@@ -106,8 +106,8 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 
 // CreateServer listens on a TCP address as StartServer does, and calls factory for a protocol for
 // each connection. It suspends while it looks a name up. The server counts a connection until its
-// socket is closed. A panic in factory is reported and closes that connection alone. CreateServer
-// panics if factory is nil. It is asyncio's create_server.
+// socket is closed. A factory that panics or returns nil is reported, and closes that connection
+// alone. CreateServer panics if factory is nil. It is asyncio's create_server.
 func CreateServer[P Protocol](ctx context.Context, factory func() P, address string, opts ...ServerOption) (*Server, error) {
 	return startServer(ctx, byProtocol(factory), address, newStreamOptions(opts))
 }

@@ -150,6 +150,26 @@ func TestCloseSendsWhatIsKeptAndAbortDoesNot(t *testing.T) {
 	})
 }
 
+func TestAServerOfProtocolsShakesHandsInAnEagerLoop(t *testing.T) {
+	needPoller(t)
+	withoutDebug(t)
+	serverConfig, clientConfig := certificates()
+	runReal(t, func(ctx context.Context) error {
+		asyncio.RunningLoop(ctx).SetEagerTasks(true)
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
+		require.NoError(t, err)
+		_, vanishes, err := asyncio.OpenConnection(ctx, s.Addr().String())
+		require.NoError(t, err)
+		tr, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String(), asyncio.WithTLS(clientConfig))
+		require.NoError(t, err)
+		tr.WriteString("hello")
+		until(ctx, func() bool { return string(c.got) == "hello" })
+		vanishes.Reset()
+		tr.Close()
+		return s.Shutdown(ctx, time.Minute)
+	})
+}
+
 func TestAServersClientsAreClosedOrAborted(t *testing.T) {
 	for name, end := range map[string]func(s *asyncio.Server){
 		"CloseClients": (*asyncio.Server).CloseClients, "AbortClients": (*asyncio.Server).AbortClients,
@@ -385,9 +405,47 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 		return s.WaitClosed(ctx)
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, c.Message)
+		if strings.Contains(c.Message, "ConnectionMade") {
+			r := c.Extra["protocol"].(*recorder)
+			require.Same(t, r.t, c.Extra["transport"])
+		}
 	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"panic in a protocol factory", "panic in ConnectionMade of a protocol", "panic in ConnectionMade of a protocol"}, reports)
+}
+
+func TestAFactoryThatReturnsNoProtocolIsAMistake(t *testing.T) {
+	needPoller(t)
+	const mistake = "asyncio: nil protocol"
+	runReal(t, func(ctx context.Context) error {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		require.PanicsWithValue(t, mistake, func() {
+			_, _, _ = asyncio.CreateConnection(ctx, func() asyncio.Protocol { return nil }, listener.Addr().String())
+		})
+		require.PanicsWithValue(t, mistake, func() {
+			_, _, _ = asyncio.CreateDatagramTransport(ctx, func() asyncio.DatagramProtocol { return nil }, "127.0.0.1:0", "")
+		})
+		require.PanicsWithValue(t, mistake, func() {
+			_, _, _ = asyncio.SubprocessShell(ctx, func() asyncio.SubprocessProtocol { return nil }, "true")
+		})
+		return nil
+	})
+	var reports []asyncio.ExceptionContext
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s, err := asyncio.CreateServer(ctx, func() asyncio.Protocol { return nil }, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
+		require.NoError(t, err)
+		c.waitLost(ctx)
+		s.Close()
+		return s.WaitClosed(ctx)
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { reports = append(reports, c) }))
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+	require.Equal(t, "panic in a protocol factory", reports[0].Message)
+	require.ErrorContains(t, reports[0].Err, mistake)
 }
 
 func TestALoopThatClosesClosesItsTransports(t *testing.T) {
