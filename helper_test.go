@@ -159,3 +159,13 @@ func goroutines() int {
 	n, _ := runtime.GoroutineProfile(make([]runtime.StackRecord, 1))
 	return n
 }
+
+// assertNoMoreGoroutines waits until there are no more goroutines than limit. Some may still be
+// ending.
+func assertNoMoreGoroutines(t *testing.T, limit int) {
+	t.Helper()
+	for start := time.Now(); goroutines() > limit && time.Since(start) < 10*time.Second; {
+		runtime.Gosched()
+	}
+	assert.LessOrEqual(t, goroutines(), limit, "goroutines")
+}
