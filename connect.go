@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func (s *stream) encryptClient(ctx context.Context, host string, o *streamOption
 		config = config.Clone()
 		config.ServerName = host
 	}
-	err := s.startTLS(ctx, config, false, o.handshakeTimeout)
+	err := s.startTLS(ctx, config, false, o)
 	if err != nil {
 		s.writer.Close()
 	}
@@ -198,6 +199,28 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
 	}
 	return addrs, nil
+}
+
+// GetNameInfo returns the name of an address and its port. It suspends while another goroutine looks
+// the name up, as GetAddrInfo does; if it is cancelled, it returns at once. An address that has no
+// name is returned as it is. The port is a number, since package net does not know the names of
+// ports. It is asyncio's getnameinfo.
+func (l *Loop) GetNameInfo(ctx context.Context, addr netip.AddrPort) (host, port string, err error) {
+	if !addr.IsValid() {
+		return "", "", &net.AddrError{Err: "invalid address", Addr: addr.String()}
+	}
+	ip, port := addr.Addr().Unmap(), strconv.Itoa(int(addr.Port()))
+	names, err := onThread(ctx, running(ctx).loop, &l.threads.lookups, nil, func(ctx context.Context) ([]string, error) {
+		return net.DefaultResolver.LookupAddr(ctx, ip.WithZone("").String())
+	})
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound, err == nil && len(names) == 0:
+		return ip.String(), port, nil
+	case err != nil:
+		return "", "", err
+	}
+	return strings.TrimSuffix(names[0], "."), port, nil
 }
 
 // localFor returns the local address to bind to in order to connect to addr: one of the same

@@ -27,6 +27,7 @@ type DatagramEndpoint struct {
 	closers       waitq
 	closing       bool
 	above         *DatagramTransport // the transport over this endpoint, or nil
+	memory        []byte             // to receive into, of a unix socket; others use the loop's buffers
 	received      quota              // receives in this turn
 	receivedAt    time.Duration      // the loop's time at the first of these receives
 
@@ -36,8 +37,9 @@ type DatagramEndpoint struct {
 	kept     []datagram
 	size     int // bytes in kept
 	drainers waitq
-	queued   bool  // in the ready queue, to go on sending
-	sendErr  error // the error of a kept datagram, for the next RecvFrom
+	queued   bool         // in the ready queue, to go on sending
+	retry    *TimerHandle // goes on sending on a unix socket, or nil
+	sendErr  error        // the error of a kept datagram, for the next RecvFrom
 }
 
 const (
@@ -60,30 +62,26 @@ type datagram struct {
 // CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected to
 // the address remote, both "host:port". One of them may be empty; without remote, the endpoint
 // sends to and receives from any address. An address without a host, ":port", means all addresses
-// of this machine as local, and this machine as remote. It suspends while it looks a name up. It
-// is asyncio's create_datagram_endpoint.
+// of this machine as local, and this machine as remote. It suspends while it looks a name up.
+//
+// With WithNetwork("unixgram") it makes a unix socket, and the addresses are paths; on Linux, a name
+// that begins with "@" is an abstract one. Both may be empty: then the endpoint has no address, and
+// no receiver can answer it. A socket that an earlier endpoint has left at the path local is
+// replaced. Closing the endpoint leaves the path behind, as in asyncio. It is asyncio's
+// create_datagram_endpoint.
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...DatagramOption) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
 	o := newStreamOptions(append([]DatagramOption{WithNetwork("udp")}, opts...))
-	switch o.network {
-	case "udp", "udp4", "udp6":
-	default:
-		return nil, net.UnknownNetworkError(o.network)
+	if err := o.checkDatagram(); err != nil {
+		return nil, err
 	}
 	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
-	localAddr, err := l.udpAddr(ctx, o.network, local, l.localAddrs)
-	if err != nil {
-		return nil, err
+	if o.network == "unixgram" {
+		return l.openUnixDatagram(local, remote)
 	}
-	if o.network == "udp" && localAddr != nil { // a name may have addresses of both families
-		o.network = "udp6"
-		if localAddr.(*net.UDPAddr).IP.To4() != nil {
-			o.network = "udp4"
-		}
-	}
-	remoteAddr, err := l.udpAddr(ctx, o.network, remote, l.remoteAddrs)
+	localAddr, remoteAddr, err := l.udpAddrs(ctx, local, remote, o.network)
 	if err != nil {
 		return nil, err
 	}
@@ -91,22 +89,84 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...D
 	if family == nil {
 		family = remoteAddr
 	}
-	if family == nil {
-		return nil, errors.New("asyncio: datagram endpoint without any address")
+	return l.openDatagram(family, localAddr, remoteAddr, o)
+}
+
+// checkDatagram returns an error if the options do not fit a datagram endpoint.
+func (o *streamOptions) checkDatagram() error {
+	switch o.network {
+	case "udp", "udp4", "udp6":
+	case "unixgram":
+		if o.ipOnly != "" {
+			return fmt.Errorf("asyncio: %s for a unix socket", o.ipOnly)
+		}
+	default:
+		return net.UnknownNetworkError(o.network)
 	}
+	return nil
+}
+
+// openUnixDatagram makes an endpoint of paths, which may be empty.
+func (l *Loop) openUnixDatagram(local, remote string) (*DatagramEndpoint, error) {
+	var localAddr, remoteAddr net.Addr
+	if local != "" {
+		removeSocket(local)
+		localAddr = &net.UnixAddr{Name: local, Net: "unixgram"}
+	}
+	if remote != "" {
+		remoteAddr = &net.UnixAddr{Name: remote, Net: "unixgram"}
+	}
+	e, err := l.openDatagram(&net.UnixAddr{Net: "unixgram"}, localAddr, remoteAddr, new(streamOptions))
+	var failed *net.OpError
+	if errors.As(err, &failed) && failed.Op == "dial" && local != "" {
+		_ = os.Remove(local) // it was bound before it could not be connected
+	}
+	return e, err
+}
+
+// openDatagram makes an endpoint of the kind of family. local and remote may be nil.
+func (l *Loop) openDatagram(family, local, remote net.Addr, o *streamOptions) (*DatagramEndpoint, error) {
 	fd, err := netfd.Socket(family)
 	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
+		return nil, &net.OpError{Op: "listen", Net: family.Network(), Addr: family, Err: err}
 	}
-	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
+	if err := prepareDatagram(fd, local, remote, o); err != nil {
 		netfd.Close(fd)
 		return nil, err
 	}
-	e := &DatagramEndpoint{loop: l, network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
+	return l.newDatagramEndpoint(fd, family.Network(), remote)
+}
+
+// newDatagramEndpoint makes an endpoint of a socket, which it takes over or, if it fails, closes.
+func (l *Loop) newDatagramEndpoint(fd int, network string, remote net.Addr) (*DatagramEndpoint, error) {
+	e := &DatagramEndpoint{loop: l, network: network, remote: remote, local: netfd.LocalAddr(fd, network)}
+	if network == "unixgram" {
+		e.memory = make([]byte, maxTransfer)
+	}
 	if err := e.fd.Open(&l.reactor, fd, (*datagramEvents)(e)); err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: e.local, Err: err}
 	}
 	return e, nil
+}
+
+// udpAddrs resolves the addresses of an endpoint, of which at most one is empty, and is then nil.
+func (l *Loop) udpAddrs(ctx context.Context, local, remote, network string) (localAddr, remoteAddr net.Addr, err error) {
+	if localAddr, err = l.udpAddr(ctx, network, local, l.localAddrs); err != nil {
+		return nil, nil, err
+	}
+	if network == "udp" && localAddr != nil { // a name may have addresses of both families
+		network = "udp6"
+		if localAddr.(*net.UDPAddr).IP.To4() != nil {
+			network = "udp4"
+		}
+	}
+	if remoteAddr, err = l.udpAddr(ctx, network, remote, l.remoteAddrs); err != nil {
+		return nil, nil, err
+	}
+	if localAddr == nil && remoteAddr == nil {
+		return nil, nil, errors.New("asyncio: datagram endpoint without any address")
+	}
+	return localAddr, remoteAddr, nil
 }
 
 // udpAddr resolves an address. It returns nil for an empty one.
@@ -123,19 +183,26 @@ func (l *Loop) udpAddr(ctx context.Context, network, address string,
 }
 
 func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
+	listenError := func(err error) error {
+		e := &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
+		if local != nil {
+			e.Net = local.Network()
+		}
+		return e
+	}
 	if o.reusePort {
 		if err := netfd.SetReusePort(fd); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
+			return listenError(err)
 		}
 	}
 	if o.broadcast {
 		if err := netfd.SetBroadcast(fd); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
+			return listenError(err)
 		}
 	}
 	if local != nil {
 		if err := netfd.Bind(fd, local); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
+			return listenError(err)
 		}
 	}
 	if remote != nil {
@@ -146,7 +213,8 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 	return nil
 }
 
-// RecvFrom returns the next datagram and the address of its sender. It suspends until there is
+// RecvFrom returns the next datagram and the address of its sender, which is nil if a unix socket has
+// none. It suspends until there is
 // one, and for a turn if several were received in this turn. The error of a datagram sent
 // earlier, such as that nobody listens at its address, is returned by RecvFrom or SendTo; the
 // endpoint can still be used. After Close it returns net.ErrClosed. Any number of tasks may wait,
@@ -202,8 +270,11 @@ func (e *DatagramEndpoint) mayReceive() bool {
 
 // receive receives a datagram, or returns netfd.ErrAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
-	buf := e.loop.buffers.Get()
-	defer e.loop.buffers.Put(buf)
+	buf := e.memory
+	if buf == nil {
+		buf = e.loop.buffers.Get()
+		defer e.loop.buffers.Put(buf)
+	}
 	n, from, err := e.receiveInto(buf)
 	if err != nil {
 		return nil, nil, err
@@ -255,8 +326,22 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	}
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
 	e.size += len(p)
+	e.retryLater()
 	return nil
 }
+
+// retryLater makes a unix socket go on sending after a while: the poller does not report when the
+// receiver has room again.
+func (e *DatagramEndpoint) retryLater() {
+	if e.network == "unixgram" && e.retry == nil && len(e.kept) > 0 {
+		e.retry = e.loop.CallLater(unixRetryDelay, func() {
+			e.retry = nil
+			e.flush()
+		})
+	}
+}
+
+const unixRetryDelay = 5 * time.Millisecond
 
 func (e *DatagramEndpoint) opError(op string, addr net.Addr, err error) error {
 	if addr == nil {
@@ -296,6 +381,10 @@ func (e *DatagramEndpoint) Close() error {
 func (e *DatagramEndpoint) Abort() {
 	e.fd.Close()
 	e.closing, e.kept, e.size = true, nil, 0
+	if e.retry != nil {
+		e.retry.Cancel()
+		e.retry = nil
+	}
 	e.readers.wakeAll()
 	e.drainers.wakeAll()
 	e.closers.wakeAll()
@@ -372,6 +461,8 @@ func (e *DatagramEndpoint) flush() {
 	if n == maxFlushed && len(e.kept) > 0 { // there may be room still, which the poller does not report again
 		e.queued = true
 		e.loop.push((*datagramEvents)(e))
+	} else {
+		e.retryLater()
 	}
 	if e.size <= defaultHighWater/4 {
 		e.drainers.wakeAll()

@@ -61,7 +61,7 @@ type DatagramTransport struct {
 	lost      bool // ConnectionLost was called
 }
 
-// CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
+// CreateDatagramTransport makes a socket as CreateDatagramEndpoint does. It makes a
 // protocol with factory and a transport that calls it. It suspends while it looks a name up,
 // and until the protocol's ConnectionMade has returned. It panics if factory is nil. It is
 // asyncio's create_datagram_endpoint.
@@ -195,8 +195,11 @@ func (t *DatagramTransport) run(l *Loop) {
 // receive passes received datagrams to the protocol, as many as mayReceive allows in one turn.
 func (t *DatagramTransport) receive() {
 	e := t.endpoint
-	buf := e.loop.buffers.Get()
-	defer e.loop.buffers.Put(buf)
+	buf := e.memory
+	if buf == nil {
+		buf = e.loop.buffers.Get()
+		defer e.loop.buffers.Put(buf)
+	}
 	for e.fd.Readable && !e.closing {
 		if !e.mayReceive() {
 			t.schedule()

@@ -60,9 +60,9 @@
 //   - streams: [OpenConnection], [OpenUnixConnection], [StreamReader.Read],
 //     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
-//     [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
+//     [StreamWriter.SendFile], [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
 //   - protocols: [CreateConnection], [CreateUnixConnection], [ConnectAcceptedSocket],
-//     [CreateServer] while it looks up a host name, [Transport.StartTLS],
+//     [CreateServer] while it looks up a host name, [Transport.SendFile], [Transport.StartTLS],
 //     [ConnectReadPipeTransport], [ConnectWritePipeTransport]
 //   - servers: [StartServer] while it looks up a host name, [Server.Serve],
 //     [Server.Shutdown], [Server.WaitClosed]
@@ -72,8 +72,8 @@
 //     [DatagramEndpoint.Drain], [DatagramEndpoint.WaitClosed], [CreateDatagramTransport]
 //   - processes: [Process.Communicate], [Process.Wait], [SubprocessExec], [SubprocessShell]
 //   - sockets and names: [Loop.SockAccept], [Loop.SockConnect], [Loop.SockRecv],
-//     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockSendAll], [Loop.SockSendTo],
-//     [Loop.GetAddrInfo]
+//     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockRecvFromInto], [Loop.SockSendAll],
+//     [Loop.SockSendTo], [Loop.SockSendFile], [Loop.GetAddrInfo], [Loop.GetNameInfo]
 //
 // These never suspend:
 //
@@ -86,8 +86,9 @@
 //   - [StreamWriter.Write], [StreamWriter.Close] and [DatagramEndpoint.SendTo], which keep
 //     the bytes that cannot be sent at once
 //   - [Transport.Write], [Transport.Close] and [DatagramTransport.SendTo], which keep them as well
-//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and
-//     [StreamPair]
+//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe],
+//     [StreamPair] and [NewStreamReader]
+//   - [StreamReader.FeedData], [StreamReader.FeedEOF] and [StreamReader.SetException]
 //
 // # Goroutines
 //

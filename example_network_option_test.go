@@ -111,7 +111,7 @@ func ExampleDatagramOption() {
 }
 
 // The peer does not answer. In virtual time the wait for the handshake takes no time.
-func ExampleHandshakeOption() {
+func ExampleStartTLSOption() {
 	runExample(func(ctx context.Context) error {
 		client, _ := asyncio.StreamPair(ctx)
 		err := client.Writer.StartTLS(ctx, &tls.Config{ServerName: "example.com"}, asyncio.WithTLSHandshakeTimeout(5*time.Second))

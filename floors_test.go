@@ -26,8 +26,8 @@ var floors = []string{
 	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed",
 	"thread thread_context executor threadsafe foreign loop_signal loop_signal_unix",
 	"run",
-	"loop_reader loop_sock",
-	"stream protocol transport stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",
+	"loop_reader loop_sock loop_sendfile",
+	"stream protocol transport stream_options stream_dropped stream_feed stream_pair stream_reader stream_sendfile stream_socket stream_tls stream_tls_shutdown stream_writer",
 	"system connect transport_connect server server_listener datagram datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
 	"subprocess subprocess_options subprocess_transport subprocess_unix",
 }

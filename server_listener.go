@@ -126,10 +126,23 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 	if ln.addr = system.localAddr(fd, s.network); ln.addr == nil {
 		return nil, errNoAddress
 	}
-	return ln, s.loop.reactor.Own(fd, ln)
+	if err := s.loop.reactor.Own(fd, ln); err != nil {
+		return nil, err
+	}
+	if s.options.keepSocket {
+		ln.file = nil
+	}
+	return ln, nil
 }
 
 var errNoAddress = errors.New("asyncio: the system does not tell the address of a socket")
+
+// removeSocket removes the socket at path, if there is one, so that another can be bound there.
+func removeSocket(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path) // if this fails, bind fails with a better error
+	}
+}
 
 // OnReady is called when there may be a connection to accept.
 func (ln *listener) OnReady(poll.Ready) { ln.schedule() }

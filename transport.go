@@ -15,8 +15,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS suspends; its
-// other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
+// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS and SendFile
+// suspend; its other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
 // to it until it is closed. It is asyncio's Transport.
 type Transport struct {
 	stream   *stream
@@ -230,9 +230,9 @@ func (t *Transport) RemoteAddr() net.Addr { return t.stream.writer.RemoteAddr() 
 // protocol, whose ConnectionMade it does not call again. It suspends until the handshake is done.
 // If the handshake fails, it closes the connection. In all else it is StreamWriter.StartTLS. It is
 // asyncio's start_tls.
-func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
+func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...StartTLSOption) error {
 	before := t.stream.below
-	err := t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
+	err := t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts))
 	switch {
 	case err == nil:
 		t.schedule() // bytes may have come with the handshake

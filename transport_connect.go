@@ -45,7 +45,7 @@ func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd
 		if o.tls == nil {
 			return nil
 		}
-		return s.startTLS(ctx, o.tls, true, o.handshakeTimeout)
+		return s.startTLS(ctx, o.tls, true, o)
 	})
 }
 

@@ -38,6 +38,9 @@ func Open(*os.File, bool) (int, func(), error) {
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
 }
+func SendFile(int, *os.File, int64, int) (int, error) {
+	return 0, ErrUnsupported
+}
 func Recv(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
 func Send(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
 func RecvAny(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
