@@ -36,8 +36,8 @@ type transport interface {
 	stopReceiving()              // called before the last reads: bytes that arrive later are not wanted
 	canCloseWrite() bool
 	closeWrite() error
-	close()               // calls onClosed, at once or after the buffered bytes are sent
-	abort()               // calls onClosed at once; drops the buffered bytes
+	close()               // calls onClosed, at once or when the buffered bytes are sent and it is closed
+	abort()               // close that drops the buffered bytes
 	reset()               // abort that the peer sees as a reset, where possible
 	info(name string) any // for GetExtraInfo
 }
