@@ -36,6 +36,10 @@ func openConnection(ctx context.Context, address string, o *streamOptions) (*Str
 // dialTCP connects to "host:port", and also returns the host.
 func dialTCP(ctx context.Context, address string, o *streamOptions) (_ *stream, host string, _ error) {
 	l := running(ctx).loop
+	if o.sockets != nil {
+		s, err := l.adoptClient(address, "", o)
+		return s, "", err
+	}
 	if err := o.check("tcp", false); err != nil {
 		return nil, "", err
 	}
@@ -77,6 +81,9 @@ func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*St
 
 func dialUnix(ctx context.Context, path string, o *streamOptions) (*stream, error) {
 	l := running(ctx).loop
+	if o.sockets != nil {
+		return l.adoptClient(path, "unix", o)
+	}
 	if err := o.check("unix", false); err != nil {
 		return nil, err
 	}
@@ -93,6 +100,7 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 	if err := s.encryptClient(ctx, host, o); err != nil {
 		return nil, nil, err
 	}
+	o.closeOriginals()
 	return &s.reader, &s.writer, nil
 }
 

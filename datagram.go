@@ -70,8 +70,26 @@ type datagram struct {
 // replaced. Closing the endpoint leaves the path behind, as in asyncio. It is asyncio's
 // create_datagram_endpoint.
 func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...DatagramOption) (*DatagramEndpoint, error) {
+	o := newDatagramOptions(opts)
+	e, err := createDatagramEndpoint(ctx, local, remote, o)
+	if err == nil {
+		o.closeOriginals()
+	}
+	return e, err
+}
+
+func newDatagramOptions(opts []DatagramOption) *streamOptions {
+	o := newStreamOptions[DatagramOption](nil)
+	o.network = "udp"
+	applyAll(opts, o)
+	return o
+}
+
+func createDatagramEndpoint(ctx context.Context, local, remote string, o *streamOptions) (*DatagramEndpoint, error) {
 	l := running(ctx).loop
-	o := newStreamOptions(append([]DatagramOption{WithNetwork("udp")}, opts...))
+	if o.sockets != nil {
+		return l.adoptDatagrams(local, remote, o)
+	}
 	if err := o.checkDatagram(); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,8 @@ type DatagramTransport struct {
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
-	e, err := CreateDatagramEndpoint(ctx, local, remote, opts...)
+	o := newDatagramOptions(opts)
+	e, err := createDatagramEndpoint(ctx, local, remote, o)
 	if err != nil {
 		return nil, p, err
 	}
@@ -89,6 +90,7 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 		}
 	}
 	done = true
+	o.closeOriginals()
 	return t, p, nil
 }
 

@@ -50,8 +50,9 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 // nil. It is asyncio's connect_read_pipe.
 func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
 	checkFactory(factory == nil)
-	s, err := openPipe(running(ctx).loop, f, false, new(streamOptions))
-	return connect(ctx, s, err, factory, func() error { return nil })
+	o := new(streamOptions)
+	s, err := openPipe(running(ctx).loop, f, false, o)
+	return connect(ctx, s, err, o, factory, func() error { return nil })
 }
 
 // ConnectWritePipeTransport is ConnectReadPipeTransport for writing, and suspends like it. The
@@ -59,8 +60,9 @@ func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P,
 // connect_write_pipe.
 func ConnectWritePipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
 	checkFactory(factory == nil)
-	s, err := openPipe(running(ctx).loop, f, true, new(streamOptions))
-	return connect(ctx, s, err, factory, func() error { return nil })
+	o := new(streamOptions)
+	s, err := openPipe(running(ctx).loop, f, true, o)
+	return connect(ctx, s, err, o, factory, func() error { return nil })
 }
 
 // openPipe makes a stream of f, which it takes over unless it fails.

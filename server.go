@@ -66,6 +66,9 @@ func startServer(ctx context.Context, begin func(*connection), address string, o
 	if err != nil {
 		return nil, err
 	}
+	if o.sockets != nil {
+		return s.begun(s.adopt(address))
+	}
 	addrs, err := s.addrs(ctx, address)
 	if err != nil {
 		return nil, err
@@ -113,6 +116,9 @@ func startUnixServer(ctx context.Context, begin func(*connection), path string, 
 	s, err := newServer(ctx, begin, "unix", o)
 	if err != nil {
 		return nil, err
+	}
+	if o.sockets != nil {
+		return s.begun(s.adopt(path))
 	}
 	removeSocket(path)
 	return s.start([]net.Addr{&net.UnixAddr{Name: path, Net: "unix"}})

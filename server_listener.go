@@ -47,6 +47,12 @@ func (s *Server) start(addrs []net.Addr) (*Server, error) {
 	for tries := 1; taken && tries < portTries; tries++ {
 		taken, err = s.listenAll(addrs)
 	}
+	return s.begun(err)
+}
+
+// begun starts serving unless WithoutServing was given. If err is not nil, listening has failed, and
+// it closes the server.
+func (s *Server) begun(err error) (*Server, error) {
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -120,7 +126,7 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 		ln.path = unix.Name
 		ln.file, _ = os.Lstat(unix.Name)
 	}
-	if err := system.listen(fd, min(s.options.backlog, math.MaxInt32)); err != nil {
+	if err := system.listen(fd, s.backlog()); err != nil {
 		return nil, err
 	}
 	if ln.addr = system.localAddr(fd, s.network); ln.addr == nil {
@@ -136,6 +142,14 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 }
 
 var errNoAddress = errors.New("asyncio: the system does not tell the address of a socket")
+
+// backlog returns the number of connections that may wait for the server.
+func (s *Server) backlog() int {
+	if s.options.backlog < 0 {
+		return 100 // as in asyncio
+	}
+	return min(s.options.backlog, math.MaxInt32)
+}
 
 // removeSocket removes the socket at path, if there is one, so that another can be bound there.
 func removeSocket(path string) {

@@ -199,7 +199,10 @@ func (setting) forStartTLS()               {}
 type streamOptions struct {
 	limit            int
 	network          string
-	ipOnly           string // name of a given option that unix sockets do not have
+	ipOnly           string   // name of a given option that unix sockets do not have
+	newOnly          string   // name of a given option that existing sockets do not have
+	sockets          []any    // existing sockets, to use in place of new ones
+	originals        []func() // close the originals of sockets once the call has succeeded
 	localAddr        string
 	eyeballsDelay    time.Duration
 	tls              *tls.Config
@@ -207,7 +210,7 @@ type streamOptions struct {
 	handshakeTimeout time.Duration
 	shutdownTimeout  time.Duration
 	hosts            []string // besides the one of the address
-	backlog          int
+	backlog          int      // -1 if it was not given
 	maxConnections   int
 	reusePort        bool
 	keepAlive        bool
@@ -221,7 +224,7 @@ func newStreamOptions[O streamOption](opts []O) *streamOptions {
 		limit:         defaultLimit,
 		network:       "tcp",
 		eyeballsDelay: 250 * time.Millisecond, // as RFC 8305 recommends
-		backlog:       100,
+		backlog:       -1,
 	}
 	applyAll(opts, o)
 	return o
@@ -282,13 +285,15 @@ func WithTLSHandshakeTimeout(d time.Duration) StartTLSOption {
 // "udp6" or "unixgram". The call that takes the option returns a net.UnknownNetworkError for a network
 // that it does not support.
 func WithNetwork(network string) NetworkOption {
-	return setting(func(o *streamOptions) { o.network = network })
+	return setting(func(o *streamOptions) { o.network, o.newOnly = network, "WithNetwork" })
 }
 
 // WithLocalAddr binds the client's end to address, a "host:port", before connecting. It is
 // asyncio's local_addr.
 func WithLocalAddr(address string) DialOption {
-	return setting(func(o *streamOptions) { o.localAddr, o.ipOnly = address, "WithLocalAddr" })
+	return setting(func(o *streamOptions) {
+		o.localAddr, o.ipOnly, o.newOnly = address, "WithLocalAddr", "WithLocalAddr"
+	})
 }
 
 // WithHappyEyeballsDelay sets how long OpenConnection waits for one address of a name before it
@@ -298,7 +303,9 @@ func WithHappyEyeballsDelay(d time.Duration) DialOption {
 	if d < 0 {
 		panic("asyncio: WithHappyEyeballsDelay needs a duration that is not negative")
 	}
-	return setting(func(o *streamOptions) { o.eyeballsDelay, o.ipOnly = d, "WithHappyEyeballsDelay" })
+	return setting(func(o *streamOptions) {
+		o.eyeballsDelay, o.ipOnly, o.newOnly = d, "WithHappyEyeballsDelay", "WithHappyEyeballsDelay"
+	})
 }
 
 // WithKeepAlive makes the system probe whether an idle peer is still there. It is asyncio's
@@ -319,7 +326,9 @@ func WithBacklog(n int) AcceptOption {
 // WithReusePort lets several servers, in this program or others, use the same port; the system
 // spreads connections among them. It is asyncio's reuse_port.
 func WithReusePort() ReusePortOption {
-	return setting(func(o *streamOptions) { o.reusePort, o.ipOnly = true, "WithReusePort" })
+	return setting(func(o *streamOptions) {
+		o.reusePort, o.ipOnly, o.newOnly = true, "WithReusePort", "WithReusePort"
+	})
 }
 
 // WithMaxConnections limits the number of connections that a server has at a time. Further
@@ -343,13 +352,39 @@ func WithoutServing() ServingOption {
 // skips an address that this machine does not have as long as another is left. It is asyncio's
 // host, given as a sequence.
 func WithHosts(hosts ...string) ServerOption {
-	return setting(func(o *streamOptions) { o.hosts = append(o.hosts, hosts...) })
+	return setting(func(o *streamOptions) {
+		o.hosts, o.newOnly = append(o.hosts, hosts...), "WithHosts"
+	})
 }
 
 // WithoutCleanupSocket makes a unix server leave its socket's path behind when it is closed. It is
 // asyncio's cleanup_socket=False.
 func WithoutCleanupSocket() UnixServerOption {
 	return setting(func(o *streamOptions) { o.keepSocket = true })
+}
+
+// WithSocket makes the call use a socket that exists already: for a connection one that is
+// connected, for a server one that is bound, whether or not it listens, and for datagrams any. A
+// server may be given several, by an option each. The address of the call, or both addresses, must
+// be empty. sock is
+//
+//   - a descriptor, as an int or a uintptr,
+//   - an *os.File,
+//   - of package net, or of one's own, a net.Conn for a connection, a net.Listener for a server, or a
+//     net.PacketConn for datagrams.
+//
+// If the call succeeds, the socket belongs to the loop, and sock is closed: its descriptor has moved
+// to another number, which GetExtraInfo("socket") returns. If the call fails, sock remains the
+// caller's, who closes it. Descriptors 0, 1 and 2 always stay open. The socket becomes non-blocking,
+// for all who share it.
+//
+// Sockets that are polled cost nothing extra: descriptors, files, and the connections of package net
+// itself. Of any other type, such as a *tls.Conn or one end of a net.Pipe, the methods are called on
+// goroutines. Closing such a sock must end its pending calls.
+//
+// It is asyncio's sock.
+func WithSocket(sock any) SocketOption {
+	return setting(func(o *streamOptions) { o.sockets = append(o.sockets, sock) })
 }
 
 // WithBroadcast lets a datagram endpoint send to broadcast addresses. It is asyncio's

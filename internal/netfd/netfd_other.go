@@ -38,6 +38,8 @@ func Open(*os.File, bool) (int, func(), error) {
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
 }
+func Duplicate(int) (int, error) { return -1, ErrUnsupported }
+func Listening(int) bool         { return false }
 func SendFile(int, *os.File, int64, int) (int, error) {
 	return 0, ErrUnsupported
 }
