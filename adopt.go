@@ -304,7 +304,7 @@ func (l *Loop) adoptDatagrams(local, remote string, o *streamOptions) (*Datagram
 	}
 	var e *DatagramEndpoint
 	if found.fd < 0 {
-		e = l.newPacketEndpoint(found.value, o.network)
+		e = l.newPacketEndpoint(found.value, o.network, remoteOf(found.value))
 	} else if e, err = l.newDatagramEndpoint(found.fd, o.network, netfd.RemoteAddr(found.fd, o.network)); err != nil {
 		return nil, err
 	}
@@ -318,4 +318,12 @@ func datagramNetwork(found *foundSocket[net.PacketConn]) (string, error) {
 		return netfd.Network(found.fd)
 	}
 	return found.value.LocalAddr().Network(), nil
+}
+
+// remoteOf returns the address that a socket is connected to, or nil.
+func remoteOf(sock net.PacketConn) net.Addr {
+	if conn, ok := sock.(net.Conn); ok {
+		return conn.RemoteAddr()
+	}
+	return nil
 }

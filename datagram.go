@@ -21,11 +21,13 @@ import (
 type DatagramEndpoint struct {
 	loop          *Loop
 	fd            reactor.FD
+	packets       *netPackets // the socket if there is no poller, otherwise nil
 	network       string
 	local, remote net.Addr
 	readers       waitq
 	closers       waitq
 	closing       bool
+	closed        bool
 	above         *DatagramTransport // the transport over this endpoint, or nil
 	memory        []byte             // to receive into, of a unix socket; others use the loop's buffers
 	received      quota              // receives in this turn
@@ -93,7 +95,7 @@ func createDatagramEndpoint(ctx context.Context, local, remote string, o *stream
 	if err := o.checkDatagram(); err != nil {
 		return nil, err
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	if o.network == "unixgram" {
@@ -144,6 +146,9 @@ func (l *Loop) openUnixDatagram(local, remote string) (*DatagramEndpoint, error)
 
 // openDatagram makes an endpoint of the kind of family. local and remote may be nil.
 func (l *Loop) openDatagram(family, local, remote net.Addr, o *streamOptions) (*DatagramEndpoint, error) {
+	if !l.polls() {
+		return l.openPackets(family, local, remote, o)
+	}
 	fd, err := netfd.Socket(family)
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: family.Network(), Addr: family, Err: err}
@@ -158,13 +163,18 @@ func (l *Loop) openDatagram(family, local, remote net.Addr, o *streamOptions) (*
 // newDatagramEndpoint makes an endpoint of a socket, which it takes over or, if it fails, closes.
 func (l *Loop) newDatagramEndpoint(fd int, network string, remote net.Addr) (*DatagramEndpoint, error) {
 	e := &DatagramEndpoint{loop: l, network: network, remote: remote, local: netfd.LocalAddr(fd, network)}
-	if network == "unixgram" {
-		e.memory = make([]byte, maxTransfer)
-	}
+	e.makeRoom()
 	if err := e.fd.Open(&l.reactor, fd, (*datagramEvents)(e)); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: e.local, Err: err}
 	}
 	return e, nil
+}
+
+// makeRoom makes the memory of a unix socket, whose datagrams may be larger than the loop's buffers.
+func (e *DatagramEndpoint) makeRoom() {
+	if e.network == "unixgram" {
+		e.memory = make([]byte, maxTransfer)
+	}
 }
 
 // udpAddrs resolves the addresses of an endpoint, of which at most one is empty, and is then nil.
@@ -248,7 +258,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			return nil, nil, err
 		case e.closing:
 			return nil, nil, net.ErrClosed
-		case !e.fd.Readable:
+		case !e.readable():
 			if err := e.readers.wait(ctx, waitDatagram); err != nil {
 				return nil, nil, err
 			}
@@ -261,7 +271,6 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			if err != netfd.ErrAgain {
 				return p, from, err
 			}
-			e.fd.Readable = false
 		}
 	}
 }
@@ -269,9 +278,17 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 // passOn wakes the next receiver if there may be a datagram or an error for it. This is deferred,
 // since the task that leaves may have been woken for it, and the poller reports it only once.
 func (e *DatagramEndpoint) passOn() {
-	if e.fd.Readable || e.sendErr != nil {
+	if e.readable() || e.sendErr != nil {
 		e.readers.wakeNext()
 	}
+}
+
+// readable reports whether there may be a datagram to receive.
+func (e *DatagramEndpoint) readable() bool {
+	if e.packets != nil {
+		return e.packets.held
+	}
+	return e.fd.Readable
 }
 
 // mayReceive reports whether this turn allows another receive.
@@ -302,8 +319,17 @@ func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
 
 // receiveInto is receive into the caller's memory.
 func (e *DatagramEndpoint) receiveInto(p []byte) (int, net.Addr, error) {
-	n, from, err := netfd.RecvFrom(e.fd.Num, p, e.network)
-	if err != nil && err != netfd.ErrAgain {
+	var n int
+	var from net.Addr
+	var err error
+	if e.packets != nil {
+		n, from, err = e.packets.receive(p)
+	} else {
+		n, from, err = netfd.RecvFrom(e.fd.Num, p, e.network)
+	}
+	if err == netfd.ErrAgain {
+		e.fd.Readable = false
+	} else if err != nil {
 		err = e.opError("read", e.remote, err)
 	}
 	return n, from, err
@@ -333,7 +359,7 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	case e.remote != nil:
 		addr = nil
 	}
-	if len(e.kept) == 0 {
+	if len(e.kept) == 0 && e.packets == nil {
 		switch err := system.sendTo(e.fd.Num, p, addr); err {
 		case nil:
 			return nil
@@ -345,13 +371,16 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
 	e.size += len(p)
 	e.retryLater()
+	if e.packets != nil {
+		e.packets.send(e.kept[0])
+	}
 	return nil
 }
 
 // retryLater makes a unix socket go on sending after a while: the poller does not report when the
 // receiver has room again.
 func (e *DatagramEndpoint) retryLater() {
-	if e.network == "unixgram" && e.retry == nil && len(e.kept) > 0 {
+	if e.network == "unixgram" && e.packets == nil && e.retry == nil && len(e.kept) > 0 {
 		e.retry = e.loop.CallLater(unixRetryDelay, func() {
 			e.retry = nil
 			e.flush()
@@ -377,7 +406,7 @@ func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.fd.Num < 0 {
+	if e.closed {
 		return net.ErrClosed
 	}
 	return nil
@@ -397,8 +426,12 @@ func (e *DatagramEndpoint) Close() error {
 
 // Abort closes the endpoint at once, and drops the kept datagrams. It is asyncio's abort.
 func (e *DatagramEndpoint) Abort() {
-	e.fd.Close()
-	e.closing, e.kept, e.size = true, nil, 0
+	if e.packets != nil {
+		e.packets.close()
+	} else {
+		e.fd.Close()
+	}
+	e.closing, e.closed, e.kept, e.size = true, true, nil, 0
 	if e.retry != nil {
 		e.retry.Cancel()
 		e.retry = nil
@@ -416,7 +449,7 @@ func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 
 // WaitClosed suspends until the endpoint is closed; call Close first.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
-	for e.fd.Num >= 0 {
+	for !e.closed {
 		if err := e.closers.wait(ctx, waitDatagramEnd); err != nil {
 			return err
 		}
@@ -438,6 +471,8 @@ func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 		return e.local
 	case name == "peername" && e.remote != nil:
 		return e.remote
+	case name == "socket" && e.packets != nil:
+		return descriptor(e.packets.conn)
 	case name == "socket":
 		return e.fd.Num
 	}
@@ -469,7 +504,7 @@ func (d *datagramEvents) run(*Loop) {
 
 // flush sends kept datagrams while there is room and the turn allows.
 func (e *DatagramEndpoint) flush() {
-	if e.queued || e.fd.Num < 0 {
+	if e.queued || e.closed {
 		return
 	}
 	n := 0
@@ -496,16 +531,26 @@ func (e *DatagramEndpoint) flush() {
 // sendKept sends the first of the kept datagrams, and reports whether there was room.
 func (e *DatagramEndpoint) sendKept() bool {
 	d := e.kept[0]
-	switch err := system.sendTo(e.fd.Num, d.p, d.addr); err {
-	case nil:
-	case netfd.ErrAgain:
+	if e.packets != nil { // sent is called later
+		e.packets.send(d)
 		return false
-	default:
+	}
+	err := system.sendTo(e.fd.Num, d.p, d.addr)
+	if err == netfd.ErrAgain {
+		return false
+	}
+	e.sent(err)
+	return true
+}
+
+// sent drops the first of the kept datagrams, which was sent or could not be.
+func (e *DatagramEndpoint) sent(err error) {
+	d := e.kept[0]
+	if err != nil {
 		e.sendErr = e.opError("write", d.addr, err)
 		e.notify()
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]
 	e.size -= len(d.p)
-	return true
 }

@@ -23,6 +23,7 @@ type stream struct {
 	serverSide bool
 	above      streamEvents // the TLS stream that this one carries, the Transport over it, or nil
 	drop       *dropWatch   // closes the stream when it becomes garbage, or nil
+	ended      func()       // called when the stream is closed, or nil
 }
 
 // A transport moves the bytes of a stream. None of its methods suspends. When a read or a write
@@ -90,5 +91,8 @@ func (s *stream) onClosed() {
 	s.writer.closed()
 	if s.above != nil {
 		s.above.onClosed()
+	}
+	if s.ended != nil {
+		s.ended()
 	}
 }

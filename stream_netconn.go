@@ -18,9 +18,9 @@ import (
 )
 
 // A netConn is a net.Conn or one end of a pipe, below a stream. One goroutine reads while a read is
-// pending, and one writes while a write is. The bytes of a read stay in inbox until the stream
-// takes them, so a task that is cancelled loses nothing. When the stream has taken them, the next
-// read begins: so the connection is read ahead by one buffer at most, and the stream notices that
+// pending, and one writes while a write is. The bytes of a read stay in memory until the stream
+// takes them, so a task that is cancelled loses nothing. A read is pending as long as there is
+// memory for it. So the connection is read ahead by one buffer at most, and the stream notices that
 // it breaks even if no task reads.
 type netConn struct {
 	loop          *Loop
@@ -38,14 +38,19 @@ type netConn struct {
 	closed        bool // Close was called
 	gone          bool // onClosed was called
 
-	// The pending read, or the outcome of the last one. While reading is set, the goroutine has
-	// memory, inbox and readErr.
+	// The bytes that were read and that the stream has not taken: memory[start:end].
+	memory     []byte
+	start, end int
+	readErr    error  // why no more bytes will come, or nil
+	small      []byte // the memory of a read that expects few bytes
+	large      bool   // the last read has got more
+	queued     bool   // in the ready queue, to read ahead
+
+	// The pending read. While reading is set, the goroutine has room, n and err.
 	reading bool
-	memory  []byte
-	inbox   []byte // the bytes that the stream has not taken
-	readErr error  // why no bytes follow those in inbox
-	small   []byte // the memory of a read that expects few bytes
-	large   bool   // the last read has filled its memory
+	room    []byte // the end of memory
+	n       int
+	err     error
 
 	// The pending write, or CloseWrite if outbox is empty. While writing is set, the goroutine has
 	// outbox and writeErr.
@@ -109,19 +114,14 @@ func (c *netConn) onClosed() {
 	}
 }
 
-func (c *netConn) readable() bool { return len(c.inbox) > 0 || c.readErr != nil || !c.reading }
+func (c *netConn) readable() bool { return c.start < c.end || c.readErr != nil || !c.reading }
 
 func (c *netConn) read(p []byte) (int, error) {
 	switch {
-	case c.reading:
-		return 0, netfd.ErrAgain
-	case len(c.inbox) > 0:
-		n := copy(p, c.inbox)
-		if c.inbox = c.inbox[n:]; len(c.inbox) == 0 {
-			c.putBack()
-			if !c.standard {
-				c.receive()
-			}
+	case c.start < c.end:
+		n := copy(p, c.memory[c.start:c.end])
+		if c.start += n; c.start == c.end && !c.standard {
+			c.receive()
 		}
 		return n, nil
 	case c.readErr != nil:
@@ -135,72 +135,93 @@ func (c *netConn) read(p []byte) (int, error) {
 	}
 }
 
-// receive begins a read, unless there is no use in one.
+// receive begins a read, unless one is pending or there is no use in one.
 func (c *netConn) receive() {
 	if c.reading || c.deaf || c.closed || c.writeOnly || c.readErr != nil {
 		return
 	}
-	c.reading = true
-	if c.large {
-		c.memory = c.loop.buffers.Get()
-	} else {
-		if c.small == nil {
-			c.small = make([]byte, smallRead)
-		}
-		c.memory = c.small
+	if c.start == c.end {
+		c.putBack()
+		c.memory = c.newMemory()
 	}
-	c.loop.blockers.begin(c.loop, (*netRead)(c), c.detached)
+	if c.end < len(c.memory) {
+		c.reading, c.room = true, c.memory[c.end:]
+		c.loop.blockers.begin(c.loop, (*netRead)(c), c.detached)
+	}
 }
 
-// putBack frees the memory of the last read.
+// newMemory returns memory to read into.
+func (c *netConn) newMemory() []byte {
+	if c.large {
+		return c.loop.buffers.Get()
+	}
+	if c.small == nil {
+		c.small = make([]byte, smallRead)
+	}
+	return c.small
+}
+
+// putBack frees the memory.
 func (c *netConn) putBack() {
 	if len(c.memory) == buffer.Size {
 		c.loop.buffers.Put(c.memory)
 	}
-	c.memory, c.inbox = nil, nil
+	c.memory, c.start, c.end = nil, 0, 0
 }
 
 // A netRead is the pending read of a netConn.
 type netRead netConn
 
 func (r *netRead) call() {
-	r.readErr = errCallGoexit
-	defer keepPanic(&r.readErr)
+	r.n, r.err = 0, errCallGoexit
+	defer keepPanic(&r.err)
 	n, err := 0, error(nil)
 	for empty := 0; n == 0 && err == nil; empty++ {
 		if empty == 100 { // as many as package bufio allows
 			err = io.ErrNoProgress
 			break
 		}
-		n, err = r.conn.Read(r.memory)
+		n, err = r.conn.Read(r.room)
 	}
-	r.inbox, r.readErr = r.memory[:n], err
+	_ = r.room[:n] // panics if the connection claims to have read more
+	r.n, r.err = n, err
 }
 
 var errCallGoexit = errors.New("asyncio: a method of a connection called runtime.Goexit")
 
 // run takes the outcome of a read.
-func (r *netRead) run(*Loop) {
+func (r *netRead) run(l *Loop) {
 	c := (*netConn)(r)
-	c.reading = false
-	c.large = len(c.inbox) == len(c.memory) || c.large && len(c.inbox) > smallRead
+	c.reading, c.room = false, nil
 	if c.closed {
 		c.putBack()
 		return
 	}
-	if c.readErr != nil && c.readErr != io.EOF {
-		c.readErr = c.failure("read", c.readErr)
-	}
-	if len(c.inbox) == 0 {
-		c.putBack()
+	c.end += c.n
+	c.large = c.n > smallRead/2
+	if c.readErr = c.err; c.err != nil && c.err != io.EOF {
+		c.readErr = c.failure("read", c.err)
 	}
 	c.above.onReadable()
 	if c.readErr != nil && c.readErr != io.EOF {
 		c.above.onBroken(c.readErr)
 	}
+	if !c.queued && !c.standard { // usually, the stream first takes all bytes
+		c.queued = true
+		l.push((*netAhead)(c))
+	}
 }
 
 func (r *netRead) discard() {}
+
+// A netAhead is a netConn that reads ahead, in the turn in which the stream may take the bytes of the
+// last read.
+type netAhead netConn
+
+func (a *netAhead) run(*Loop) {
+	a.queued = false
+	(*netConn)(a).receive()
+}
 
 // write begins a write of as much of p as one write sends, unless one is pending.
 func (c *netConn) write(p []byte) (int, error) {
