@@ -64,10 +64,13 @@ func findSocket[T io.Closer](l *Loop, sock any, fromFile func(*os.File) (T, erro
 	case *net.TCPConn, *net.UnixConn, *net.UDPConn, *net.TCPListener, *net.UnixListener:
 		// A type of the program's may embed one of these, and add to it. So this is not for others.
 		var right bool
-		if found.value, right = sock.(T); right && l.polls() {
-			err = found.duplicateOf(l, s.(syscall.Conn), s.(io.Closer))
-		} else if !right {
+		switch found.value, right = sock.(T); {
+		case !right:
 			return nil, unusable[T](sock)
+		case l.polls():
+			err = found.duplicateOf(l, s.(syscall.Conn), s.(io.Closer))
+		default:
+			found.closeOriginal = func() { keepPath(s) }
 		}
 	case T:
 		found.value = s
@@ -113,12 +116,17 @@ func (s *foundSocket[T]) duplicate(l *Loop, fd int, closer io.Closer) (err error
 			netfd.Close(fd)
 			return
 		}
-		if unix, ok := closer.(*net.UnixListener); ok {
-			unix.SetUnlinkOnClose(false)
-		}
+		keepPath(closer)
 		_ = closer.Close()
 	}
 	return nil
+}
+
+// keepPath makes closing a listener of package net leave its path alone, which the server removes.
+func keepPath(sock any) {
+	if unix, ok := sock.(*net.UnixListener); ok {
+		unix.SetUnlinkOnClose(false)
+	}
 }
 
 // leaveDescriptor makes the socket a T, since its descriptor cannot be polled.
@@ -178,13 +186,23 @@ func checkConnection(found *foundSocket[net.Conn], wanted string, serverSide boo
 			return err
 		}
 		if netfd.RemoteAddr(found.fd, network) == nil {
-			return errors.New("asyncio: the socket is not connected")
+			return errNotConnected
 		}
 	} else if addr := found.value.LocalAddr(); addr != nil {
 		network = addr.Network()
 	}
+	switch network {
+	case "udp", "unixgram", "ip":
+		return net.UnknownNetworkError(network)
+	case "tcp", "unix":
+		if found.fd < 0 && found.value.RemoteAddr() == nil {
+			return errNotConnected
+		}
+	}
 	return o.checkAdopted(wanted, network, serverSide)
 }
+
+var errNotConnected = errors.New("asyncio: the socket is not connected")
 
 // checkAdopted returns an error if the options do not fit a socket of the network found, or the call
 // accepts only another, wanted.
@@ -210,66 +228,116 @@ func streamNetwork(fd int) (string, error) {
 
 // adopt makes listeners of the sockets given to a server.
 func (s *Server) adopt(address string) error {
-	o := s.options
-	if err := o.checkSockets(true, address); err != nil {
+	found, err := s.findSockets(address)
+	if err != nil {
 		return err
 	}
-	for _, sock := range o.sockets {
-		found, err := findSocket(s.loop, sock, net.FileListener)
+	for i, f := range found {
+		ln, err := s.adoptListener(f)
 		if err != nil {
-			return err
-		}
-		ln, err := s.adoptListener(found)
-		if err != nil {
+			for _, f := range found[i+1:] {
+				f.discard()
+			}
 			return err
 		}
 		s.sockets = append(s.sockets, ln)
-		o.originals = append(o.originals, found.closeOriginal, ln.ownPath)
+		s.options.originals = append(s.options.originals, f.closeOriginal, ln.ownPath)
 	}
-	o.closeOriginals()
+	s.options.closeOriginals()
 	return nil
 }
 
-// adoptListener makes a listener of a socket that is bound.
-func (s *Server) adoptListener(found *foundSocket[net.Listener]) (*listener, error) {
-	wanted := ""
+// findSockets finds out what the sockets given to a server are. If it cannot use one, it has taken
+// none.
+func (s *Server) findSockets(address string) (found []*foundSocket[net.Listener], err error) {
+	defer func() {
+		if err != nil {
+			for _, f := range found {
+				f.discard()
+			}
+		}
+	}()
+	if err := s.options.checkSockets(true, address); err != nil {
+		return nil, err
+	}
+	for _, sock := range s.options.sockets {
+		f, err := findSocket(s.loop, sock, s.fileListener)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, f)
+		if err := s.checkListener(f); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// checkListener returns an error if a socket is not a stream socket, or the server or its options
+// are for another network.
+func (s *Server) checkListener(found *foundSocket[net.Listener]) (err error) {
+	var wanted, network string
 	if s.network == "unix" {
 		wanted = "unix"
 	}
 	if found.fd < 0 {
-		if err := s.options.checkAdopted(wanted, found.value.Addr().Network(), true); err != nil {
-			found.discard()
-			return nil, err
-		}
+		network = found.value.Addr().Network()
+	} else if network, err = streamNetwork(found.fd); err != nil {
+		return err
+	}
+	return s.options.checkAdopted(wanted, network, true)
+}
+
+// adoptListener makes a listener of a socket that is bound.
+func (s *Server) adoptListener(found *foundSocket[net.Listener]) (*listener, error) {
+	if found.fd < 0 {
 		return s.listenOn(found.value), nil
 	}
 	ln := &listener{server: s, fd: found.fd}
-	if err := ln.adopt(wanted); err != nil {
+	if err := ln.adopt(); err != nil {
 		ln.close()
 		return nil, err
 	}
 	return ln, nil
 }
 
-// adopt makes a socket listen, unless it does so already, and registers it.
-func (ln *listener) adopt(wanted string) error {
+// adopt registers a socket that listens, or makes it listen.
+func (ln *listener) adopt() error {
 	s := ln.server
-	network, err := streamNetwork(ln.fd)
+	if err := s.makeListen(ln.fd); err != nil {
+		return err
+	}
+	network, err := netfd.Network(ln.fd)
 	if err != nil {
 		return err
-	}
-	if err := s.options.checkAdopted(wanted, network, true); err != nil {
-		return err
-	}
-	if !netfd.Listening(ln.fd) || s.options.backlog >= 0 {
-		if err := system.listen(ln.fd, s.backlog()); err != nil {
-			return err
-		}
 	}
 	if ln.addr = system.localAddr(ln.fd, network); ln.addr == nil {
 		return errNoAddress
 	}
 	return s.loop.reactor.Own(ln.fd, ln)
+}
+
+// makeListen makes a socket listen, unless it does so already and no backlog is asked for.
+func (s *Server) makeListen(fd int) error {
+	if netfd.Listening(fd) && s.options.backlog < 0 {
+		return nil
+	}
+	return system.listen(fd, s.backlog())
+}
+
+// fileListener makes a net.Listener of a socket.
+func (s *Server) fileListener(f *os.File) (net.Listener, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	if failed := raw.Control(func(fd uintptr) { err = s.makeListen(int(fd)) }); failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return net.FileListener(f)
 }
 
 // ownPath makes a unix server remove the path of a socket when it is closed.
@@ -292,7 +360,11 @@ func (l *Loop) adoptDatagrams(local, remote string, o *streamOptions) (*Datagram
 	if err != nil {
 		return nil, err
 	}
-	if o.network, err = datagramNetwork(found); err == nil {
+	if found.fd < 0 {
+		if o.network = found.value.LocalAddr().Network(); o.network == "unix" {
+			err = net.UnknownNetworkError(o.network)
+		}
+	} else if o.network, err = netfd.Network(found.fd); err == nil {
 		err = o.checkDatagram()
 	}
 	if err == nil && o.broadcast && found.fd >= 0 {
@@ -310,14 +382,6 @@ func (l *Loop) adoptDatagrams(local, remote string, o *streamOptions) (*Datagram
 	}
 	o.originals = append(o.originals, found.closeOriginal)
 	return e, nil
-}
-
-// datagramNetwork returns the network of a datagram socket.
-func datagramNetwork(found *foundSocket[net.PacketConn]) (string, error) {
-	if found.fd >= 0 {
-		return netfd.Network(found.fd)
-	}
-	return found.value.LocalAddr().Network(), nil
 }
 
 // remoteOf returns the address that a socket is connected to, or nil.

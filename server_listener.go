@@ -241,7 +241,7 @@ func (ln *listener) accept() (*stream, error) {
 		return nil, err
 	}
 	s := ln.server
-	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
+	st, err := openSocket(s.loop, fd, ln.addr.Network(), peer, s.options)
 	if err != nil {
 		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
 	}
