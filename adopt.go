@@ -368,7 +368,7 @@ func (l *Loop) adoptDatagrams(local, remote string, o *streamOptions) (*Datagram
 		err = o.checkDatagram()
 	}
 	if err == nil && o.broadcast && found.fd >= 0 {
-		err = netfd.SetBroadcast(found.fd)
+		err = netfd.SetBroadcast(found.fd, true)
 	}
 	if err != nil {
 		found.discard()

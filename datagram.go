@@ -224,7 +224,7 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 		}
 	}
 	if o.broadcast {
-		if err := netfd.SetBroadcast(fd); err != nil {
+		if err := netfd.SetBroadcast(fd, true); err != nil {
 			return listenError(err)
 		}
 	}

@@ -6,6 +6,7 @@ package asyncio
 import (
 	"context"
 	"net"
+	"syscall"
 
 	"github.com/go-asyncio/asyncio/internal/buffer"
 	"github.com/go-asyncio/asyncio/internal/netfd"
@@ -38,9 +39,12 @@ func (l *Loop) openPackets(family, local, remote net.Addr, o *streamOptions) (*D
 			network = "udp4"
 		}
 	}
-	var control = reusePort
-	if !o.reusePort {
-		control = nil
+	control := func(network, address string, c syscall.RawConn) error {
+		_ = c.Control(func(fd uintptr) { _ = netfd.SetBroadcast(int(fd), o.broadcast) }) // package net has allowed it
+		if !o.reusePort {
+			return nil
+		}
+		return reusePort(network, address, c)
 	}
 	if remote != nil {
 		d := net.Dialer{LocalAddr: local, Control: control}
