@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
-	"github.com/go-asyncio/asyncio/internal/poll"
 )
 
 // dialed connects to a server by package net.
@@ -64,13 +63,7 @@ var shapes = map[string]func(t *testing.T, sock interface{ Close() error }) any{
 
 // moves reports whether a socket in one of the shapes is duplicated. If not, the loop goes on with the
 // socket itself, and closes it with the connection.
-func moves(shape string) bool { return shape != "package net" || hasPoller }
-
-// hasPoller reports whether descriptors can be polled.
-var hasPoller = func() bool {
-	p, err := poll.New()
-	return err == nil && p.Close() == nil
-}()
+func moves(shape string) bool { return shape != "package net" || hasPoller() }
 
 // isOpen reports whether a socket that was given in one of the shapes is still open.
 func isOpen(t *testing.T, sock any) bool {
@@ -418,7 +411,7 @@ func TestAPanicOfAFactoryLeavesTheSocketWithTheCaller(t *testing.T) {
 
 // A socket may need options before it connects, as SO_MARK, or a certain local port.
 func TestASocketThatTheLoopHasConnectedBecomesAStream(t *testing.T) {
-	needPoller(t)
+	needPoller(t, "the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		s := serve(t, ctx, echo)
@@ -503,7 +496,7 @@ func TestSocketsThatACallCannotUseRemainTheCallers(t *testing.T) {
 		}
 		for name, use := range map[string]func(any) error{"client": client, "unix": unixClient, "accepted": accepted, "server": server, "datagrams": datagrams} {
 			bad := []any{nil, (*net.TCPConn)(nil), (*os.File)(nil), (*tls.Conn)(nil), "nonsense", -1, 1 << 40, file}
-			if hasPoller { // otherwise the first read returns an error
+			if hasPoller() { // otherwise the first read returns an error
 				bad = append(bad, closed, new(net.TCPConn))
 			}
 			for _, sock := range bad {

@@ -408,6 +408,7 @@ func TestATransportSendsAFile(t *testing.T) {
 }
 
 func TestSockSendFileSendsAPartOfAFile(t *testing.T) {
+	needPoller(t, "the Sock calls need one")
 	data := pattern(3_000_000)
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)

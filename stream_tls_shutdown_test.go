@@ -132,7 +132,6 @@ func TestACancelledWaitClosedOfATLSStreamLeavesItClosing(t *testing.T) {
 
 func TestTwoTLSPeersThatCloseAtOnceWaitForEachOther(t *testing.T) {
 	serverConfig, clientConfig := certificates()
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		timeout := asyncio.WithTLSShutdownTimeout(time.Hour)
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig), timeout)
@@ -150,7 +149,6 @@ func TestTwoTLSPeersThatCloseAtOnceWaitForEachOther(t *testing.T) {
 
 func TestATransportWaitsForItsTLSPeer(t *testing.T) {
 	serverConfig, clientConfig := certificates()
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		timeout := asyncio.WithTLSShutdownTimeout(time.Hour)
 		s, err := asyncio.CreateServer(ctx, func() *recorder { return newRecorder(ctx) }, "127.0.0.1:0", asyncio.WithTLS(serverConfig), timeout)
@@ -166,7 +164,6 @@ func TestATransportWaitsForItsTLSPeer(t *testing.T) {
 
 func TestATLSShutdownTimeoutNeedsTLSAndAPositiveTime(t *testing.T) {
 	assert.PanicsWithValue(t, "asyncio: WithTLSShutdownTimeout needs a positive duration", func() { asyncio.WithTLSShutdownTimeout(0) })
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		_, _, err := asyncio.OpenConnection(ctx, "127.0.0.1:1", asyncio.WithTLSShutdownTimeout(1))
 		require.EqualError(t, err, "asyncio: WithTLSShutdownTimeout without WithTLS")
