@@ -160,8 +160,9 @@
 // until enough has arrived. A [StreamWriter]'s Write never suspends; its Drain does, while
 // too much is waiting to be sent. [OpenConnection] and [StartServer] make streams of
 // sockets, [ConnectReadPipe] and [CreateSubprocessExec] of pipes, and [StreamPair] in
-// memory. A stream receives only when a task reads from it: unread bytes fill the
-// system's buffers, and then the peer has to wait.
+// memory. [WithSocket] makes streams and servers of sockets that exist already. A stream receives
+// only when a task reads from it: unread bytes fill the system's buffers, and then the peer has to
+// wait.
 //
 // A connection can also have a [Protocol] in place of a reader and a writer: callbacks, which its
 // [Transport] calls without a task. [CreateConnection] and [CreateServer] make such connections.
