@@ -271,7 +271,8 @@ func WithKeepAlive() KeepAliveOption {
 }
 
 // WithBacklog sets the number of connections that may wait for a server to accept them. The
-// default is 100. It panics if n is negative. It is asyncio's backlog.
+// default is 100. On a system with neither epoll nor kqueue, it has no effect. It panics if n is
+// negative. It is asyncio's backlog.
 func WithBacklog(n int) AcceptOption {
 	if n < 0 {
 		panic("asyncio: WithBacklog needs a number that is not negative")

@@ -33,8 +33,8 @@ func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, pat
 
 // ConnectAcceptedSocket makes a protocol with factory and a transport that calls it, over a
 // connected TCP or unix socket that the caller has accepted, with SockAccept for instance. It
-// takes the descriptor over. But if fd is no such socket, the options do not fit or the loop
-// has no poller, it returns an error and the descriptor remains the caller's. With WithTLS,
+// takes the descriptor over. But if fd is no such socket, or the options do not fit, it returns
+// an error and the descriptor remains the caller's. It always does so on Windows. With WithTLS,
 // this side is the server. It suspends like CreateConnection. It is asyncio's
 // connect_accepted_socket.
 func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd int, opts ...TLSOption) (*Transport, P, error) {
