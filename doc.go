@@ -168,10 +168,11 @@
 // [Transport] calls without a task. [CreateConnection] and [CreateServer] make such connections.
 //
 // A loop creates its poller, epoll or kqueue, when its first descriptor is registered. On
-// a system that has neither, calls that need a descriptor return [ErrNoPoller]. In virtual
-// time they return [ErrVirtualIO], since nobody knows how long a peer takes. Descriptors
-// that belong to streams, servers and processes are closed with the loop at the latest;
-// those passed to [Loop.AddReader] and the Sock methods remain the caller's.
+// a system that has neither, a goroutine makes each call that waits, by packages net and os;
+// only [Loop.AddReader], [Loop.AddWriter] and the Sock methods return [ErrNoPoller]. In virtual
+// time all calls that need a descriptor return [ErrVirtualIO], since nobody knows how long a
+// peer takes. Descriptors that belong to streams, servers and processes are closed with the loop
+// at the latest; those passed to [Loop.AddReader] and the Sock methods remain the caller's.
 //
 // Each call takes options of one type, such as [ConnectOption], whose documentation lists
 // them. An option for several calls, such as [WithTLS], has the types of all of them. An

@@ -15,9 +15,12 @@ import (
 // removes a callback that AddReader has set for it. A standard stream is different: descriptors
 // 0, 1 and 2 stay open, and after Close the program and its children can use them as before. If
 // ConnectReadPipe returns an error, f is unchanged and remains the caller's. The error is
-// ErrVirtualIO in virtual time, ErrNoPoller where there is neither epoll nor kqueue, and
-// ErrLoopClosed if the loop is closed. Otherwise f cannot be polled. A regular file never can:
-// read it in ToThread.
+// ErrVirtualIO in virtual time, and ErrLoopClosed if the loop is closed. Otherwise f cannot be
+// polled. A regular file never can: read it in ToThread.
+//
+// Where there is neither epoll nor kqueue, the stream goes on with f itself, which nothing else may
+// use or close. If f is a console or does not support deadlines, closing the stream does not end a
+// pending read, which takes the next bytes.
 //
 // A pipe or a terminal that is shared with other processes, such as the shell, does not become
 // non-blocking for them: ConnectReadPipe opens it anew. Where the system cannot do that, it is

@@ -315,7 +315,8 @@ func WithKeepAlive() KeepAliveOption {
 }
 
 // WithBacklog sets the number of connections that may wait for a server to accept them. The
-// default is 100. It panics if n is negative. It is asyncio's backlog.
+// default is 100. On a system with neither epoll nor kqueue, it has no effect. It panics if n is
+// negative. It is asyncio's backlog.
 func WithBacklog(n int) AcceptOption {
 	if n < 0 {
 		panic("asyncio: WithBacklog needs a number that is not negative")
@@ -377,6 +378,8 @@ func WithoutCleanupSocket() UnixServerOption {
 // to another number, which GetExtraInfo("socket") returns. If the call fails, sock remains the
 // caller's, who closes it. Descriptors 0, 1 and 2 always stay open. The socket becomes non-blocking,
 // for all who share it.
+//
+// On Windows sock must not be a descriptor or a file, which package net does not take there either.
 //
 // Sockets that are polled cost nothing extra: descriptors, files, and the connections of package net
 // itself. Of any other type, such as a *tls.Conn or one end of a net.Pipe, the methods are called on

@@ -13,7 +13,8 @@ import (
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. A
 // stream is nil unless the options asked for a Pipe. Stdin stays open until it is closed or no
-// process is left that could read from it, which may be later than the end of this process.
+// process is left that could read from it, which may be later than the end of this process. On
+// Windows it is closed with the end of this process.
 //
 // When the loop closes, it kills a process that is still running and waits for it to end. If
 // this program may not kill the process, since that runs as another user, or if the process
@@ -127,7 +128,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 	// The command gets files, never another io.Reader or io.Writer, so that cmd.Wait waits for
 	// the process alone and not for goroutines that copy.
 	if o.stdin.kind == toPipe {
-		r, w, err := os.Pipe()
+		r, w, err := processPipe(true)
 		if err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 		if out.redirect.kind == toStdout {
 			*out.to = p.cmd.Stdout
 		} else if out.redirect.kind == toPipe {
-			r, w, err := os.Pipe()
+			r, w, err := processPipe(false)
 			if err != nil {
 				return err
 			}
