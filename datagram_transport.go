@@ -61,14 +61,15 @@ type DatagramTransport struct {
 	lost      bool // ConnectionLost was called
 }
 
-// CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
+// CreateDatagramTransport makes a socket as CreateDatagramEndpoint does. It makes a
 // protocol with factory and a transport that calls it. It suspends while it looks a name up,
 // and until the protocol's ConnectionMade has returned. It panics if factory is nil or returns
 // nil. It is asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
-	e, err := CreateDatagramEndpoint(ctx, local, remote, opts...)
+	o := newDatagramOptions(opts)
+	e, err := createDatagramEndpoint(ctx, local, remote, o)
 	if err != nil {
 		return nil, p, err
 	}
@@ -89,6 +90,7 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 		}
 	}
 	done = true
+	o.closeOriginals()
 	return t, p, nil
 }
 
@@ -174,7 +176,7 @@ func (t *DatagramTransport) run(l *Loop) {
 		return
 	}
 	// If a callback of this turn closes the endpoint, ConnectionLost is called in the next.
-	closed := e.fd.Num < 0
+	closed := e.closed
 	if err := e.sendErr; err != nil {
 		e.sendErr = nil
 		t.callErrorReceived(err)
@@ -193,9 +195,12 @@ func (t *DatagramTransport) run(l *Loop) {
 // receive passes received datagrams to the protocol, as many as mayReceive allows in one turn.
 func (t *DatagramTransport) receive() {
 	e := t.endpoint
-	buf := e.loop.buffers.Get()
-	defer e.loop.buffers.Put(buf)
-	for e.fd.Readable && !e.closing {
+	buf := e.memory
+	if buf == nil {
+		buf = e.loop.buffers.Get()
+		defer e.loop.buffers.Put(buf)
+	}
+	for e.readable() && !e.closing {
 		if !e.mayReceive() {
 			t.schedule()
 			return
@@ -204,7 +209,6 @@ func (t *DatagramTransport) receive() {
 		case nil:
 			t.callDatagramReceived(buf[:n], from)
 		case netfd.ErrAgain:
-			e.fd.Readable = false
 		default:
 			t.callErrorReceived(err)
 		}

@@ -67,8 +67,8 @@ var (
 	// ErrNothingToWait is returned by Wait for an empty slice.
 	ErrNothingToWait = errors.New("asyncio: nothing to wait for")
 
-	// ErrNoPoller is returned by calls that need a descriptor on a system with neither epoll nor
-	// kqueue.
+	// ErrNoPoller is returned by AddReader, AddWriter and the Sock methods on a system with neither
+	// epoll nor kqueue. Streams and everything else work there, too.
 	ErrNoPoller = errors.New("asyncio: no epoll and no kqueue on this system")
 
 	// ErrVirtualIO is returned by calls that need a descriptor in virtual time. Use StreamPair

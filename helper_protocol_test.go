@@ -121,6 +121,13 @@ func readAll(peer net.Conn) string {
 	return string(p)
 }
 
+// readAllMeanwhile is readAll while the loop goes on.
+func readAllMeanwhile(ctx context.Context, peer net.Conn) string {
+	s, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(peer), nil })
+	must(err)
+	return s
+}
+
 // readAllInThread starts to read to the end of the connection. The function that it returns waits
 // for that, and returns the number of bytes.
 func readAllInThread(ctx context.Context, peer net.Conn) (wait func() int) {

@@ -91,7 +91,7 @@ func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
 }
 
 func TestDebugModeMayBeSwitchedOnWhileADriverPolls(t *testing.T) {
-	needPoller(t)
+	needPoller(t, "the driver polls")
 	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)

@@ -265,7 +265,7 @@ func TestANetworkOfAnotherProtocolIsAnError(t *testing.T) {
 			_, _, err = asyncio.OpenConnection(ctx, "127.0.0.1:1", asyncio.WithNetwork(network))
 			require.ErrorAs(t, err, &unknown, network)
 		}
-		for _, network := range []string{"tcp4", "tcp6", "unixgram", ""} {
+		for _, network := range []string{"tcp4", "tcp6", "unix", ""} {
 			_, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "", asyncio.WithNetwork(network))
 			require.ErrorAs(t, err, &unknown, network)
 		}

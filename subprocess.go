@@ -13,7 +13,8 @@ import (
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. A
 // stream is nil unless the options asked for a Pipe. Stdin stays open until it is closed or no
-// process is left that could read from it, which may be later than the end of this process.
+// process is left that could read from it, which may be later than the end of this process. On
+// Windows it is closed with the end of this process.
 //
 // When the loop closes, it kills a process that is still running and waits for it to end. If
 // this program may not kill the process, since that runs as another user, or if the process
@@ -31,6 +32,7 @@ type Process struct {
 	cmd       *exec.Cmd
 	pid       int
 	waitDelay time.Duration
+	stdin     *netConn      // the pipe to the process's standard input, if it is not polled, or nil
 	exited    func()        // called when the process has ended, or nil
 	reaped    chan struct{} // closed once the process is reaped: the system has released its number
 	waitErr   error         // the error of cmd.Wait; valid once reaped is closed
@@ -62,7 +64,9 @@ func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Proce
 	err := p.start(o, func(number int, end *os.File) (err error) {
 		switch number {
 		case 0:
-			p.Stdin, err = ConnectWritePipe(ctx, end)
+			if p.Stdin, err = ConnectWritePipe(ctx, end); err == nil {
+				p.setStdin(p.Stdin.stream)
+			}
 		case 1:
 			p.Stdout, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
 		case 2:
@@ -76,6 +80,10 @@ func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Proce
 	}
 	return p, nil
 }
+
+// setStdin records the stream of the process's standard input. Without a poller, nothing but a write
+// notices that nobody is left to read it.
+func (p *Process) setStdin(s *stream) { p.stdin, _ = s.below.(*netConn) }
 
 // start starts the process. It calls connect with this program's end of each pipe and the number of
 // the process's descriptor at the other end; connect takes the end over unless it fails.
@@ -120,7 +128,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 	// The command gets files, never another io.Reader or io.Writer, so that cmd.Wait waits for
 	// the process alone and not for goroutines that copy.
 	if o.stdin.kind == toPipe {
-		r, w, err := os.Pipe()
+		r, w, err := processPipe(true)
 		if err != nil {
 			return err
 		}
@@ -144,7 +152,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 		if out.redirect.kind == toStdout {
 			*out.to = p.cmd.Stdout
 		} else if out.redirect.kind == toPipe {
-			r, w, err := os.Pipe()
+			r, w, err := processPipe(false)
 			if err != nil {
 				return err
 			}
@@ -341,6 +349,9 @@ func (p *Process) unlessReaped(fn func(*os.Process) error) error {
 func (p *Process) run(l *Loop) {
 	delete(l.processes, p)
 	p.end()
+	if p.stdin != nil {
+		p.stdin.watchReader()
+	}
 	p.waiters.wakeAll()
 	if p.exited != nil {
 		p.exited()

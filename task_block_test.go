@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -327,6 +328,13 @@ var suspensions = []struct {
 		_ = w.Close()
 		return w.WaitClosed
 	}},
+	{"StreamWriter.SendFile", func(ctx context.Context) func(context.Context) error {
+		w := unread(ctx)
+		return func(ctx context.Context) error {
+			_, err := w.SendFile(ctx, strings.NewReader("file"), 0, -1)
+			return err
+		}
+	}},
 	{"StreamWriter.StartTLS", func(ctx context.Context) func(context.Context) error {
 		client, _ := asyncio.StreamPair(ctx)
 		return func(ctx context.Context) error {
@@ -351,14 +359,14 @@ var otherSuspensions = map[string]string{
 	"DatagramEndpoint.Drain": needsDescriptors, "DatagramEndpoint.RecvFrom": needsDescriptors,
 	"DatagramEndpoint.WaitClosed": needsDescriptors,
 	"CreateConnection":            needsDescriptors, "CreateUnixConnection": needsDescriptors, "ConnectAcceptedSocket": needsDescriptors,
-	"CreateServer": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
+	"CreateServer": needsDescriptors, "Transport.SendFile": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
 	"SubprocessExec": needsDescriptors, "SubprocessShell": needsDescriptors,
 	"ConnectReadPipeTransport": needsDescriptors, "ConnectWritePipeTransport": needsDescriptors,
 	"AwaitCmd":            "needs a process",
 	"Process.Communicate": needsDescriptors, "Process.Wait": needsDescriptors,
 	"Loop.SockAccept": needsDescriptors, "Loop.SockConnect": needsDescriptors, "Loop.SockRecv": needsDescriptors,
-	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,
-	"Loop.SockSendTo": needsDescriptors, "Loop.GetAddrInfo": needsDescriptors,
+	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvFromInto": needsDescriptors, "Loop.SockSendFile": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,
+	"Loop.SockSendTo": needsDescriptors, "Loop.GetAddrInfo": needsDescriptors, "Loop.GetNameInfo": needsDescriptors,
 }
 
 const (

@@ -33,6 +33,7 @@ const (
 	waitSelect
 	waitNoChannel
 	waitContext
+	waitConnection
 )
 
 var waitReasons = [...]string{
@@ -64,6 +65,7 @@ var waitReasons = [...]string{
 	waitSelect:       "one of several channels",
 	waitNoChannel:    "a nil channel",
 	waitContext:      "the end of a context",
+	waitConnection:   "a connection",
 }
 
 func (r waitReason) String() string { return waitReasons[r] }

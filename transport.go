@@ -15,8 +15,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS suspends; its
-// other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
+// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS and SendFile
+// suspend; its other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
 // to it until it is closed. It is asyncio's Transport.
 type Transport struct {
 	stream   *stream
@@ -47,8 +47,13 @@ func newTransport(s *stream, p Protocol) *Transport {
 
 // isWritePipe reports whether a stream is the writing end of a pipe, which receives nothing.
 func isWritePipe(s *stream) bool {
-	below, ok := s.below.(*socket)
-	return ok && below.writeOnly
+	switch below := s.below.(type) {
+	case *socket:
+		return below.writeOnly
+	case *netConn:
+		return below.writeOnly
+	}
+	return false
 }
 
 // Protocol returns the protocol. It is asyncio's get_protocol.
@@ -234,7 +239,7 @@ func (t *Transport) RemoteAddr() net.Addr { return t.stream.writer.RemoteAddr() 
 // protocol, whose ConnectionMade it does not call again. It suspends until the handshake is done.
 // If the handshake fails, it closes the connection. In all else it is StreamWriter.StartTLS. It is
 // asyncio's start_tls.
-func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) (err error) {
+func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...StartTLSOption) (err error) {
 	before := t.stream.below
 	err = errHandshakePanic // unless startTLS returns
 	defer func() {
@@ -242,7 +247,7 @@ func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...Ha
 			t.handshaken(err)
 		}
 	}()
-	err = t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
+	err = t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts))
 	return err
 }
 

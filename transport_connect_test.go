@@ -95,7 +95,6 @@ func networks(t *testing.T) []network {
 // onEachNetwork runs a test with a client and a server that echoes.
 func onEachNetwork(t *testing.T, body func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector)) {
 	t.Helper()
-	needPoller(t)
 	for _, n := range networks(t) {
 		t.Run(n.name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -152,7 +151,6 @@ func TestCloseSendsWhatIsKeptAndAbortDoesNot(t *testing.T) {
 }
 
 func TestAServerOfProtocolsShakesHandsInAnEagerLoop(t *testing.T) {
-	needPoller(t)
 	withoutDebug(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
@@ -235,6 +233,7 @@ func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 }
 
 func TestAnEchoAllocatesNothing(t *testing.T) {
+	needPoller(t, "a goroutine that starts allocates")
 	onEachNetwork(t, func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector) {
 		p := []byte("hello")
 		n := allocs(func() {
@@ -254,7 +253,6 @@ func TestAnEchoAllocatesNothing(t *testing.T) {
 }
 
 func TestAStreamMayBeEncryptedUnderAProtocol(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, func() *starter { return &starter{ctx: ctx, config: serverConfig} }, "127.0.0.1:0")
@@ -295,7 +293,6 @@ func (s *starter) DataReceived(p []byte) {
 }
 
 func TestAHandshakeThatFailsUnderAProtocolLosesTheConnection(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
@@ -315,7 +312,6 @@ func TestAHandshakeThatFailsUnderAProtocolLosesTheConnection(t *testing.T) {
 }
 
 func TestACancelledCreateConnectionLeavesNothing(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -346,7 +342,6 @@ func TestACancelledCreateConnectionLeavesNothing(t *testing.T) {
 }
 
 func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		made := func() *collector {
 			t.Error("a protocol was made")
@@ -371,7 +366,6 @@ func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
 }
 
 func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
-	needPoller(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		n := 0
@@ -418,7 +412,6 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 }
 
 func TestAFactoryThatReturnsNoProtocolPanics(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -438,7 +431,6 @@ func TestAFactoryThatReturnsNoProtocolPanics(t *testing.T) {
 
 // A server's factory that returns no protocol ends that connection alone, before a handshake.
 func TestAServerReportsAFactoryThatReturnsNoProtocol(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -464,7 +456,6 @@ func TestAServerReportsAFactoryThatReturnsNoProtocol(t *testing.T) {
 // As in asyncio, all connections are lost when WaitClosed returns, even one that was closed before
 // its protocol was called.
 func TestEveryConnectionIsLostBeforeWaitClosedReturns(t *testing.T) {
-	needPoller(t)
 	for _, abort := range []bool{false, true} {
 		runReal(t, func(ctx context.Context) error {
 			c := newCollector()
@@ -491,7 +482,6 @@ func TestEveryConnectionIsLostBeforeWaitClosedReturns(t *testing.T) {
 }
 
 func TestALoopThatClosesClosesItsTransports(t *testing.T) {
-	needPoller(t)
 	before := openDescriptors(t)
 	c := newCollector()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -517,7 +507,6 @@ func TestAClosedLoopHasNoServerOfProtocols(t *testing.T) {
 }
 
 func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		made := 0
 		s, err := asyncio.CreateServer(ctx, func() *echoer {
@@ -541,7 +530,6 @@ func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 }
 
 func TestDebugModeRefusesTransportsOnTheWrongGoroutine(t *testing.T) {
-	needPoller(t)
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
 		require.NoError(t, err)

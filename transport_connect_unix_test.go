@@ -17,7 +17,6 @@ import (
 )
 
 func TestAnAcceptedSocketIsServedByAProtocol(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	for name, opts := range map[string][]asyncio.TLSOption{"plain": nil, "TLS": {asyncio.WithTLS(serverConfig)}} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +77,6 @@ func descriptorPair(t *testing.T) (first, second int) {
 
 // As in asyncio, the caller has the protocol before it receives anything.
 func TestTheCallThatConnectsReturnsBeforeBytesAreReceived(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		fd, peer := descriptorPair(t)
 		_, err := syscall.Write(peer, []byte("early"))
@@ -95,7 +93,6 @@ func TestTheCallThatConnectsReturnsBeforeBytesAreReceived(t *testing.T) {
 }
 
 func TestASocketThatHasATransportGetsNoOther(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		fd, peer := descriptorPair(t)
 		tr, c, err := asyncio.ConnectAcceptedSocket(ctx, newCollector, fd)
@@ -128,7 +125,6 @@ func startTLSOver(t *testing.T, ctx context.Context, config *tls.Config) (*async
 }
 
 func TestATransportThatIsClosedDuringAHandshakeIsLostWithoutAnError(t *testing.T) {
-	needPoller(t)
 	config, _ := certificates()
 	for name, end := range map[string]func(*asyncio.Transport){
 		"Close": func(tr *asyncio.Transport) { tr.Close() }, "Abort": (*asyncio.Transport).Abort,
@@ -147,7 +143,6 @@ func TestATransportThatIsClosedDuringAHandshakeIsLostWithoutAnError(t *testing.T
 }
 
 func TestAPanicDuringAHandshakeLosesTheConnectionEvenIfItIsPaused(t *testing.T) {
-	needPoller(t)
 	config, clientConfig := certificates()
 	config = config.Clone()
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { panic("no config") }
@@ -166,7 +161,6 @@ func TestAPanicDuringAHandshakeLosesTheConnectionEvenIfItIsPaused(t *testing.T) 
 }
 
 func TestStartTLSOutsideATaskPanicsAndBeginsNothing(t *testing.T) {
-	needPoller(t)
 	config, _ := certificates()
 	runReal(t, func(ctx context.Context) error {
 		fd, peer := descriptorPair(t)

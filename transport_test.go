@@ -71,7 +71,7 @@ var protocolTraces = []protocolTrace{
 		r.t.WriteString("answer")
 		r.trace.add("reading %s", title(r.t.IsReading()))
 		must(r.t.WriteEOF())
-		r.trace.add("peer %s", readAll(peer))
+		r.trace.add("peer %s", readAllMeanwhile(ctx, peer))
 		r.t.Close()
 		until(ctx, isLost(r))
 	}},
@@ -343,7 +343,6 @@ var bufferedTraces = []string{"buffered", "fail_in_get_buffer", "empty_buffer", 
 
 // The callbacks come in the order of CPython 3.13.
 func TestAProtocolIsCalledAsInPython(t *testing.T) {
-	needPoller(t)
 	text, err := os.ReadFile(filepath.Join("testdata", "protocol_traces.txt"))
 	require.NoError(t, err)
 	want := make(map[string]string)
@@ -354,6 +353,9 @@ func TestAProtocolIsCalledAsInPython(t *testing.T) {
 	require.Len(t, want, len(protocolTraces))
 	for _, scenario := range protocolTraces {
 		t.Run(scenario.name, func(t *testing.T) {
+			if scenario.name == "pause_and_resume" {
+				needPoller(t, "the first write is pending for a turn, so PauseWriting comes earlier")
+			}
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer ln.Close()
