@@ -36,7 +36,7 @@ type DatagramEndpoint struct {
 	// StreamWriter are: that joins writes, and datagrams keep their boundaries and their
 	// addresses.
 	kept     []datagram
-	size     int // bytes in kept
+	size     int // bytes in kept, with datagramHeader for each
 	drainers waitq
 	queued   bool  // in the ready queue, to go on sending
 	sendErr  error // the error of a kept datagram, for the next RecvFrom
@@ -51,6 +51,10 @@ const (
 
 	// maxFlushed is the number of kept datagrams that an endpoint sends in one turn.
 	maxFlushed = 64
+
+	// datagramHeader counts for each kept datagram, so that the limit of Drain is one for empty
+	// datagrams, too.
+	datagramHeader = 8
 )
 
 // A datagram waits to be sent.
@@ -286,7 +290,7 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 		}
 	}
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
-	e.size += len(p)
+	e.size += len(p) + datagramHeader
 	if e.packets != nil {
 		e.packets.send(e.kept[0])
 	}
@@ -449,5 +453,5 @@ func (e *DatagramEndpoint) sent(err error) {
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]
-	e.size -= len(d.p)
+	e.size -= len(d.p) + datagramHeader
 }

@@ -51,12 +51,14 @@
 //   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
 //     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread],
 //     [RunInExecutor]
+//   - generators: [Generator.Next], [Generator.Close], [Loop.ShutdownAsyncgens]
 //   - time: [Sleep], and [Timeout], [TimeoutValue] and [TimeoutAt] when their bodies do
 //   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
 //     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
 //     [Semaphore.With], [BoundedSemaphore.Acquire], [BoundedSemaphore.With],
 //     [Barrier.Wait], [Barrier.Reset], [Barrier.Abort]
 //   - queues: [Queue.Get], [Queue.Put], [Queue.Join]
+//   - channels and the like: [Receive], [Send], [Select], [AwaitDone], [AwaitGroup], [AwaitCmd]
 //   - streams: [OpenConnection], [OpenUnixConnection], [StreamReader.Read],
 //     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
@@ -78,7 +80,7 @@
 // These never suspend:
 //
 //   - [CreateTask], [GroupTask], [TaskGroup.Go], [EnsureFuture], [Gather], [GatherResults] and
-//     [Shield], which start tasks and return, and [WrapFuture]
+//     [Shield], which start tasks and return, [WrapFuture] and [Pull]
 //   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
 //     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
 //     other tasks ready but do not run them
@@ -95,7 +97,7 @@
 // goroutine. Only calls whose documentation says so may be made from any goroutine.
 // Other goroutines reach the loop through [Loop.CallSoonThreadsafe] and
 // [RunCoroutineThreadsafe]; libraries reach it through a [Conn], a [Listener] or a
-// [Dialer]. In particular, a goroutine started with go must not await.
+// [Dialer]. Tasks reach other goroutines through channels, by [Receive], [Send] and [Select]. In particular, a goroutine started with go must not await.
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
 // race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such

@@ -79,6 +79,10 @@ var (
 	// read from it.
 	ErrReaderBusy = errors.New("asyncio: another task is already reading from this stream")
 
+	// ErrGeneratorRunning is returned to a task that calls Next or Close of a Generator whose body
+	// another task is running, or that the body itself calls.
+	ErrGeneratorRunning = errors.New("asyncio: generator is already running")
+
 	// ErrExecutorShutDown is returned by ThreadPoolExecutor.Submit, and so by
 	// RunInExecutor, after Shutdown.
 	ErrExecutorShutDown = errors.New("asyncio: executor is shut down")

@@ -50,8 +50,8 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 
 // ConnectReadPipeTransport makes a protocol with factory, and a transport that reads from f and
 // calls the protocol. It moves f's descriptor to the transport, as ConnectReadPipe does to a
-// stream. It suspends until the protocol's ConnectionMade has returned. It panics if factory is
-// nil. It is asyncio's connect_read_pipe.
+// stream. It suspends until the protocol's ConnectionMade has returned. It panics if factory is nil
+// or returns nil. It is asyncio's connect_read_pipe.
 func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	s, err := openPipe(running(ctx).loop, f, false, new(streamOptions))

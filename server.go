@@ -256,6 +256,7 @@ func (s *Server) waitEnded(ctx context.Context) error {
 
 // connections ranges over the connections. A connection may end while it is yielded.
 func (s *Server) connections(yield func(*connection) bool) {
+	s.loop.check()
 	for e := s.conns.Front(); e != nil; {
 		next := e.Next()
 		if !yield(e.Value.(*connection)) {

@@ -63,6 +63,7 @@ func failingAccept(t *testing.T, n int, err error) (calls *int) {
 }
 
 func TestAConnectionThatFailsBeforeItIsAcceptedDoesNotStopTheServer(t *testing.T) {
+	withoutDebug(t)
 	for _, errno := range []syscall.Errno{
 		syscall.EPROTO, syscall.ECONNABORTED, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
 		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT,
@@ -108,6 +109,7 @@ func TestInDebugModeAServerReportsFailedConnections(t *testing.T) {
 
 // The errors are other errors of accept, and an error of a connection that never stops.
 func TestAServerThatCannotAcceptDoesNotSpin(t *testing.T) {
+	withoutDebug(t)
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EPROTO,
 	} {

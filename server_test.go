@@ -556,6 +556,31 @@ func TestWaitClosedWaitsForConnectionsAndShutdownForHandlers(t *testing.T) {
 	})
 }
 
+// In a loop with eager tasks, too, a handler begins in a turn of its own, when its server knows it:
+// otherwise a handler that aborts its connection at once would seem to have returned.
+func TestShutdownWaitsForAHandlerThatAbortsItsConnectionAtOnceInAnEagerLoop(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		asyncio.RunningLoop(ctx).SetEagerTasks(true)
+		var began, goOn asyncio.Event
+		returned := false
+		s := serve(t, ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+			w.Abort()
+			began.Set()
+			err := goOn.Wait(ctx)
+			returned = true
+			return err
+		})
+		_, w, err := asyncio.OpenConnection(ctx, s.Addr().String())
+		require.NoError(t, err)
+		defer w.Close()
+		require.NoError(t, began.Wait(ctx))
+		asyncio.RunningLoop(ctx).CallSoon(goOn.Set)
+		require.NoError(t, s.Shutdown(ctx, time.Minute))
+		require.True(t, returned)
+		return nil
+	})
+}
+
 func TestShutdownDropsTheConnectionOfAHandlerThatHasEnded(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		s := serve(t, ctx, stubborn)

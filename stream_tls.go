@@ -27,6 +27,7 @@ func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ..
 
 // startTLS is StartTLS for either side. A timeout of 0 means a minute.
 func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, timeout time.Duration) error {
+	running(ctx) // panics outside a task, before anything is changed
 	if err := s.writer.refuse(); err != nil {
 		return err
 	}

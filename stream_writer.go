@@ -243,6 +243,7 @@ func (w *StreamWriter) RemoteAddr() net.Addr {
 // are 64 KiB and 16 KiB. It panics unless 0 <= low <= high. It is asyncio's
 // set_write_buffer_limits.
 func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
+	w.stream.loop.check()
 	if low < 0 || high < low {
 		panic(fmt.Sprintf("asyncio: high (%d) must be >= low (%d) must be >= 0", high, low))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +113,56 @@ var suspensions = []struct {
 			})
 			return err
 		}
+	}},
+	{"Receive", func(context.Context) func(context.Context) error {
+		ch := make(chan int)
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Receive(ctx, ch)
+			return err
+		}
+	}},
+	{"Receive from a nil channel", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Receive[int](ctx, nil)
+			return err
+		}
+	}},
+	{"Receive behind another task", func(ctx context.Context) func(context.Context) error {
+		ch := make(chan int)
+		spawn(ctx, func(ctx context.Context) error {
+			_, _, err := asyncio.Receive(ctx, ch)
+			return err
+		})
+		giveWay(ctx, 1)
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Receive(ctx, ch)
+			return err
+		}
+	}},
+	{"Send", func(context.Context) func(context.Context) error {
+		ch := make(chan int)
+		return func(ctx context.Context) error { return asyncio.Send(ctx, ch, 1) }
+	}},
+	{"Select", func(context.Context) func(context.Context) error {
+		ch := make(chan int)
+		return func(ctx context.Context) error {
+			_, err := asyncio.Select(ctx, asyncio.ReceiveFrom(ch), asyncio.SendTo(ch, 1))
+			return err
+		}
+	}},
+	{"AwaitDone", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error { return asyncio.AwaitDone(ctx, context.Background()) }
+	}},
+	{"AwaitDone of a context that may be cancelled", func(ctx context.Context) func(context.Context) error {
+		other, cancel := context.WithCancel(ctx)
+		asyncio.RunningLoop(ctx).CallLater(asyncio.Never, cancel)
+		return func(ctx context.Context) error { return asyncio.AwaitDone(ctx, other) }
+	}},
+	{"AwaitGroup", func(ctx context.Context) func(context.Context) error {
+		var wg sync.WaitGroup
+		wg.Add(1)
+		asyncio.CurrentTask(ctx).OnDone(wg.Done)
+		return func(ctx context.Context) error { return asyncio.AwaitGroup(ctx, &wg) }
 	}},
 	{"AsCompleted", func(ctx context.Context) func(context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
@@ -286,6 +337,8 @@ var suspensions = []struct {
 
 // otherSuspensions lists the suspension points that are not in suspensions, each with the reason.
 var otherSuspensions = map[string]string{
+	"Generator.Next": waitsInABody, "Generator.Close": waitsInABody, "Loop.ShutdownAsyncgens": waitsInABody,
+
 	"Barrier.Abort": needsSomeTurns, "Barrier.Reset": needsSomeTurns,
 
 	"Conn.Read": takesNoContext, "Conn.Write": takesNoContext,
@@ -301,6 +354,7 @@ var otherSuspensions = map[string]string{
 	"CreateServer": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
 	"SubprocessExec": needsDescriptors, "SubprocessShell": needsDescriptors,
 	"ConnectReadPipeTransport": needsDescriptors, "ConnectWritePipeTransport": needsDescriptors,
+	"AwaitCmd":            "needs a process",
 	"Process.Communicate": needsDescriptors, "Process.Wait": needsDescriptors,
 	"Loop.SockAccept": needsDescriptors, "Loop.SockConnect": needsDescriptors, "Loop.SockRecv": needsDescriptors,
 	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,
@@ -310,6 +364,7 @@ var otherSuspensions = map[string]string{
 const (
 	needsDescriptors = "needs descriptors or the resolver, and so real time"
 	needsSomeTurns   = "waits for a few turns at most"
+	waitsInABody     = "waits in a body, which has a context of its own"
 	takesNoContext   = "takes no context that could be derived"
 )
 

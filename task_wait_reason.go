@@ -29,6 +29,11 @@ const (
 	waitProcess
 	waitProtocol
 	waitConnection
+	waitReceive
+	waitSend
+	waitSelect
+	waitNoChannel
+	waitContext
 )
 
 var waitReasons = [...]string{
@@ -56,6 +61,11 @@ var waitReasons = [...]string{
 	waitProcess:      "a process",
 	waitProtocol:     "a protocol's ConnectionMade",
 	waitConnection:   "a connection",
+	waitReceive:      "a value from a channel",
+	waitSend:         "a receiver of a channel",
+	waitSelect:       "one of several channels",
+	waitNoChannel:    "a nil channel",
+	waitContext:      "the end of a context",
 }
 
 func (r waitReason) String() string { return waitReasons[r] }

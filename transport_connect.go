@@ -12,9 +12,10 @@ import (
 
 // CreateConnection connects to a TCP address as OpenConnection does. It makes a protocol with
 // factory and a transport that calls it. It suspends until the connection is made, with WithTLS
-// also until the handshake is done, and until the protocol's ConnectionMade has returned. If it
-// is cancelled, it closes the connection. It panics if factory is nil. It is asyncio's
-// create_connection.
+// also until the handshake is done, and until the protocol's ConnectionMade has returned. The
+// protocol receives nothing before CreateConnection returns. If ConnectionMade panics,
+// CreateConnection returns the *PanicError. If it is cancelled, it closes the connection. It
+// panics if factory is nil or returns nil. It is asyncio's create_connection.
 func CreateConnection[P Protocol](ctx context.Context, factory func() P, address string, opts ...ConnectionOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
@@ -33,10 +34,10 @@ func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, pat
 
 // ConnectAcceptedSocket makes a protocol with factory and a transport that calls it, over a
 // connected TCP or unix socket that the caller has accepted, with SockAccept for instance. It
-// takes the descriptor over. But if fd is no such socket, or the options do not fit, it returns
-// an error and the descriptor remains the caller's. It always does so on Windows. With WithTLS,
-// this side is the server. It suspends like CreateConnection. It is asyncio's
-// connect_accepted_socket.
+// takes the descriptor over. But if fd is no such socket or belongs to the loop already, or the
+// options do not fit, it returns an error and the descriptor remains the caller's. It always does
+// so on Windows. With WithTLS, this side is the server. It suspends like CreateConnection. It is
+// asyncio's connect_accepted_socket.
 func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd int, opts ...TLSOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
@@ -53,6 +54,11 @@ func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd
 func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	if err := l.needIO(); err != nil {
 		return nil, err
+	}
+	if l.polls() {
+		if _, err := l.callbacksOf(fd); err != nil { // it belongs to the loop already
+			return nil, err
+		}
 	}
 	network, err := netfd.Network(fd)
 	if err != nil {
@@ -95,7 +101,7 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 			s.writer.Close()
 		}
 	}()
-	p = factory()
+	p = makeProtocol(factory)
 	if err := encrypt(); err != nil {
 		return nil, p, err
 	}
@@ -115,8 +121,8 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 
 // CreateServer listens on a TCP address as StartServer does, and calls factory for a protocol for
 // each connection. It suspends while it looks a name up. The server counts a connection until its
-// socket is closed. A panic in factory is reported and closes that connection alone. CreateServer
-// panics if factory is nil. It is asyncio's create_server.
+// socket is closed. A factory that panics or returns nil is reported, and closes that connection
+// alone. CreateServer panics if factory is nil. It is asyncio's create_server.
 func CreateServer[P Protocol](ctx context.Context, factory func() P, address string, opts ...ServerOption) (*Server, error) {
 	return startServer(ctx, byProtocol(factory), address, newStreamOptions(opts))
 }
@@ -130,7 +136,7 @@ func CreateUnixServer[P Protocol](ctx context.Context, factory func() P, path st
 // byProtocol returns a function that makes a protocol for a connection.
 func byProtocol[P Protocol](factory func() P) func(*connection) {
 	checkFactory(factory == nil)
-	return func(c *connection) { c.beginProtocol(func() Protocol { return factory() }) }
+	return func(c *connection) { c.beginProtocol(func() Protocol { return makeProtocol(factory) }) }
 }
 
 // beginProtocol makes the connection's protocol and, after a handshake, its transport.

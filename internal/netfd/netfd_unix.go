@@ -322,14 +322,19 @@ func SendTo(fd int, p []byte, addr net.Addr) error {
 func sockaddr(addr net.Addr) (syscall.Sockaddr, error) {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
-		return ipSockaddr(a.IP, a.Port, a.Zone)
+		if a != nil {
+			return ipSockaddr(a.IP, a.Port, a.Zone)
+		}
 	case *net.UDPAddr:
-		return ipSockaddr(a.IP, a.Port, a.Zone)
+		if a != nil {
+			return ipSockaddr(a.IP, a.Port, a.Zone)
+		}
 	case *net.UnixAddr:
-		return &syscall.SockaddrUnix{Name: a.Name}, nil
-	default:
-		return nil, &net.AddrError{Err: "unexpected address type", Addr: fmt.Sprint(addr)}
+		if a != nil {
+			return &syscall.SockaddrUnix{Name: a.Name}, nil
+		}
 	}
+	return nil, &net.AddrError{Err: "unexpected address", Addr: fmt.Sprintf("%T %v", addr, addr)}
 }
 
 func ipSockaddr(ip net.IP, port int, zone string) (syscall.Sockaddr, error) {
