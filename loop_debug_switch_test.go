@@ -91,7 +91,6 @@ func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
 }
 
 func TestDebugModeMayBeSwitchedOnWhileADriverPolls(t *testing.T) {
-	needPoller(t, "the driver polls")
 	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)

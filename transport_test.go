@@ -40,7 +40,7 @@ var protocolTraces = []protocolTrace{
 		r.trace.add("closing %s", title(r.t.IsClosing()))
 		r.t.Close()
 		until(ctx, isLost(r))
-		r.trace.add("peer %s", readAll(peer))
+		r.trace.add("peer %s", readAllMeanwhile(ctx, peer))
 	}},
 	{"close_with_much_to_send", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		r.t.Write(muchToSend)
@@ -181,7 +181,7 @@ var protocolTraces = []protocolTrace{
 	{"abort_in_made", func(ctx context.Context, r *recorder, peer *net.TCPConn) { until(ctx, isLost(r)) }},
 	{"write_and_close_in_made", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		until(ctx, isLost(r))
-		r.trace.add("peer %s", readAll(peer))
+		r.trace.add("peer %s", readAllMeanwhile(ctx, peer))
 	}},
 	{"pause_and_resume_in_made", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		sendAll(peer, "a")
@@ -267,7 +267,7 @@ var protocolTraces = []protocolTrace{
 		r.t.ResumeReading()
 		r.trace.add("reading %s", title(r.t.IsReading()))
 		until(ctx, isLost(r))
-		r.trace.add("peer %s", readAll(peer))
+		r.trace.add("peer %s", readAllMeanwhile(ctx, peer))
 	}},
 	{"close_while_paused", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		r.t.PauseReading()
