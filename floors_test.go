@@ -103,7 +103,7 @@ func exportImporter(t *testing.T, fset *token.FileSet) types.Importer {
 // split at the first space.
 func goList(t *testing.T, args ...string) map[string]string {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd := goCommand(t, append([]string{"list"}, args...)...)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=")
 	out, err := cmd.Output()
 	require.NoError(t, err)
@@ -114,4 +114,13 @@ func goList(t *testing.T, args ...string) map[string]string {
 		}
 	}
 	return lines
+}
+
+// goCommand returns a go command, and skips the test where there is no go to run, as under Wine.
+func goCommand(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command: ", err)
+	}
+	return exec.Command("go", args...)
 }

@@ -68,12 +68,13 @@ func goroutines() int {
 }
 
 // assertGoroutines compares the number of goroutines. The end of a coroutine is synchronous; that
-// of a goroutine whose WaitGroup was waited for is not.
+// of a goroutine whose WaitGroup was waited for is not. want may count one too many: the goroutine
+// of the test before, which was about to end.
 func assertGoroutines(t *testing.T, want int) {
 	t.Helper()
 	got := goroutines()
 	for range 100 {
-		if got == want {
+		if got == want || got == want-1 {
 			return
 		}
 		runtime.Gosched()
