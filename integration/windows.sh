@@ -13,13 +13,10 @@ skip() {
 
 # run runs go test with flags and packages; the command in $wine starts a Windows program.
 run() {
-	export WINEPREFIX="$tmp/prefix" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml= # no messages and no dialogs
+	export WINEPREFIX="$tmp/prefix" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml,winewayland.drv= # no messages and no dialogs
 	timeout 60 "$wine" wineboot --init >"$tmp/log" 2>&1 || skip "Wine does not start: $(cat "$tmp/log")"
-	status=0
 	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 timeout -k 10 900 \
-		go test -count=1 -timeout 600s -exec "$wine" "$@" || status=$?
-	timeout 10 "$wine" wineboot --kill >/dev/null 2>&1 || true
-	return $status
+		go test -count=1 -timeout 600s -exec "$wine" "$@"
 }
 
 # run_in_root does the same with Wine in the root folder $1. All its processes and mounts end with
@@ -46,15 +43,15 @@ install() {
 	mv "$root.part" "$root"
 }
 
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-
 if [ "${1-}" = --in-namespace ]; then
-	shift
+	tmp=$2
+	shift 2
 	run_in_root "$@"
 	exit
 fi
 
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 if [ $# = 0 ]; then
 	# shellcheck disable=SC2046
 	set -- $(GOOS=windows go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
@@ -62,6 +59,7 @@ fi
 case $(wine --version 2>/dev/null) in
 wine-[1-9][0-9]*)
 	wine=wine
+	trap 'wineserver --kill --wait || true; rm -rf "$tmp"' EXIT
 	run "$@"
 	;;
 *)
@@ -70,6 +68,6 @@ wine-[1-9][0-9]*)
 	$in_namespace true || skip 'there may be no namespace for Wine'
 	root=${XDG_CACHE_HOME:-$HOME/.cache}/go-asyncio/wine
 	[ -d "$root" ] || install
-	$in_namespace "$0" --in-namespace "$root" "$@"
+	$in_namespace "$0" --in-namespace "$tmp" "$root" "$@"
 	;;
 esac

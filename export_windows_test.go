@@ -1,0 +1,3 @@
+package asyncio
+
+var KillProcess = killProcess
