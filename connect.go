@@ -42,7 +42,7 @@ func dialTCP(ctx context.Context, address string, o *streamOptions) (_ *stream, 
 	if err != nil {
 		return nil, "", fmt.Errorf("asyncio: %w", err)
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, "", err
 	}
 	addrs, err := l.remoteAddrs(ctx, o.network, address)
@@ -79,7 +79,7 @@ func dialUnix(ctx context.Context, path string, o *streamOptions) (*stream, erro
 	if err := o.check("unix", false); err != nil {
 		return nil, err
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	return l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
@@ -300,6 +300,9 @@ func raceToConnect[T any](ctx context.Context, addrs []netip.AddrPort, delay tim
 // dial connects to addr, from local unless that is nil. The loop owns the stream from the start,
 // so nothing leaks if the task ends before it takes the stream.
 func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions) (*stream, error) {
+	if !l.polls() {
+		return l.dialNet(ctx, addr, local, o)
+	}
 	fd, err := netfd.Socket(addr)
 	if err != nil {
 		return nil, dialError(addr, err)
@@ -322,7 +325,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 		}
 		return nil, dialError(addr, err)
 	}
-	if isToItself(fd, addr) {
+	if isSelf(system.localAddr(fd, addr.Network()), addr) {
 		return nil, dialError(addr, os.NewSyscallError("connect", errConnRefused))
 	}
 	connected = true
@@ -333,16 +336,13 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 	return s, nil
 }
 
-// isToItself reports whether a socket is connected to itself. This happens when it connects to a
-// port of this machine on which nobody listens, and the system chooses the same port for the
-// socket.
-func isToItself(fd int, addr net.Addr) bool {
-	remote, ok := addr.(*net.TCPAddr)
-	if !ok || !remote.IP.IsLoopback() {
-		return false
-	}
-	local, ok := system.localAddr(fd, "tcp").(*net.TCPAddr)
-	return ok && local.Port == remote.Port && local.IP.Equal(remote.IP)
+// isSelf reports whether the two ends of a connection are the same socket. This happens when a
+// socket connects to a port of this machine on which nobody listens, and the system chooses the
+// same port for the socket.
+func isSelf(local, remote net.Addr) bool {
+	from, ok := local.(*net.TCPAddr)
+	to, also := remote.(*net.TCPAddr)
+	return ok && also && to.IP.IsLoopback() && from.Port == to.Port && from.IP.Equal(to.IP)
 }
 
 func dialError(addr net.Addr, err error) error {

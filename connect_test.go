@@ -118,7 +118,6 @@ func TestACancelledRaceEndsItsAttempts(t *testing.T) {
 }
 
 func TestARefusedConnectionIsAnError(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -137,7 +136,6 @@ func TestARefusedConnectionIsAnError(t *testing.T) {
 }
 
 func TestBadAddressesAreRefused(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		for _, addr := range []string{"", "localhost", "127.0.0.1:70000", "127.0.0.1:no-such-service", "[::1"} {
 			_, _, err := asyncio.OpenConnection(ctx, addr)
@@ -153,7 +151,6 @@ func TestBadAddressesAreRefused(t *testing.T) {
 }
 
 func TestAnUnansweredConnectionCanTimeOut(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		// A listener whose backlog is full does not answer.
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithoutServing(), asyncio.WithBacklog(0))
@@ -180,7 +177,6 @@ func TestAnUnansweredConnectionCanTimeOut(t *testing.T) {
 }
 
 func TestAConnectionIsBoundToItsLocalAddress(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -199,7 +195,6 @@ func TestAConnectionIsBoundToItsLocalAddress(t *testing.T) {
 }
 
 func TestALocalAddressMustHaveTheSameFamily(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -214,7 +209,6 @@ func TestALocalAddressMustHaveTheSameFamily(t *testing.T) {
 
 // The system connects a socket to itself if the socket's own port happens to be the one dialed.
 func TestAConnectionToItselfIsRefused(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)

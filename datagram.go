@@ -21,11 +21,13 @@ import (
 type DatagramEndpoint struct {
 	loop          *Loop
 	fd            reactor.FD
+	packets       *netPackets // the socket if there is no poller, otherwise nil
 	network       string
 	local, remote net.Addr
 	readers       waitq
 	closers       waitq
 	closing       bool
+	closed        bool
 	above         *DatagramTransport // the transport over this endpoint, or nil
 	received      quota              // receives in this turn
 	receivedAt    time.Duration      // the loop's time at the first of these receives
@@ -70,7 +72,7 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...D
 	default:
 		return nil, net.UnknownNetworkError(o.network)
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	localAddr, err := l.udpAddr(ctx, o.network, local, l.localAddrs)
@@ -94,19 +96,33 @@ func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...D
 	if family == nil {
 		return nil, errors.New("asyncio: datagram endpoint without any address")
 	}
-	fd, err := netfd.Socket(family)
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
+	e := &DatagramEndpoint{loop: l, network: "udp", remote: remoteAddr}
+	if l.polls() {
+		err = e.openSocket(family, localAddr, o)
+	} else {
+		err = e.openPackets(localAddr, remoteAddr, o)
 	}
-	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
-		netfd.Close(fd)
+	if err != nil {
 		return nil, err
 	}
-	e := &DatagramEndpoint{loop: l, network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
-	if err := e.fd.Open(&l.reactor, fd, (*datagramEvents)(e)); err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
-	}
 	return e, nil
+}
+
+// openSocket makes the socket of an endpoint.
+func (e *DatagramEndpoint) openSocket(family, local net.Addr, o *streamOptions) error {
+	fd, err := netfd.Socket(family)
+	if err != nil {
+		return &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
+	}
+	if err := prepareDatagram(fd, local, e.remote, o); err != nil {
+		netfd.Close(fd)
+		return err
+	}
+	e.local = netfd.LocalAddr(fd, "udp")
+	if err := e.fd.Open(&e.loop.reactor, fd, (*datagramEvents)(e)); err != nil {
+		return &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
+	}
+	return nil
 }
 
 // udpAddr resolves an address. It returns nil for an empty one.
@@ -162,7 +178,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			return nil, nil, err
 		case e.closing:
 			return nil, nil, net.ErrClosed
-		case !e.fd.Readable:
+		case !e.readable():
 			if err := e.readers.wait(ctx, waitDatagram); err != nil {
 				return nil, nil, err
 			}
@@ -175,7 +191,6 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			if err != netfd.ErrAgain {
 				return p, from, err
 			}
-			e.fd.Readable = false
 		}
 	}
 }
@@ -183,9 +198,17 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 // passOn wakes the next receiver if there may be a datagram or an error for it. This is deferred,
 // since the task that leaves may have been woken for it, and the poller reports it only once.
 func (e *DatagramEndpoint) passOn() {
-	if e.fd.Readable || e.sendErr != nil {
+	if e.readable() || e.sendErr != nil {
 		e.readers.wakeNext()
 	}
+}
+
+// readable reports whether there may be a datagram to receive.
+func (e *DatagramEndpoint) readable() bool {
+	if e.packets != nil {
+		return e.packets.held
+	}
+	return e.fd.Readable
 }
 
 // mayReceive reports whether this turn allows another receive.
@@ -213,8 +236,17 @@ func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
 
 // receiveInto is receive into the caller's memory.
 func (e *DatagramEndpoint) receiveInto(p []byte) (int, net.Addr, error) {
-	n, from, err := netfd.RecvFrom(e.fd.Num, p, e.network)
-	if err != nil && err != netfd.ErrAgain {
+	var n int
+	var from net.Addr
+	var err error
+	if e.packets != nil {
+		n, from, err = e.packets.receive(p)
+	} else {
+		n, from, err = netfd.RecvFrom(e.fd.Num, p, e.network)
+	}
+	if err == netfd.ErrAgain {
+		e.fd.Readable = false
+	} else if err != nil {
 		err = e.opError("read", e.remote, err)
 	}
 	return n, from, err
@@ -244,7 +276,7 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	case e.remote != nil:
 		addr = nil
 	}
-	if len(e.kept) == 0 {
+	if len(e.kept) == 0 && e.packets == nil {
 		switch err := system.sendTo(e.fd.Num, p, addr); err {
 		case nil:
 			return nil
@@ -255,6 +287,9 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	}
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
 	e.size += len(p)
+	if e.packets != nil {
+		e.packets.send(e.kept[0])
+	}
 	return nil
 }
 
@@ -274,7 +309,7 @@ func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.fd.Num < 0 {
+	if e.closed {
 		return net.ErrClosed
 	}
 	return nil
@@ -294,8 +329,12 @@ func (e *DatagramEndpoint) Close() error {
 
 // Abort closes the endpoint at once, and drops the kept datagrams. It is asyncio's abort.
 func (e *DatagramEndpoint) Abort() {
-	e.fd.Close()
-	e.closing, e.kept, e.size = true, nil, 0
+	if e.packets != nil {
+		e.packets.close()
+	} else {
+		e.fd.Close()
+	}
+	e.closing, e.closed, e.kept, e.size = true, true, nil, 0
 	e.readers.wakeAll()
 	e.drainers.wakeAll()
 	e.closers.wakeAll()
@@ -309,7 +348,7 @@ func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 
 // WaitClosed suspends until the endpoint is closed; call Close first.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
-	for e.fd.Num >= 0 {
+	for !e.closed {
 		if err := e.closers.wait(ctx, waitDatagramEnd); err != nil {
 			return err
 		}
@@ -331,6 +370,8 @@ func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 		return e.local
 	case name == "peername" && e.remote != nil:
 		return e.remote
+	case name == "socket" && e.packets != nil:
+		return descriptor(e.packets.conn)
 	case name == "socket":
 		return e.fd.Num
 	}
@@ -362,7 +403,7 @@ func (d *datagramEvents) run(*Loop) {
 
 // flush sends kept datagrams while there is room and the turn allows.
 func (e *DatagramEndpoint) flush() {
-	if e.queued || e.fd.Num < 0 {
+	if e.queued || e.closed {
 		return
 	}
 	n := 0
@@ -387,16 +428,26 @@ func (e *DatagramEndpoint) flush() {
 // sendKept sends the first of the kept datagrams, and reports whether there was room.
 func (e *DatagramEndpoint) sendKept() bool {
 	d := e.kept[0]
-	switch err := system.sendTo(e.fd.Num, d.p, d.addr); err {
-	case nil:
-	case netfd.ErrAgain:
+	if e.packets != nil { // sent is called later
+		e.packets.send(d)
 		return false
-	default:
+	}
+	err := system.sendTo(e.fd.Num, d.p, d.addr)
+	if err == netfd.ErrAgain {
+		return false
+	}
+	e.sent(err)
+	return true
+}
+
+// sent drops the first of the kept datagrams, which was sent or could not be.
+func (e *DatagramEndpoint) sent(err error) {
+	d := e.kept[0]
+	if err != nil {
 		e.sendErr = e.opError("write", d.addr, err)
 		e.notify()
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]
 	e.size -= len(d.p)
-	return true
 }

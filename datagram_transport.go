@@ -176,7 +176,7 @@ func (t *DatagramTransport) run(l *Loop) {
 		return
 	}
 	// If a callback of this turn closes the endpoint, ConnectionLost is called in the next.
-	closed := e.fd.Num < 0
+	closed := e.closed
 	if err := e.sendErr; err != nil {
 		e.sendErr = nil
 		t.callErrorReceived(err)
@@ -197,7 +197,7 @@ func (t *DatagramTransport) receive() {
 	e := t.endpoint
 	buf := e.loop.buffers.Get()
 	defer e.loop.buffers.Put(buf)
-	for e.fd.Readable && !e.closing {
+	for e.readable() && !e.closing {
 		if !e.mayReceive() {
 			t.schedule()
 			return
@@ -206,7 +206,6 @@ func (t *DatagramTransport) receive() {
 		case nil:
 			t.callDatagramReceived(buf[:n], from)
 		case netfd.ErrAgain:
-			e.fd.Readable = false
 		default:
 			t.callErrorReceived(err)
 		}

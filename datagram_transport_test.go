@@ -61,7 +61,6 @@ func datagramPair(t *testing.T, ctx context.Context) (server, client *datagrams)
 }
 
 func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		server.onData = func(p []byte, from net.Addr) { must(server.t.SendTo(append(p, '!'), from)) }
@@ -86,7 +85,6 @@ func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
 }
 
 func TestNothingIsReceivedAfterCloseInACallback(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		server.onData = func([]byte, net.Addr) {
@@ -106,7 +104,6 @@ func TestNothingIsReceivedAfterCloseInACallback(t *testing.T) {
 }
 
 func TestADatagramThatIsRefusedIsAnErrorForAProtocol(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		server.t.Abort()
@@ -123,7 +120,6 @@ func TestADatagramThatIsRefusedIsAnErrorForAProtocol(t *testing.T) {
 }
 
 func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
-	needPoller(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
@@ -145,7 +141,6 @@ func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
 
 // In one turn a transport receives no more than an endpoint does, so that others get their turn.
 func TestAFloodOfDatagramsLeavesTheLoopToOthers(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		for range 40 {

@@ -11,7 +11,11 @@ import (
 
 // DialAny is OpenConnection to the addresses of a name.
 func DialAny(ctx context.Context, addrs []netip.AddrPort, opts ...ConnectOption) (*StreamWriter, error) {
-	s, err := running(ctx).loop.dialAny(ctx, addrs, nil, newStreamOptions(opts))
+	l := running(ctx).loop
+	if err := l.needIO(); err != nil {
+		return nil, err
+	}
+	s, err := l.dialAny(ctx, addrs, nil, newStreamOptions(opts))
 	if err != nil {
 		return nil, err
 	}

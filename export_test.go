@@ -95,3 +95,17 @@ func FunctionsInLine(l *Loop) int {
 
 // HasDriver reports whether a task drives the loop.
 func (l *Loop) HasDriver() bool { return l.driver != nil }
+
+// StreamOver makes a stream of a connection whose calls block.
+func StreamOver(ctx context.Context, conn net.Conn) (*StreamReader, *StreamWriter) {
+	s := openNetConn(RunningLoop(ctx), conn, newStreamOptions[ConnectOption](nil))
+	s.watchDrop()
+	return &s.reader, &s.writer
+}
+
+// SetClosePatience sets how long a loop that closes waits for blocking calls.
+func SetClosePatience(d time.Duration) (restore func()) {
+	old := closePatience
+	closePatience = d
+	return func() { closePatience = old }
+}

@@ -21,14 +21,14 @@ import (
 // each floor.
 var floors = []string{
 	"errors errno",
-	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_wait_reason task_context awaitable loop_quota",
+	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_wait_reason task_context awaitable loop_quota loop_blocking",
 	"sleep timeout wait gather shield taskgroup",
 	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed",
 	"thread thread_context executor threadsafe foreign loop_signal loop_signal_unix",
 	"run",
 	"loop_reader loop_sock",
-	"stream protocol transport stream_options stream_dropped stream_pair stream_reader stream_socket stream_tls stream_writer",
-	"system connect transport_connect server server_listener datagram datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
+	"stream protocol transport stream_options stream_dropped stream_netconn stream_pair stream_reader stream_socket stream_tls stream_writer",
+	"system connect connect_netdial transport_connect server server_listener server_netlistener datagram datagram_netpackets datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
 	"subprocess subprocess_options subprocess_transport subprocess_unix",
 }
 

@@ -66,6 +66,7 @@ type Loop struct {
 
 	// Owned by the loop, which closes or stops them.
 	reactor   reactor.Reactor
+	blockers  blockers
 	signals   signals
 	processes processes
 	threads   threads
@@ -263,14 +264,19 @@ func (l *Loop) abandon() {
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.reactor.Close()
+	l.blockers.close()
 	l.threads.close()
 	l.signals.stop()
 	left := l.processes.kill()
+	ended := l.blockers.wait()
 	l.timers.Clear()
 	l.ready.Clear()
 	defer l.reportUnseen() // deferred for a handler that calls runtime.Goexit
 	for _, err := range left {
 		l.report(ExceptionContext{Message: "a process goes on after the end of its loop", Err: err})
+	}
+	if !ended {
+		l.report(ExceptionContext{Message: "a read or a write of a connection goes on after the end of its loop"})
 	}
 	l.shutDownThreads()
 }

@@ -32,6 +32,17 @@ func (l *Loop) needPoller() error {
 	return nil
 }
 
+// needIO is needPoller for everything that does without a poller where the system has none.
+func (l *Loop) needIO() error {
+	if err := l.needPoller(); err != ErrNoPoller {
+		return err
+	}
+	return nil
+}
+
+// polls reports whether descriptors are polled. Otherwise their calls block, on goroutines.
+func (l *Loop) polls() bool { return l.reactor.Poller() != nil }
+
 // dropCallbacks removes the callbacks of the caller's descriptor and wakes its tasks, before it
 // is closed. The open file lives on in a duplicate, so epoll would go on reporting it.
 func (l *Loop) dropCallbacks(fd int) {

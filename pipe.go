@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
@@ -66,7 +67,7 @@ func ConnectWritePipeTransport[P Protocol](ctx context.Context, factory func() P
 // openPipe makes a stream of f, which it takes over unless it fails.
 func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error) {
 	l.check()
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
@@ -76,6 +77,9 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	const pollable = fs.ModeNamedPipe | fs.ModeSocket | fs.ModeCharDevice
 	if info.Mode()&pollable == 0 {
 		return nil, fmt.Errorf("asyncio: %s is not a pipe, a socket or a terminal", f.Name())
+	}
+	if !l.polls() {
+		return openFile(l, f, write, o), nil
 	}
 	fd, restore, err := netfd.Open(f, write)
 	if err != nil {
@@ -89,7 +93,7 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 		restore()
 		return nil, fmt.Errorf("asyncio: cannot poll %s: %w", f.Name(), err)
 	}
-	s.ended = restore
+	s.restore = restore
 	if !s.standard {
 		if raw, err := f.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) { l.dropCallbacks(int(fd)) })
@@ -99,9 +103,20 @@ func openPipe(l *Loop, f *os.File, write bool, o *streamOptions) (*stream, error
 	return stream, nil
 }
 
+// openFile is openPipe without a poller. The stream goes on with f itself.
+func openFile(l *Loop, f *os.File, write bool, o *streamOptions) *stream {
+	c := &netConn{conn: f, file: f, network: "pipe", writeOnly: write, standard: isStandard(f)}
+	c.prompt = f.SetDeadline(time.Time{}) == nil
+	c.detached = !c.prompt
+	return c.begin(l, o)
+}
+
 // isStandard reports whether f is descriptor 0, 1 or 2. If one of these were closed, the next
 // socket would get its number, and with it whatever the program and the runtime print there.
 func isStandard(f *os.File) (standard bool) {
+	if f == os.Stdin || f == os.Stdout || f == os.Stderr { // on some systems a descriptor is no number
+		return true
+	}
 	if raw, err := f.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { standard = fd <= 2 })
 	}

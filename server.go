@@ -113,7 +113,7 @@ func newServer(ctx context.Context, begin func(*connection), network string, o *
 	if err := o.check(network, true); err != nil {
 		return nil, err
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	return &Server{loop: l, ctx: ctx, begin: begin, network: network, options: o}, nil
@@ -308,16 +308,11 @@ func (c *connection) abort() {
 // Loop returns the loop that s belongs to. It is asyncio's get_loop.
 func (s *Server) Loop() *Loop { return s.loop }
 
-// serve starts to serve a socket, which it takes over.
-func (s *Server) serve(fd int, peer net.Addr) {
-	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
-	if err != nil {
-		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
-		return
-	}
+// serve starts to serve a connection that was accepted.
+func (s *Server) serve(st *stream) {
 	c := &connection{server: s, stream: st}
 	st.serverSide = true
-	st.below.(*socket).ended = c.onClosed
+	st.ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
 	s.begin(c)

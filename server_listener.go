@@ -17,7 +17,10 @@ import (
 // A listener is a socket that accepts connections.
 type listener struct {
 	server *Server
-	fd     int // -1 once closed
+	fd     int          // -1 once closed, or if there is no poller
+	below  net.Listener // accepts if there is no poller, otherwise nil
+	call   *connCall    // the pending Accept of below, or one whose connection has no room yet, or nil
+	closed bool
 	addr   net.Addr
 	path   string       // of a unix socket, or empty
 	file   os.FileInfo  // the file at path, or nil: the abstract namespace has no files
@@ -35,7 +38,12 @@ type Socket struct{ l *listener }
 func (s Socket) Addr() net.Addr { return s.l.addr }
 
 // Fd returns the descriptor, which still belongs to the server.
-func (s Socket) Fd() uintptr { return uintptr(s.l.fd) }
+func (s Socket) Fd() uintptr {
+	if fd, ok := descriptor(s.l.below).(int); ok {
+		return uintptr(fd)
+	}
+	return uintptr(s.l.fd)
+}
 
 // portTries is the number of ports that the server tries if it was given port 0, to find one that
 // is free on all its addresses.
@@ -90,6 +98,9 @@ func (s *Server) withPort(addr net.Addr) (_ net.Addr, chosen bool) {
 
 // listen makes a socket that listens on addr.
 func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
+	if !s.loop.polls() {
+		return s.listenNet(addr)
+	}
 	fd, err := netfd.Socket(addr)
 	if err != nil {
 		return nil, err
@@ -169,11 +180,13 @@ func (ln *listener) run(*Loop) {
 			ln.full = true
 			return
 		}
-		fd, peer, err := system.accept(ln.fd)
+		st, err := ln.accept()
 		switch {
 		case err == nil:
 			ln.failed = 0
-			s.serve(fd, peer)
+			if st != nil {
+				s.serve(st)
+			}
 		case err == netfd.ErrAgain:
 			ln.failed = 0
 			return
@@ -190,6 +203,24 @@ func (ln *listener) run(*Loop) {
 	ln.schedule()
 }
 
+// accept accepts a connection. It returns netfd.ErrAgain if there is none. If it reports that the
+// loop has no room for the connection, it returns no stream.
+func (ln *listener) accept() (*stream, error) {
+	if ln.below != nil {
+		return ln.acceptNet()
+	}
+	fd, peer, err := system.accept(ln.fd)
+	if err != nil {
+		return nil, err
+	}
+	s := ln.server
+	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
+	if err != nil {
+		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
+	}
+	return st, nil
+}
+
 // pause makes the listener try again after acceptRetryDelay.
 func (ln *listener) pause(err error) {
 	l := ln.server.loop
@@ -204,15 +235,20 @@ func (ln *listener) pause(err error) {
 // close closes the socket. A second call does nothing, since the number may be another
 // descriptor's by then.
 func (ln *listener) close() {
-	if ln.fd < 0 {
+	if ln.closed {
 		return
 	}
+	ln.closed = true
 	if ln.retry != nil {
 		ln.retry.Cancel()
 	}
-	ln.server.loop.reactor.Remove(ln.fd)
-	netfd.Close(ln.fd)
-	ln.fd = -1
+	if ln.below != nil {
+		ln.closeNet()
+	} else {
+		ln.server.loop.reactor.Remove(ln.fd)
+		netfd.Close(ln.fd)
+		ln.fd = -1
+	}
 	if ln.file == nil {
 		return
 	}

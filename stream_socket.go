@@ -19,7 +19,7 @@ type socket struct {
 	writeOnly     bool         // the write end of a pipe, or a socket that serves as one
 	standard      bool         // a standard stream: unread bytes remain for the program and its children
 	local, remote net.Addr
-	ended         func() // called after onClosed, or nil
+	restore       func() // makes the file of a pipe as it was, or nil
 	sends         quota
 	queued        bool // in the ready queue, to go on writing
 }
@@ -103,8 +103,8 @@ func (s *socket) failure() error {
 
 func (s *socket) onClosed() {
 	s.above.onClosed()
-	if s.ended != nil {
-		s.ended()
+	if s.restore != nil {
+		s.restore()
 	}
 }
 

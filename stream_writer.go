@@ -333,7 +333,7 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
-	w.dropped = w.kept.Len() > 0
+	w.dropped = w.WriteBufferSize() > 0
 	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()

@@ -49,7 +49,6 @@ func (r *processRecorder) ConnectionLost(err error) {
 func (r *processRecorder) waitLost(ctx context.Context) { until(ctx, func() bool { return r.lost }) }
 
 func TestAProcessCallsItsProtocol(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "cat", nil)
 		require.NoError(t, err)
@@ -72,7 +71,6 @@ func TestAProcessCallsItsProtocol(t *testing.T) {
 }
 
 func TestAShellCommandCallsItsProtocol(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessShell(ctx, newProcessRecorder, "echo out; echo err >&2; exit 3", asyncio.WithStdin(asyncio.DevNull))
 		require.NoError(t, err)
@@ -86,7 +84,6 @@ func TestAShellCommandCallsItsProtocol(t *testing.T) {
 }
 
 func TestAProcessThatEndsAtOnceCallsItsProtocolInOrder(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		for range 10 {
 			_, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "true", nil,
@@ -100,7 +97,6 @@ func TestAProcessThatEndsAtOnceCallsItsProtocolInOrder(t *testing.T) {
 }
 
 func TestCloseOfAProcessKillsIt(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "sleep", []string{"1000"})
 		require.NoError(t, err)
@@ -115,7 +111,6 @@ func TestCloseOfAProcessKillsIt(t *testing.T) {
 }
 
 func TestAProcessProtocolMaySignal(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "sleep", []string{"1000"})
 		require.NoError(t, err)
@@ -130,7 +125,6 @@ func TestAProcessProtocolMaySignal(t *testing.T) {
 }
 
 func TestAProgramThatIsNotThereHasNoTransport(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		_, _, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "there-is-no-such-program", nil)
 		require.ErrorIs(t, err, exec.ErrNotFound)
@@ -140,7 +134,6 @@ func TestAProgramThatIsNotThereHasNoTransport(t *testing.T) {
 }
 
 func TestAPanicOfAProcessProtocolIsReportedAndNotTheEnd(t *testing.T) {
-	needPoller(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "cat", nil)

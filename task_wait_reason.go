@@ -28,6 +28,7 @@ const (
 	waitSocketRoom
 	waitProcess
 	waitProtocol
+	waitConnection
 )
 
 var waitReasons = [...]string{
@@ -54,6 +55,7 @@ var waitReasons = [...]string{
 	waitSocketRoom:   "room in a socket",
 	waitProcess:      "a process",
 	waitProtocol:     "a protocol's ConnectionMade",
+	waitConnection:   "a connection",
 }
 
 func (r waitReason) String() string { return waitReasons[r] }

@@ -47,8 +47,13 @@ func newTransport(s *stream, p Protocol) *Transport {
 
 // isWritePipe reports whether a stream is the writing end of a pipe, which receives nothing.
 func isWritePipe(s *stream) bool {
-	below, ok := s.below.(*socket)
-	return ok && below.writeOnly
+	switch below := s.below.(type) {
+	case *socket:
+		return below.writeOnly
+	case *netConn:
+		return below.writeOnly
+	}
+	return false
 }
 
 // Protocol returns the protocol. It is asyncio's get_protocol.

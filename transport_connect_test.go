@@ -94,7 +94,6 @@ func networks(t *testing.T) []network {
 // onEachNetwork runs a test with a client and a server that echoes.
 func onEachNetwork(t *testing.T, body func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector)) {
 	t.Helper()
-	needPoller(t)
 	for _, n := range networks(t) {
 		t.Run(n.name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -233,7 +232,6 @@ func TestAnEchoAllocatesNothing(t *testing.T) {
 }
 
 func TestAStreamMayBeEncryptedUnderAProtocol(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, func() *starter { return &starter{ctx: ctx, config: serverConfig} }, "127.0.0.1:0")
@@ -274,7 +272,6 @@ func (s *starter) DataReceived(p []byte) {
 }
 
 func TestAHandshakeThatFailsUnderAProtocolLosesTheConnection(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
@@ -294,7 +291,6 @@ func TestAHandshakeThatFailsUnderAProtocolLosesTheConnection(t *testing.T) {
 }
 
 func TestACancelledCreateConnectionLeavesNothing(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -325,7 +321,6 @@ func TestACancelledCreateConnectionLeavesNothing(t *testing.T) {
 }
 
 func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		made := func() *collector {
 			t.Error("a protocol was made")
@@ -350,7 +345,6 @@ func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
 }
 
 func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
-	needPoller(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		n := 0
@@ -391,7 +385,6 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 }
 
 func TestALoopThatClosesClosesItsTransports(t *testing.T) {
-	needPoller(t)
 	before := openDescriptors(t)
 	c := newCollector()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -417,7 +410,6 @@ func TestAClosedLoopHasNoServerOfProtocols(t *testing.T) {
 }
 
 func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		made := 0
 		s, err := asyncio.CreateServer(ctx, func() *echoer {

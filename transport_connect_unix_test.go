@@ -14,7 +14,6 @@ import (
 )
 
 func TestAnAcceptedSocketIsServedByAProtocol(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	for name, opts := range map[string][]asyncio.TLSOption{"plain": nil, "TLS": {asyncio.WithTLS(serverConfig)}} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,6 @@ func osPipe(t *testing.T) (r, w *os.File) {
 }
 
 func TestPipesCallProtocols(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		reading, in, err := asyncio.ConnectReadPipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, r)
@@ -47,7 +46,6 @@ func TestPipesCallProtocols(t *testing.T) {
 }
 
 func TestAWritePipeNoticesThatItsReaderHasGone(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		writing, out, err := asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)
@@ -69,7 +67,6 @@ func TestAWritePipeNoticesThatItsReaderHasGone(t *testing.T) {
 }
 
 func TestAWritePipeIsClosedOnceAllIsSent(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		writing, out, err := asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)
@@ -87,7 +84,6 @@ func TestAWritePipeIsClosedOnceAllIsSent(t *testing.T) {
 }
 
 func TestAFileThatIsNoPipeStaysAsItIs(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		f, err := os.CreateTemp(t.TempDir(), "file")
 		require.NoError(t, err)

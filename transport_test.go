@@ -314,7 +314,6 @@ var protocolTraces = []protocolTrace{
 
 // The callbacks come in the order of CPython 3.13.
 func TestAProtocolIsCalledAsInPython(t *testing.T) {
-	needPoller(t)
 	text, err := os.ReadFile(filepath.Join("testdata", "protocol_traces.txt"))
 	require.NoError(t, err)
 	want := make(map[string]string)
