@@ -145,7 +145,7 @@ func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
 		}
 	}
 	if o.broadcast {
-		if err := netfd.SetBroadcast(fd); err != nil {
+		if err := netfd.SetBroadcast(fd, true); err != nil {
 			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
 		}
 	}

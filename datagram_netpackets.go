@@ -6,6 +6,7 @@ package asyncio
 import (
 	"context"
 	"net"
+	"syscall"
 
 	"github.com/go-asyncio/asyncio/internal/buffer"
 	"github.com/go-asyncio/asyncio/internal/netfd"
@@ -38,11 +39,14 @@ type netPackets struct {
 
 // openPackets makes the socket of an endpoint and begins to receive.
 func (e *DatagramEndpoint) openPackets(local, remote net.Addr, o *streamOptions) error {
-	var conn net.Conn
-	var control = reusePort
-	if !o.reusePort {
-		control = nil
+	control := func(network, address string, c syscall.RawConn) error {
+		_ = c.Control(func(fd uintptr) { _ = netfd.SetBroadcast(int(fd), o.broadcast) }) // package net has allowed it
+		if !o.reusePort {
+			return nil
+		}
+		return reusePort(network, address, c)
 	}
+	var conn net.Conn
 	if remote != nil {
 		d := net.Dialer{LocalAddr: local, Control: control}
 		c, err := d.DialContext(context.Background(), o.network, remote.String())

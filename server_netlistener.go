@@ -29,7 +29,7 @@ func (s *Server) listenNet(addr net.Addr) (*listener, error) {
 		return nil, withoutOp(err)
 	}
 	ln := s.listenOn(below)
-	if unix, ok := below.(*net.UnixListener); ok {
+	if unix, ok := below.(interface{ SetUnlinkOnClose(bool) }); ok {
 		unix.SetUnlinkOnClose(false) // close removes the file, unless it is another server's by then
 		ln.path = addr.String()
 		ln.file, _ = os.Lstat(ln.path)

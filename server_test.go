@@ -531,6 +531,9 @@ func TestWaitClosedWaitsForConnectionsAndShutdownForHandlers(t *testing.T) {
 		closed := spawn(ctx, s.WaitClosed)
 		giveWay(ctx, 3)
 		require.False(t, closed.Done(), "the server is not closed")
+		for len(asyncio.RunningLoop(ctx).AllTasks()) < 3 { // main, closed and the handler
+			giveWay(ctx, 1)
+		}
 		s.Close()
 		giveWay(ctx, 3)
 		require.False(t, closed.Done(), "a connection is open")

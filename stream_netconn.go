@@ -35,7 +35,8 @@ type netConn struct {
 	detached      bool // nothing ends a pending call: a terminal, for instance
 	deaf          bool // no more reads
 	closing       bool // to be closed, once the pending write has ended
-	closed        bool // Close was called
+	closed        bool // Close was called, or is about to be
+	lingering     bool // Close waits for the peer's end; see linger
 	gone          bool // onClosed was called
 
 	// The bytes that were read and that the stream has not taken: memory[start:end].
@@ -99,17 +100,17 @@ func (c *netConn) attach(above streamEvents) { c.above = above }
 
 // OnLost is called when the loop closes.
 func (c *netConn) OnLost() {
-	if !c.closed {
-		c.closed = true
-		c.release()
+	if c.lingering {
+		_ = c.conn.Close()
 	}
+	c.readErr = net.ErrClosed // shut does not linger
+	c.shut()
 	c.onClosed()
 }
 
 func (c *netConn) onClosed() {
 	if !c.gone {
 		c.gone = true
-		c.loop.blockers.remove(c)
 		c.above.onClosed()
 	}
 }
@@ -290,8 +291,14 @@ func (w *netWrite) run(*Loop) {
 
 func (w *netWrite) discard() {}
 
-func (c *netConn) buffered() int  { return len(c.outbox) }
 func (c *netConn) stopReceiving() { c.deaf = true }
+
+func (c *netConn) buffered() int {
+	if c.closed {
+		return 0
+	}
+	return len(c.outbox)
+}
 
 func (c *netConn) canCloseWrite() bool {
 	_, ok := c.conn.(halfCloser)
@@ -322,35 +329,57 @@ func (c *netConn) close() {
 func (c *netConn) abort() { c.shut() }
 
 func (c *netConn) reset() {
-	if conn, ok := c.conn.(interface{ SetLinger(int) error }); ok && !c.closed {
+	if conn, ok := c.conn.(*net.TCPConn); ok && !c.closed {
 		_ = conn.SetLinger(0)
+		c.readErr = net.ErrClosed // shut does not linger
 	}
 	c.shut()
 }
 
-// shut closes the connection, and calls onClosed when Close has returned.
+// watchReader breaks the write end of a pipe once nobody can read from it any more. Its process has
+// ended, but other processes may have got the pipe. Where nobody can tell, there are none.
+func (c *netConn) watchReader() {
+	if c.closed {
+		return
+	}
+	broken := true
+	_ = control(c.conn, func(fd uintptr) { broken = netfd.PipeBroken(int(fd)) })
+	if broken {
+		c.above.onBroken(c.failure("write", os.NewSyscallError("write", errPipe)))
+		c.shut()
+	} else {
+		c.loop.CallLater(readerCheck, c.watchReader)
+	}
+}
+
+const readerCheck = 50 * time.Millisecond
+
+// shut closes the connection, and calls onClosed.
 func (c *netConn) shut() {
 	if c.closed {
 		return
 	}
 	c.closed = true
-	if c.release() {
+	switch _, halves := c.conn.(halfCloser); {
+	case c.standard:
+		_ = c.file.SetDeadline(time.Unix(1, 0)) // ends the pending calls, if anything does
+		c.onReleased()
+	case c.prompt && halves && c.readErr == nil:
+		c.lingering = true
+		c.loop.blockers.begin(c.loop, (*netClose)(c), false)
 		c.onClosed()
+	case c.prompt:
+		_ = c.conn.Close()
+		c.onReleased()
+	default:
+		c.loop.blockers.begin(c.loop, (*netClose)(c), c.detached)
 	}
 }
 
-// release calls Close, on a goroutine if it may block. It reports whether Close has returned.
-func (c *netConn) release() bool {
-	switch {
-	case c.standard:
-		_ = c.file.SetDeadline(time.Unix(1, 0)) // ends the pending calls, if anything does
-	case c.prompt:
-		_ = c.conn.Close()
-	default:
-		c.loop.blockers.begin(c.loop, (*netClose)(c), c.detached)
-		return false
-	}
-	return true
+// onReleased is called when nothing of the connection is left.
+func (c *netConn) onReleased() {
+	c.loop.blockers.remove(c)
+	c.onClosed()
 }
 
 // A netClose is the call of Close of a netConn.
@@ -359,11 +388,26 @@ type netClose netConn
 func (cl *netClose) call() {
 	var ignored error
 	defer keepPanic(&ignored)
+	if cl.lingering {
+		linger(cl.conn.(net.Conn))
+	}
 	_ = cl.conn.Close()
 }
 
-func (cl *netClose) run(*Loop) { (*netConn)(cl).onClosed() }
+func (cl *netClose) run(*Loop) { (*netConn)(cl).onReleased() }
 func (cl *netClose) discard()  {}
+
+// linger ends this side of a connection, and receives what the peer sends until it ends its own:
+// the system resets a connection that is closed with unread bytes, and then the peer may lose the
+// last bytes that were sent to it. The time and the number of bytes are bounded.
+func linger(conn net.Conn) {
+	_ = conn.SetWriteDeadline(time.Unix(1, 0)) // ends a pending write
+	_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
+	_ = conn.(halfCloser).CloseWrite()
+	_, _ = io.CopyN(io.Discard, conn, maxReceives*buffer.Size)
+}
+
+const lingerTime = time.Second
 
 // failure returns the error of a call in the form that package net gives its errors.
 func (c *netConn) failure(op string, err error) error {
@@ -379,6 +423,9 @@ func (c *netConn) failure(op string, err error) error {
 func (c *netConn) info(name string) any {
 	switch {
 	case name == "pipe" && c.file != nil, name == "socket" && c.file == nil:
+		if c.closed {
+			return -1
+		}
 		return descriptor(c.conn)
 	case name == "sockname" && c.local != nil:
 		return c.local
@@ -392,12 +439,28 @@ func (c *netConn) info(name string) any {
 	return nil
 }
 
+func (c *netConn) control(f func(fd uintptr)) error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	return control(c.conn, f)
+}
+
 // descriptor returns the descriptor of a connection, an int, or nil if it has none.
 func descriptor(conn any) (fd any) {
-	if conn, ok := conn.(syscall.Conn); ok {
-		if raw, err := conn.SyscallConn(); err == nil {
-			_ = raw.Control(func(n uintptr) { fd = int(n) })
-		}
-	}
+	_ = control(conn, func(n uintptr) { fd = int(n) })
 	return fd
+}
+
+// control calls f with the descriptor of a connection, if it has one.
+func control(conn any, f func(fd uintptr)) error {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(f)
 }

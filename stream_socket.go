@@ -220,6 +220,14 @@ func (s *socket) closeFD() {
 	}
 }
 
+func (s *socket) control(f func(fd uintptr)) error {
+	if s.fd.Num < 0 {
+		return net.ErrClosed
+	}
+	f(uintptr(s.fd.Num))
+	return nil
+}
+
 func (s *socket) info(name string) any {
 	switch {
 	case name == "pipe" && s.network == "pipe", name == "socket" && s.network != "pipe":

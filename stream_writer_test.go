@@ -297,6 +297,7 @@ func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
 }
 
 func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
+	needPoller(t, "a goroutine that starts allocates")
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			p := make([]byte, 100)

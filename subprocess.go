@@ -31,6 +31,7 @@ type Process struct {
 	cmd       *exec.Cmd
 	pid       int
 	waitDelay time.Duration
+	stdin     *netConn      // the pipe to the process's standard input, if it is not polled, or nil
 	exited    func()        // called when the process has ended, or nil
 	reaped    chan struct{} // closed once the process is reaped: the system has released its number
 	waitErr   error         // the error of cmd.Wait; valid once reaped is closed
@@ -65,7 +66,9 @@ func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Proce
 	err := p.start(o, func(number int, end *os.File) (err error) {
 		switch number {
 		case 0:
-			p.Stdin, err = ConnectWritePipe(ctx, end)
+			if p.Stdin, err = ConnectWritePipe(ctx, end); err == nil {
+				p.setStdin(p.Stdin.stream)
+			}
 		case 1:
 			p.Stdout, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
 		case 2:
@@ -79,6 +82,10 @@ func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Proce
 	}
 	return p, nil
 }
+
+// setStdin records the stream of the process's standard input. Without a poller, nothing but a write
+// notices that nobody is left to read it.
+func (p *Process) setStdin(s *stream) { p.stdin, _ = s.below.(*netConn) }
 
 // start starts the process. It calls connect with this program's end of each pipe and the number of
 // the process's descriptor at the other end; connect takes the end over unless it fails.
@@ -346,6 +353,9 @@ func (p *Process) unlessReaped(fn func(*os.Process) error) error {
 func (p *Process) run(l *Loop) {
 	delete(l.processes, p)
 	p.end()
+	if p.stdin != nil {
+		p.stdin.watchReader()
+	}
 	p.waiters.wakeAll()
 	if p.exited != nil {
 		p.exited()

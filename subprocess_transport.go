@@ -110,6 +110,9 @@ func (t *SubprocessTransport) connect(fd int, end *os.File) error {
 	if err == nil {
 		t.pipes[fd] = newTransport(s, &pipeProtocol{process: t, fd: fd})
 		t.open++
+		if fd == 0 {
+			t.process.setStdin(s)
+		}
 	}
 	return err
 }

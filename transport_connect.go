@@ -51,7 +51,7 @@ func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd
 
 // adopt makes a stream of an accepted socket, which it takes over unless it fails.
 func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	network, err := netfd.Network(fd)
@@ -63,6 +63,15 @@ func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
 	}
 	if err := o.check(network, true); err != nil {
 		return nil, err
+	}
+	if !l.polls() {
+		conn, err := netfd.Conn(fd)
+		if err != nil {
+			return nil, err
+		}
+		s := openNetConn(l, conn, o)
+		s.serverSide = true
+		return s, nil
 	}
 	if err := netfd.SetNonblock(fd); err != nil {
 		return nil, err

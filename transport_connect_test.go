@@ -213,6 +213,7 @@ func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 }
 
 func TestAnEchoAllocatesNothing(t *testing.T) {
+	needPoller(t, "a goroutine that starts allocates")
 	onEachNetwork(t, func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector) {
 		p := []byte("hello")
 		n := allocs(func() {

@@ -46,6 +46,7 @@ func TestPipesCallProtocols(t *testing.T) {
 }
 
 func TestAWritePipeNoticesThatItsReaderHasGone(t *testing.T) {
+	needPoller(t, "only a poller notices that a pipe has no reader before something is written")
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		writing, out, err := asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)

@@ -126,8 +126,8 @@ func sendAll(peer net.Conn, s string) {
 	must(err)
 }
 
-func readAll(peer net.Conn) string {
-	p, err := io.ReadAll(peer)
+func readAll(ctx context.Context, peer net.Conn) string {
+	p, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
 	must(err)
 	return string(p)
 }
@@ -154,13 +154,13 @@ var protocolTraces = []protocolTrace{
 		r.trace.add("closing True")
 		r.t.Close()
 		until(ctx, isLost(r))
-		r.trace.add("peer %s", readAll(peer))
+		r.trace.add("peer %s", readAll(ctx, peer))
 	}},
 	{"close_with_much_to_send", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		r.t.Write(muchToSend)
 		r.t.Close()
 		pause(ctx)
-		got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(peer), nil })
+		got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(ctx, peer), nil })
 		must(err)
 		until(ctx, isLost(r))
 		r.trace.add("peer %d", len(got))
@@ -188,7 +188,7 @@ var protocolTraces = []protocolTrace{
 			r.trace.add("reading True")
 		}
 		must(r.t.WriteEOF())
-		r.trace.add("peer %s", readAll(peer))
+		r.trace.add("peer %s", readAll(ctx, peer))
 		r.t.Close()
 		until(ctx, isLost(r))
 	}},
@@ -199,7 +199,7 @@ var protocolTraces = []protocolTrace{
 		r.t.Write(muchToSend)
 		r.trace.add("written much")
 		reading := asyncio.CreateTask(ctx, func(ctx context.Context) (string, error) {
-			return asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(peer), nil })
+			return asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(ctx, peer), nil })
 		})
 		until(ctx, func() bool { return r.has("resume") })
 		r.trace.add("left %d", r.t.WriteBufferSize())

@@ -252,8 +252,14 @@ func SetReusePort(fd int) error { return setInt(fd, unix.SOL_SOCKET, reusePort, 
 // SetV6Only keeps an IPv6 socket from accepting IPv4 as well.
 func SetV6Only(fd int) error { return setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) }
 
-// SetBroadcast allows datagrams to broadcast addresses.
-func SetBroadcast(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) }
+// SetBroadcast sets whether datagrams to broadcast addresses are allowed.
+func SetBroadcast(fd int, on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	return setInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, value)
+}
 
 func setInt(fd, level, option, value int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, value))
