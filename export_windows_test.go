@@ -1,3 +1,6 @@
 package asyncio
 
-var KillProcess = killProcess
+var (
+	KillProcess   = killProcess
+	PortableError = portableError
+)

@@ -15,8 +15,8 @@ skip() {
 run() {
 	export WINEPREFIX="$tmp/prefix" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml,winewayland.drv= # no messages and no dialogs
 	timeout 60 "$wine" wineboot --init >"$tmp/log" 2>&1 || skip "Wine does not start: $(cat "$tmp/log")"
-	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 timeout -k 10 900 \
-		go test -count=1 -timeout 600s -exec "$wine" "$@"
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 timeout -k 10 600 \
+		go test -count=1 -timeout 300s -exec "$wine" "$@"
 }
 
 # run_in_root does the same with Wine in the root folder $1. All its processes and mounts end with
