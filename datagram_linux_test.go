@@ -2,6 +2,7 @@ package asyncio_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 	"testing"
@@ -17,13 +18,13 @@ func TestAReceiverThatGetsAnErrorWakesTheNext(t *testing.T) {
 		client := endpoint(t, ctx, "", server.LocalAddr().String())
 		tasks := receivers(ctx, client, 2)
 		require.NoError(t, server.SendTo([]byte("first"), client.LocalAddr()))
-		server.Abort()
+		require.NoError(t, server.Close())
+		require.NoError(t, server.WaitClosed(ctx))
 		require.NoError(t, client.SendTo([]byte("anybody?"), nil)) // is refused
-		_, err := soon(t, ctx, tasks[0])
-		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-		got, err := soon(t, ctx, tasks[1])
-		require.NoError(t, err)
-		require.Equal(t, "first", got)
+		one, oneErr := soon(t, ctx, tasks[0])                      // without a poller, the datagram, which was received ahead
+		other, otherErr := soon(t, ctx, tasks[1])
+		require.ErrorIs(t, errors.Join(oneErr, otherErr), syscall.ECONNREFUSED)
+		require.Equal(t, "first", one+other)
 		return nil
 	})
 }

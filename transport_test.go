@@ -126,10 +126,17 @@ func sendAll(peer net.Conn, s string) {
 	must(err)
 }
 
-func readAll(ctx context.Context, peer net.Conn) string {
-	p, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
+func readAll(peer net.Conn) string {
+	p, err := io.ReadAll(peer)
 	must(err)
 	return string(p)
+}
+
+// readAllMeanwhile is readAll while the loop goes on.
+func readAllMeanwhile(ctx context.Context, peer net.Conn) string {
+	s, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(peer), nil })
+	must(err)
+	return s
 }
 
 func isLost(r *recorder) func() bool { return func() bool { return r.lost } }
@@ -154,13 +161,13 @@ var protocolTraces = []protocolTrace{
 		r.trace.add("closing True")
 		r.t.Close()
 		until(ctx, isLost(r))
-		r.trace.add("peer %s", readAll(ctx, peer))
+		r.trace.add("peer %s", readAll(peer))
 	}},
 	{"close_with_much_to_send", func(ctx context.Context, r *recorder, peer *net.TCPConn) {
 		r.t.Write(muchToSend)
 		r.t.Close()
 		pause(ctx)
-		got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(ctx, peer), nil })
+		got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(peer), nil })
 		must(err)
 		until(ctx, isLost(r))
 		r.trace.add("peer %d", len(got))
@@ -188,7 +195,7 @@ var protocolTraces = []protocolTrace{
 			r.trace.add("reading True")
 		}
 		must(r.t.WriteEOF())
-		r.trace.add("peer %s", readAll(ctx, peer))
+		r.trace.add("peer %s", readAllMeanwhile(ctx, peer))
 		r.t.Close()
 		until(ctx, isLost(r))
 	}},
@@ -199,7 +206,7 @@ var protocolTraces = []protocolTrace{
 		r.t.Write(muchToSend)
 		r.trace.add("written much")
 		reading := asyncio.CreateTask(ctx, func(ctx context.Context) (string, error) {
-			return asyncio.ToThread(ctx, func(context.Context) (string, error) { return readAll(ctx, peer), nil })
+			return readAllMeanwhile(ctx, peer), nil
 		})
 		until(ctx, func() bool { return r.has("resume") })
 		r.trace.add("left %d", r.t.WriteBufferSize())
@@ -215,6 +222,7 @@ var protocolTraces = []protocolTrace{
 			r.trace.add("reading False")
 		}
 		sendAll(peer, "b")
+		pause(ctx)
 		r.t.ResumeReading()
 		until(ctx, func() bool { return string(r.received) == "ab" })
 		r.t.Close()
@@ -324,6 +332,9 @@ func TestAProtocolIsCalledAsInPython(t *testing.T) {
 	require.Len(t, want, len(protocolTraces))
 	for _, scenario := range protocolTraces {
 		t.Run(scenario.name, func(t *testing.T) {
+			if scenario.name == "pause_and_resume" {
+				needPoller(t, "the first write is pending for a turn, so PauseWriting comes earlier")
+			}
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer ln.Close()
