@@ -368,7 +368,7 @@ func (c *netConn) shut() {
 		c.lingering = true
 		c.loop.blockers.begin(c.loop, (*netClose)(c), false)
 		c.onClosed()
-	case c.prompt:
+	case c.prompt, c.file != nil && !c.reading && !c.writing:
 		_ = c.conn.Close()
 		c.onReleased()
 	default:

@@ -156,7 +156,14 @@ func (t *Transport) CanWriteEOF() bool { return t.stream.writer.CanWriteEOF() }
 // sending. A pipe has only one direction, so WriteEOF closes it. A second WriteEOF does nothing. It
 // returns net.ErrClosed after Close, and errors.ErrUnsupported if CanWriteEOF is false. It is
 // asyncio's write_eof.
-func (t *Transport) WriteEOF() error { return t.stream.writer.WriteEOF() }
+func (t *Transport) WriteEOF() error {
+	pipe := t.GetExtraInfo("pipe") != nil
+	err := t.stream.writer.WriteEOF()
+	if err == nil && pipe { // it has no other half
+		return t.Close()
+	}
+	return err
+}
 
 // SetWriteBufferLimits sets the high and the low water mark, in bytes. The transport calls
 // PauseWriting when it keeps more than high unsent bytes, and then ResumeWriting when it keeps no

@@ -11,12 +11,20 @@ skip() {
 	exit 0
 }
 
+# The tests of what Wine lacks and Windows has: an option of UDP sockets that package net sets, and
+# unix sockets.
+lacking='Datagram|AfterCloseInACallback|Unix|TLSCannotBegin|/unix|//unix'
+
 # run runs go test with flags and packages; the command in $wine starts a Windows program.
 run() {
 	export WINEPREFIX="$tmp/prefix" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml,winewayland.drv= # no messages and no dialogs
 	timeout 60 "$wine" wineboot --init >"$tmp/log" 2>&1 || skip "Wine does not start: $(cat "$tmp/log")"
+	# The processes that Wine starts for itself hold the output of the program that it starts for. So
+	# a program that reads from a pipe without an end keeps them from starting anew for each test.
+	mkfifo "$tmp/pipe"
+	"$wine" cmd <>"$tmp/pipe" >/dev/null 2>&1 &
 	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 timeout -k 10 600 \
-		go test -count=1 -timeout 300s -exec "$wine" "$@"
+		go test -count=1 -timeout 240s -skip "$lacking" -exec "$wine" "$@"
 }
 
 # run_in_root does the same with Wine in the root folder $1. All its processes and mounts end with
