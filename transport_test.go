@@ -307,6 +307,7 @@ var protocolTraces = []protocolTrace{
 		until(ctx, func() bool { return string(r.received) == "a" })
 		sendAll(peer, "b")
 		until(ctx, func() bool { return string(other.received) == "b" })
+		giveWay(ctx, 1)
 		if r.t.Protocol() == other {
 			r.trace.add("changed True")
 		}
