@@ -29,7 +29,7 @@ var floors = []string{
 	"loop_reader loop_sock",
 	"stream protocol transport stream_options stream_dropped stream_netconn stream_pair stream_reader stream_socket stream_tls stream_writer",
 	"system connect connect_netdial transport_connect server server_listener server_netlistener datagram datagram_netpackets datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
-	"subprocess subprocess_options subprocess_transport subprocess_unix",
+	"subprocess subprocess_options subprocess_transport subprocess_unix subprocess_pipe_other",
 }
 
 // upwards lists the permitted arrows to a higher floor.

@@ -23,3 +23,28 @@ func TestClosingAServerAfterItsLoopClosesNothingAgain(t *testing.T) {
 	s.Close()
 	closeFD(t, fds...)
 }
+
+
+func TestServersShareAPort(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		served := [2]int{}
+		count := func(i int) asyncio.ConnectionHandler {
+			return func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error {
+				served[i]++
+				return nil
+			}
+		}
+		first := serve(t, ctx, count(0), asyncio.WithReusePort())
+		second, err := asyncio.StartServer(ctx, count(1), first.Addr().String(), asyncio.WithReusePort())
+		require.NoError(t, err)
+		for range 20 {
+			r, w := connect(t, ctx, first)
+			_, err := r.Read(ctx, 1)
+			require.Equal(t, io.EOF, err)
+			require.NoError(t, w.Close())
+		}
+		require.Equal(t, 20, served[0]+served[1])
+		require.NoError(t, first.Shutdown(ctx, time.Minute))
+		return second.Shutdown(ctx, time.Minute)
+	})
+}

@@ -130,7 +130,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 	// The command gets files, never another io.Reader or io.Writer, so that cmd.Wait waits for
 	// the process alone and not for goroutines that copy.
 	if o.stdin.kind == toPipe {
-		r, w, err := os.Pipe()
+		r, w, err := processPipe(true)
 		if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 		if out.redirect.kind == toStdout {
 			*out.to = p.cmd.Stdout
 		} else if out.redirect.kind == toPipe {
-			r, w, err := os.Pipe()
+			r, w, err := processPipe(false)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package asyncio_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 
 func init() {
 	children["arguments"] = func() { fmt.Printf("%q\n", os.Args[1:]) }
+	children["copies"] = func() { _, _ = io.Copy(os.Stdout, os.Stdin) }
 	children["waits"] = func() { time.Sleep(time.Hour) }
 	children["interrupted"] = func() {
 		_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
@@ -218,11 +220,30 @@ func handles(t *testing.T) (n uint32) {
 	return n
 }
 
+func TestCommunicateCarriesAMegabyteThroughAProcess(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		p, err := asyncio.CreateSubprocessExec(ctx, os.Args[0], nil, child("copies", 0), asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		input := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+		stdout, _, err := p.Communicate(ctx, input)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(input, stdout), "%d bytes came back", len(stdout))
+
+		// The process does not read its input.
+		p, err = asyncio.CreateSubprocessExec(ctx, os.Args[0], nil, child("arguments", 0), asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
+		require.NoError(t, err)
+		stdout, _, err = p.Communicate(ctx, input)
+		require.NoError(t, err)
+		require.Equal(t, "[]\n", string(stdout))
+		return nil
+	})
+}
+
 func TestAProcessLeavesNoHandle(t *testing.T) {
 	many := func() {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			for range 10 {
-				p, err := asyncio.CreateSubprocessExec(ctx, os.Args[0], nil, child("waits", 0), asyncio.WithStdin(asyncio.DevNull))
+				p, err := asyncio.CreateSubprocessExec(ctx, os.Args[0], nil, child("waits", 0), asyncio.WithStdin(asyncio.Pipe), asyncio.WithStdout(asyncio.Pipe))
 				require.NoError(t, err)
 				require.NoError(t, p.Kill())
 				_, err = p.Wait(ctx)
