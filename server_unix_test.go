@@ -4,7 +4,11 @@ package asyncio_test
 
 import (
 	"context"
+	"io"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
 )
@@ -23,7 +27,6 @@ func TestClosingAServerAfterItsLoopClosesNothingAgain(t *testing.T) {
 	s.Close()
 	closeFD(t, fds...)
 }
-
 
 func TestServersShareAPort(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
