@@ -20,7 +20,7 @@ import (
 // declarations of its own floor and of the floors below. ARCHITECTURE.md describes the purpose of
 // each floor.
 var floors = []string{
-	"errors errno",
+	"errors errno errno_other",
 	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_debug options task_drive task task_labels future task_block task_wait_reason task_context awaitable loop_quota loop_blocking",
 	"sleep timeout wait gather shield taskgroup",
 	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed",
