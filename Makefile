@@ -24,7 +24,7 @@ go_bench = $(GO) test -run '^$$' -bench '$(or $(BENCH),$(1))' -benchtime $(BENCH
 save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-debug integration soak race portable lint vet staticcheck fmt tidy cross \
+.PHONY: help test test-debug integration windows soak race portable lint vet staticcheck fmt tidy cross \
 	bench bench-quick bench-test bench-go bench-base bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
@@ -36,6 +36,9 @@ integration: ## run against redis, PostgreSQL, nginx, CPython and others, and wi
 	./integration/install.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./integration
 	cd integration/libraries && CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration ./...
+
+windows: ## run the tests as Windows programs under Wine; installs it as root; skipped where that is impossible
+	./integration/windows.sh
 
 soak: ## run mixed traffic for DURATION, then compare the resources in use with the start
 	$(GO) run ./integration/soak -duration $(DURATION)

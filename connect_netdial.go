@@ -108,7 +108,7 @@ func (l *Loop) dialOnce(ctx context.Context, addr, local net.Addr) (net.Conn, er
 // withoutOp returns the cause of an error of package net, which the caller gives a form of its own.
 func withoutOp(err error) error {
 	if op, ok := err.(*net.OpError); ok {
-		return op.Err
+		return portableError(op.Err)
 	}
 	return err
 }

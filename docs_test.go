@@ -3,7 +3,6 @@ package asyncio_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -76,7 +75,7 @@ func TestTheCodeOfTheDocsCompiles(t *testing.T) {
 		{"mod", "edit", "-require", "github.com/go-asyncio/asyncio@v0.0.0"},
 		{"test", "-mod=mod", "-vet=off", "./..."},
 	} {
-		cmd := exec.Command("go", args...)
+		cmd := goCommand(t, args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 		out, err := cmd.CombinedOutput()

@@ -101,8 +101,10 @@ type signalHandler struct {
 // AddSignalHandler returns ErrLoopClosed after Close. It returns an error for a signal that
 // cannot be handled: there is no signal of that number, the system does not deliver it to
 // programs, or the Go runtime keeps it to itself, as it does SIGSEGV and other signals that
-// report a fault. It panics if sig or fn is nil. It does not suspend. It is asyncio's
-// add_signal_handler.
+// report a fault. On Windows it takes os.Interrupt, which stands for Ctrl+C and Ctrl+Break, and
+// syscall.SIGTERM, for the end of the session or of the console's window, after which the system
+// leaves the program some seconds. It panics if sig or fn is nil. It does not suspend. It is
+// asyncio's add_signal_handler, which asyncio does not have on Windows.
 func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.checkCallback(fn == nil)
 	if sig == nil {

@@ -371,7 +371,7 @@ func (c *netConn) shut() {
 		c.lingering = true
 		c.loop.blockers.begin(c.loop, (*netClose)(c), false)
 		c.onClosed()
-	case c.prompt:
+	case c.prompt, c.file != nil && !c.reading && !c.writing:
 		_ = c.conn.Close()
 		c.onReleased()
 	default:
@@ -414,13 +414,15 @@ const lingerTime = time.Second
 
 // failure returns the error of a call in the form that package net gives its errors.
 func (c *netConn) failure(op string, err error) error {
-	if _, ok := err.(*net.OpError); ok {
-		return err
+	if e, ok := err.(*net.OpError); ok {
+		portable := *e
+		portable.Err = portableError(e.Err)
+		return &portable
 	}
 	if e, ok := err.(*fs.PathError); ok {
 		err = os.NewSyscallError(op, e.Err)
 	}
-	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: err}
+	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: portableError(err)}
 }
 
 func (c *netConn) info(name string) any {

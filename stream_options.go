@@ -325,7 +325,8 @@ func WithBacklog(n int) AcceptOption {
 }
 
 // WithReusePort lets several servers, in this program or others, use the same port; the system
-// spreads connections among them. It is asyncio's reuse_port.
+// spreads connections among them. On Windows, which cannot do that, the server is not started and
+// the call returns an error. It is asyncio's reuse_port.
 func WithReusePort() ReusePortOption {
 	return setting(func(o *streamOptions) {
 		o.reusePort, o.ipOnly, o.newOnly = true, "WithReusePort", "WithReusePort"

@@ -291,15 +291,6 @@ func TestATaskThatWritesWithoutEndLetsOtherTasksRun(t *testing.T) {
 	})
 }
 
-// eventually lets the loop go on until cond holds, which something outside the loop brings about.
-func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !cond(); {
-		require.True(t, time.Now().Before(end), what)
-		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-	}
-}
-
 // The peer gets the bytes that the system had taken, and then the end.
 func TestAbortDeliversTheBytesThatWereSent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {

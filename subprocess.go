@@ -44,14 +44,17 @@ type Process struct {
 // CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
 // stands still until the system has started the program. The error is exec.ErrNotFound if the
 // program is not found in PATH, and fs.ErrNotExist if it is named by a path and does not exist.
-// In virtual time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
+// In virtual time it returns ErrVirtualIO. On Windows the arguments are quoted as Python quotes
+// them, for programs that split their command line by Microsoft's rules; a batch file does not.
+// It is asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
 	o := newProcessOptions(opts)
 	return startStreams(ctx, exec.Command(program, args...), o)
 }
 
-// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or cmd.exe on Windows,
-// which gets the command unchanged. It does not suspend. It is asyncio.create_subprocess_shell.
+// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or on Windows the program
+// that the variable ComSpec names, cmd.exe as a rule, which gets the command unchanged. It does not
+// suspend. It is asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
 	o := newProcessOptions(opts)
 	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
@@ -317,9 +320,11 @@ func (r *StreamReader) takeAll() []byte {
 }
 
 // SendSignal sends the process a signal. It returns os.ErrProcessDone if the process has ended.
-// It is asyncio's send_signal.
+// Windows has no signals: there SIGTERM and os.Kill kill the process, os.Interrupt is Ctrl+Break,
+// which only a process with CREATE_NEW_PROCESS_GROUP can be sent (see WithCommand), and another
+// signal is an error that is errors.ErrUnsupported. It is asyncio's send_signal.
 func (p *Process) SendSignal(sig os.Signal) error {
-	return p.unlessReaped(func(child *os.Process) error { return child.Signal(sig) })
+	return p.unlessReaped(func(*os.Process) error { return sendSignal(p.cmd, sig) })
 }
 
 // Terminate asks the process to end, by SIGTERM. It returns os.ErrProcessDone if the process
@@ -327,12 +332,12 @@ func (p *Process) SendSignal(sig os.Signal) error {
 // is asyncio's terminate.
 func (p *Process) Terminate() error { return p.unlessReaped(terminate) }
 
-// Kill ends the process, by SIGKILL. It returns os.ErrProcessDone if the process has ended. The
-// processes that it has started go on. It is asyncio's kill.
+// Kill ends the process, by SIGKILL; on Windows its return code is 1. It returns os.ErrProcessDone
+// if the process has ended. The processes that it has started go on. It is asyncio's kill.
 func (p *Process) Kill() error { return p.unlessReaped(kill) }
 
 // kill is a variable so that a test can have a process that may not be killed.
-var kill = (*os.Process).Kill
+var kill = killProcess
 
 // unlessReaped calls fn with the process, unless it is reaped: then its number may be another
 // process's.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -352,10 +353,12 @@ func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
 		ln.Close()
 		_, _, err = asyncio.CreateConnection(ctx, made, ln.Addr().String())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-		_, _, err = asyncio.CreateUnixConnection(ctx, made, filepath.Join(t.TempDir(), "none"))
-		require.ErrorIs(t, err, os.ErrNotExist)
-		_, _, err = asyncio.ConnectAcceptedSocket(ctx, made, 1<<20)
-		require.ErrorIs(t, err, syscall.EBADF)
+		if runtime.GOOS != "windows" { // it has other errors
+			_, _, err = asyncio.CreateUnixConnection(ctx, made, filepath.Join(t.TempDir(), "none"))
+			require.ErrorIs(t, err, os.ErrNotExist)
+			_, _, err = asyncio.ConnectAcceptedSocket(ctx, made, 1<<20)
+			require.ErrorIs(t, err, syscall.EBADF)
+		}
 		return nil
 	})
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
