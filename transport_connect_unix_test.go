@@ -93,11 +93,12 @@ func TestTheCallThatConnectsReturnsBeforeBytesAreReceived(t *testing.T) {
 }
 
 func TestASocketThatHasATransportGetsNoOther(t *testing.T) {
+	needPoller(t, "the descriptor of a transport")
 	runReal(t, func(ctx context.Context) error {
 		fd, peer := descriptorPair(t)
 		tr, c, err := asyncio.ConnectAcceptedSocket(ctx, newCollector, fd)
 		require.NoError(t, err)
-		_, _, err = asyncio.ConnectAcceptedSocket(ctx, newCollector, fd)
+		_, _, err = asyncio.ConnectAcceptedSocket(ctx, newCollector, tr.GetExtraInfo("socket"))
 		require.ErrorContains(t, err, "belongs to a stream")
 		_, err = syscall.Write(peer, []byte("x"))
 		require.NoError(t, err)
