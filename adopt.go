@@ -127,7 +127,7 @@ func (s *foundSocket[T]) duplicate(l *Loop, fd int, closer io.Closer) (err error
 
 // keepPath makes closing a listener of package net leave its path alone, which the server removes.
 func keepPath(sock any) {
-	if unix, ok := sock.(*net.UnixListener); ok {
+	if unix, ok := sock.(interface{ SetUnlinkOnClose(bool) }); ok { // a *net.UnixListener, except on Plan 9
 		unix.SetUnlinkOnClose(false)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,6 +116,7 @@ func eachCarrier(t *testing.T, body func(ctx context.Context, t *testing.T, w *a
 			runReal(t, func(ctx context.Context) error {
 				w, r := open(t, ctx)
 				body(ctx, t, w, r)
+				runtime.KeepAlive(r) // a reader that is dropped closes its end
 				w.Abort()
 				return nil
 			})
