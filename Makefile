@@ -24,13 +24,13 @@ go_bench = $(GO) test -run '^$$' -bench '$(or $(BENCH),$(1))' -benchtime $(BENCH
 save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help test integration windows soak race portable lint vet staticcheck fmt tidy cross \
+.PHONY: help test test-debug integration windows soak race portable lint vet staticcheck fmt tidy cross \
 	bench bench-quick bench-test bench-go bench-base bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: lint race portable bench-test cross ## everything that must pass before a change is merged
+test: lint race test-debug portable bench-test cross ## everything that must pass before a change is merged
 
 integration: ## run against redis, PostgreSQL, nginx, CPython and others, and with libraries; installs them as root
 	./integration/install.sh
@@ -45,6 +45,9 @@ soak: ## run mixed traffic for DURATION, then compare the resources in use with 
 
 race: ## run the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
+
+test-debug: ## run the library's own tests in debug mode
+	GOASYNCIODEBUG=1 $(GO) test $(TESTFLAGS) .
 
 portable: ## run the tests without the poller, as on Windows: over packages net and os
 	CGO_ENABLED=1 GOFLAGS=-tags=portable $(GO) test -race $(TESTFLAGS) . ./examples/... ./internal/...
@@ -104,6 +107,7 @@ bench-compare: ## run the same benchmarks and compare with benchstat, or with NE
 	$(GO) run $(BENCHSTAT) $(OLD) $(or $(NEW),bench/new.txt)
 
 bench-echo: ## measure echo servers and write the table to bench/README.md (ECHOFLAGS)
+	./bench/install.sh echo
 	cd bench && $(GO) run ./echo -readme README.md $(ECHOFLAGS)
 
 conformance: ## compare N random programs with CPython 3.13 (N, SEED)

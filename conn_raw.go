@@ -12,8 +12,9 @@ import (
 // connection is still good. Any goroutine may use the result, in a task or elsewhere, as it may
 // use Read and Write. The result calls the functions that it is given on the loop's goroutine;
 // they must not block, and they do not see the bytes that the stream has already received or
-// still keeps for sending. The error is errors.ErrUnsupported if there is no socket, or if the
-// stream runs over TLS. It implements syscall.Conn.
+// still keeps for sending. Without a poller, that is nearly all that arrives. The error is
+// errors.ErrUnsupported if there is no socket, or if the stream runs over TLS. It implements
+// syscall.Conn.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	s, ok := c.writer.stream.below.(rawSocket)
 	if !ok || s.info("socket") == nil {

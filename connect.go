@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,10 @@ func openConnection(ctx context.Context, address string, o *streamOptions) (*Str
 // dialTCP connects to "host:port", and also returns the host.
 func dialTCP(ctx context.Context, address string, o *streamOptions) (_ *stream, host string, _ error) {
 	l := running(ctx).loop
+	if o.sockets != nil {
+		s, err := l.adoptClient(address, "", o)
+		return s, "", err
+	}
 	if err := o.check("tcp", false); err != nil {
 		return nil, "", err
 	}
@@ -76,6 +81,9 @@ func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*St
 
 func dialUnix(ctx context.Context, path string, o *streamOptions) (*stream, error) {
 	l := running(ctx).loop
+	if o.sockets != nil {
+		return l.adoptClient(path, "unix", o)
+	}
 	if err := o.check("unix", false); err != nil {
 		return nil, err
 	}
@@ -92,6 +100,7 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 	if err := s.encryptClient(ctx, host, o); err != nil {
 		return nil, nil, err
 	}
+	o.closeOriginals()
 	return &s.reader, &s.writer, nil
 }
 
@@ -106,7 +115,7 @@ func (s *stream) encryptClient(ctx context.Context, host string, o *streamOption
 		config = config.Clone()
 		config.ServerName = host
 	}
-	err := s.startTLS(ctx, config, false, o.handshakeTimeout)
+	err := s.startTLS(ctx, config, false, o)
 	if err != nil {
 		s.writer.Close()
 	}
@@ -198,6 +207,28 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
 	}
 	return addrs, nil
+}
+
+// GetNameInfo returns the name of an address and its port. It suspends while another goroutine looks
+// the name up, as GetAddrInfo does; if it is cancelled, it returns at once. An address that has no
+// name is returned as it is. The port is a number, since package net does not know the names of
+// ports. It is asyncio's getnameinfo.
+func (l *Loop) GetNameInfo(ctx context.Context, addr netip.AddrPort) (host, port string, err error) {
+	if !addr.IsValid() {
+		return "", "", &net.AddrError{Err: "invalid address", Addr: addr.String()}
+	}
+	ip, port := addr.Addr().Unmap(), strconv.Itoa(int(addr.Port()))
+	names, err := onThread(ctx, running(ctx).loop, &l.threads.lookups, nil, func(ctx context.Context) ([]string, error) {
+		return net.DefaultResolver.LookupAddr(ctx, ip.WithZone("").String())
+	})
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound, err == nil && len(names) == 0:
+		return ip.String(), port, nil
+	case err != nil:
+		return "", "", err
+	}
+	return strings.TrimSuffix(names[0], "."), port, nil
 }
 
 // localFor returns the local address to bind to in order to connect to addr: one of the same

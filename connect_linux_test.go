@@ -72,6 +72,7 @@ func TestADialFailsIfItsSocketCannotBePolled(t *testing.T) {
 }
 
 func TestAPanicInAHandshakeLeavesNoConnection(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		config, _ := certificates()
 		server := serve(t, ctx, echo, asyncio.WithTLS(config))

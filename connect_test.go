@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"syscall"
@@ -228,6 +229,79 @@ func TestNamesAreLookedUp(t *testing.T) {
 			_, err := asyncio.RunningLoop(ctx).GetAddrInfo(ctx, network, "127.0.0.1:80")
 			require.Equal(t, net.UnknownNetworkError(network), err)
 		}
+		return nil
+	})
+}
+
+func TestAddressesHaveNames(t *testing.T) {
+	before := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = before })
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errBoom // only the hosts file is left
+	}}
+	runReal(t, func(ctx context.Context) error {
+		l := asyncio.RunningLoop(ctx)
+		host, port, err := l.GetNameInfo(ctx, netip.MustParseAddrPort("127.0.0.1:80"))
+		require.NoError(t, err)
+		require.Equal(t, "localhost", host)
+		require.Equal(t, "80", port)
+		_, _, err = l.GetNameInfo(ctx, netip.MustParseAddrPort("192.0.2.1:80"))
+		require.ErrorContains(t, err, "boom", "an address that cannot be looked up")
+		_, _, err = l.GetNameInfo(ctx, netip.AddrPort{})
+		require.ErrorContains(t, err, "invalid address")
+		return nil
+	})
+}
+
+// withoutNames makes name servers answer that an address has no name.
+func withoutNames(t *testing.T) {
+	before := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = before })
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe() // not a PacketConn, so that messages are preceded by their length
+		go func() {
+			defer server.Close()
+			p := make([]byte, 2)
+			if _, err := io.ReadFull(server, p); err != nil {
+				return
+			}
+			query := make([]byte, int(p[0])<<8|int(p[1]))
+			if _, err := io.ReadFull(server, query); err != nil {
+				return
+			}
+			const answer, noSuchName = 0x80, 3
+			query[2] |= answer
+			query[3] = noSuchName
+			_, _ = server.Write(append(p, query...))
+		}()
+		return client, nil
+	}}
+}
+
+func TestAnAddressWithoutANameIsReturnedAsItIs(t *testing.T) {
+	withoutNames(t)
+	runReal(t, func(ctx context.Context) error {
+		for _, want := range []string{"192.0.2.1", "2001:db8::1", "fe80::1%7"} {
+			host, port, err := asyncio.RunningLoop(ctx).GetNameInfo(ctx, netip.AddrPortFrom(netip.MustParseAddr(want), 1234))
+			require.NoError(t, err)
+			require.Equal(t, want, host)
+			require.Equal(t, "1234", port)
+		}
+		return nil
+	})
+}
+
+func TestACancelledLookupOfAnAddressReturnsAtOnce(t *testing.T) {
+	asked := withSlowNames(t)
+	runReal(t, func(ctx context.Context) error {
+		task := spawn(ctx, func(ctx context.Context) error {
+			_, _, err := asyncio.RunningLoop(ctx).GetNameInfo(ctx, netip.MustParseAddrPort("192.0.2.1:80"))
+			return err
+		})
+		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { <-asked; return 1, nil })
+		require.NoError(t, err)
+		task.Cancel()
+		require.ErrorIs(t, errOf(ctx, task), asyncio.ErrCancelled)
 		return nil
 	})
 }

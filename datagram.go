@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"time"
 
@@ -29,6 +28,7 @@ type DatagramEndpoint struct {
 	closing       bool
 	closed        bool
 	above         *DatagramTransport // the transport over this endpoint, or nil
+	memory        []byte             // to receive into, of a unix socket; others use the loop's buffers
 	received      quota              // receives in this turn
 	receivedAt    time.Duration      // the loop's time at the first of these receives
 
@@ -36,10 +36,11 @@ type DatagramEndpoint struct {
 	// StreamWriter are: that joins writes, and datagrams keep their boundaries and their
 	// addresses.
 	kept     []datagram
-	size     int // bytes in kept
+	size     int // bytes in kept, with datagramHeader for each
 	drainers waitq
-	queued   bool  // in the ready queue, to go on sending
-	sendErr  error // the error of a kept datagram, for the next RecvFrom
+	queued   bool         // in the ready queue, to go on sending
+	retry    *TimerHandle // goes on sending on a unix socket, or nil
+	sendErr  error        // the error of a kept datagram, for the next RecvFrom
 }
 
 const (
@@ -51,6 +52,10 @@ const (
 
 	// maxFlushed is the number of kept datagrams that an endpoint sends in one turn.
 	maxFlushed = 64
+
+	// datagramHeader counts for each kept datagram, so that the limit of Drain is one for empty
+	// datagrams, too.
+	datagramHeader = 8
 )
 
 // A datagram waits to be sent.
@@ -59,110 +64,8 @@ type datagram struct {
 	addr net.Addr // nil for the peer of a connected endpoint
 }
 
-// CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected to
-// the address remote, both "host:port". One of them may be empty; without remote, the endpoint
-// sends to and receives from any address. An address without a host, ":port", means all addresses
-// of this machine as local, and this machine as remote. It suspends while it looks a name up. It
-// is asyncio's create_datagram_endpoint.
-func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...DatagramOption) (*DatagramEndpoint, error) {
-	l := running(ctx).loop
-	o := newStreamOptions(append([]DatagramOption{WithNetwork("udp")}, opts...))
-	switch o.network {
-	case "udp", "udp4", "udp6":
-	default:
-		return nil, net.UnknownNetworkError(o.network)
-	}
-	if err := l.needIO(); err != nil {
-		return nil, err
-	}
-	localAddr, err := l.udpAddr(ctx, o.network, local, l.localAddrs)
-	if err != nil {
-		return nil, err
-	}
-	if o.network == "udp" && localAddr != nil { // a name may have addresses of both families
-		o.network = "udp6"
-		if localAddr.(*net.UDPAddr).IP.To4() != nil {
-			o.network = "udp4"
-		}
-	}
-	remoteAddr, err := l.udpAddr(ctx, o.network, remote, l.remoteAddrs)
-	if err != nil {
-		return nil, err
-	}
-	family := localAddr
-	if family == nil {
-		family = remoteAddr
-	}
-	if family == nil {
-		return nil, errors.New("asyncio: datagram endpoint without any address")
-	}
-	e := &DatagramEndpoint{loop: l, network: "udp", remote: remoteAddr}
-	if l.polls() {
-		err = e.openSocket(family, localAddr, o)
-	} else {
-		err = e.openPackets(localAddr, remoteAddr, o)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
-// openSocket makes the socket of an endpoint.
-func (e *DatagramEndpoint) openSocket(family, local net.Addr, o *streamOptions) error {
-	fd, err := netfd.Socket(family)
-	if err != nil {
-		return &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
-	}
-	if err := prepareDatagram(fd, local, e.remote, o); err != nil {
-		netfd.Close(fd)
-		return err
-	}
-	e.local = netfd.LocalAddr(fd, "udp")
-	if err := e.fd.Open(&e.loop.reactor, fd, (*datagramEvents)(e)); err != nil {
-		return &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
-	}
-	return nil
-}
-
-// udpAddr resolves an address. It returns nil for an empty one.
-func (l *Loop) udpAddr(ctx context.Context, network, address string,
-	resolve func(ctx context.Context, network, address string) ([]netip.AddrPort, error)) (net.Addr, error) {
-	if address == "" {
-		return nil, nil
-	}
-	addrs, err := resolve(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return net.UDPAddrFromAddrPort(addrs[0]), nil
-}
-
-func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
-	if o.reusePort {
-		if err := netfd.SetReusePort(fd); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
-		}
-	}
-	if o.broadcast {
-		if err := netfd.SetBroadcast(fd, true); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
-		}
-	}
-	if local != nil {
-		if err := netfd.Bind(fd, local); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
-		}
-	}
-	if remote != nil {
-		if err := netfd.Connect(fd, remote); err != nil {
-			return dialError(remote, os.NewSyscallError("connect", err))
-		}
-	}
-	return nil
-}
-
-// RecvFrom returns the next datagram and the address of its sender. It suspends until there is
+// RecvFrom returns the next datagram and the address of its sender, which is nil if a unix socket has
+// none. It suspends until there is
 // one, and for a turn if several were received in this turn. The error of a datagram sent
 // earlier, such as that nobody listens at its address, is returned by RecvFrom or SendTo; the
 // endpoint can still be used. After Close it returns net.ErrClosed. Any number of tasks may wait,
@@ -225,8 +128,11 @@ func (e *DatagramEndpoint) mayReceive() bool {
 
 // receive receives a datagram, or returns netfd.ErrAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
-	buf := e.loop.buffers.Get()
-	defer e.loop.buffers.Put(buf)
+	buf := e.memory
+	if buf == nil {
+		buf = e.loop.buffers.Get()
+		defer e.loop.buffers.Put(buf)
+	}
 	n, from, err := e.receiveInto(buf)
 	if err != nil {
 		return nil, nil, err
@@ -286,12 +192,26 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 		}
 	}
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
-	e.size += len(p)
+	e.size += len(p) + datagramHeader
+	e.retryLater()
 	if e.packets != nil {
 		e.packets.send(e.kept[0])
 	}
 	return nil
 }
+
+// retryLater makes a unix socket go on sending after a while: the poller does not report when the
+// receiver has room again.
+func (e *DatagramEndpoint) retryLater() {
+	if e.network == "unixgram" && e.packets == nil && e.retry == nil && len(e.kept) > 0 {
+		e.retry = e.loop.CallLater(unixRetryDelay, func() {
+			e.retry = nil
+			e.flush()
+		})
+	}
+}
+
+const unixRetryDelay = 5 * time.Millisecond
 
 func (e *DatagramEndpoint) opError(op string, addr net.Addr, err error) error {
 	if addr == nil {
@@ -335,6 +255,10 @@ func (e *DatagramEndpoint) Abort() {
 		e.fd.Close()
 	}
 	e.closing, e.closed, e.kept, e.size = true, true, nil, 0
+	if e.retry != nil {
+		e.retry.Cancel()
+		e.retry = nil
+	}
 	e.readers.wakeAll()
 	e.drainers.wakeAll()
 	e.closers.wakeAll()
@@ -413,6 +337,8 @@ func (e *DatagramEndpoint) flush() {
 	if n == maxFlushed && len(e.kept) > 0 { // there may be room still, which the poller does not report again
 		e.queued = true
 		e.loop.push((*datagramEvents)(e))
+	} else {
+		e.retryLater()
 	}
 	if e.size <= defaultHighWater/4 {
 		e.drainers.wakeAll()
@@ -449,5 +375,5 @@ func (e *DatagramEndpoint) sent(err error) {
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]
-	e.size -= len(d.p)
+	e.size -= len(d.p) + datagramHeader
 }

@@ -148,7 +148,7 @@ func TestADatagramProtocolIsNotifiedWhenTooMuchIsKept(t *testing.T) {
 			must(server.t.SendTo(make([]byte, 30<<10), client.t.LocalAddr()))
 		}
 		server.expect(t, "made", "pause")
-		require.Equal(t, 90<<10, server.t.WriteBufferSize())
+		require.Equal(t, 90<<10+3*8, server.t.WriteBufferSize())
 		server.t.Close()
 		client.t.Abort()
 		*answer = nil
@@ -161,5 +161,32 @@ func TestADatagramProtocolIsNotifiedWhenTooMuchIsKept(t *testing.T) {
 		})
 		server.expect(t, "made", "pause", "resume", "lost <nil>")
 		return nil
+	})
+}
+
+// A datagram counts with its header, so that no number of empty ones is kept without notice.
+func TestEmptyDatagramsThatAreKeptCount(t *testing.T) {
+	_, _ = crowded(t)
+	runReal(t, func(ctx context.Context) error {
+		server, client := datagramPair(t, ctx)
+		for len(server.trace) == 1 && server.t.WriteBufferSize() <= 64<<10 {
+			before := server.t.WriteBufferSize()
+			must(server.t.SendTo(nil, client.t.LocalAddr()))
+			require.Greater(t, server.t.WriteBufferSize(), before)
+		}
+		server.expect(t, "made", "pause")
+		server.t.Abort()
+		require.Zero(t, server.t.WriteBufferSize())
+		client.t.Abort()
+		giveWay(ctx, 1)
+		return nil
+	})
+}
+
+func TestADatagramToANilAddressIsRefused(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		e := endpoint(t, ctx, "127.0.0.1:0", "")
+		require.Error(t, e.SendTo([]byte("x"), (*net.UDPAddr)(nil)))
+		return e.Close()
 	})
 }

@@ -12,16 +12,10 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// A packetConn is what a *net.UDPConn and a *net.UnixConn have.
-type packetConn interface {
-	net.Conn
-	net.PacketConn
-}
-
 // netPackets are the pending calls of an endpoint. One datagram is received ahead.
 type netPackets struct {
 	endpoint *DatagramEndpoint
-	conn     packetConn
+	conn     net.PacketConn
 
 	// While receiving is set, the goroutine has the others.
 	receiving bool
@@ -37,8 +31,14 @@ type netPackets struct {
 	writeErr error
 }
 
-// openPackets makes the socket of an endpoint and begins to receive.
-func (e *DatagramEndpoint) openPackets(local, remote net.Addr, o *streamOptions) error {
+// openPackets is openDatagram by package net.
+func (l *Loop) openPackets(family, local, remote net.Addr, o *streamOptions) (*DatagramEndpoint, error) {
+	network := family.Network()
+	if udp, ok := family.(*net.UDPAddr); ok { // otherwise an IPv6 socket takes IPv4, too
+		if network = "udp6"; udp.IP.To4() != nil {
+			network = "udp4"
+		}
+	}
 	control := func(network, address string, c syscall.RawConn) error {
 		_ = c.Control(func(fd uintptr) { _ = netfd.SetBroadcast(int(fd), o.broadcast) }) // package net has allowed it
 		if !o.reusePort {
@@ -46,27 +46,35 @@ func (e *DatagramEndpoint) openPackets(local, remote net.Addr, o *streamOptions)
 		}
 		return reusePort(network, address, c)
 	}
-	var conn net.Conn
 	if remote != nil {
 		d := net.Dialer{LocalAddr: local, Control: control}
-		c, err := d.DialContext(context.Background(), o.network, remote.String())
+		conn, err := d.DialContext(context.Background(), network, remote.String())
 		if err != nil {
-			return dialError(remote, withoutOp(err))
+			return nil, dialError(remote, withoutOp(err))
 		}
-		conn = c
-	} else {
-		config := net.ListenConfig{Control: control}
-		c, err := config.ListenPacket(context.Background(), o.network, local.String())
-		if err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: withoutOp(err)}
-		}
-		conn = c.(net.Conn)
+		return l.newPacketEndpoint(conn.(net.PacketConn), family.Network(), remote), nil
 	}
-	e.local = conn.LocalAddr()
-	e.packets = &netPackets{endpoint: e, conn: conn.(packetConn), memory: make([]byte, buffer.Size)}
-	e.loop.blockers.add((*datagramEvents)(e))
+	address := ""
+	if local != nil {
+		address = local.String()
+	}
+	config := net.ListenConfig{Control: control}
+	conn, err := config.ListenPacket(context.Background(), network, address)
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: family.Network(), Addr: local, Err: withoutOp(err)}
+	}
+	return l.newPacketEndpoint(conn, family.Network(), nil), nil
+}
+
+// newPacketEndpoint makes an endpoint of a socket, which it takes over, and begins to receive. If
+// remote is not nil, the socket is connected, and is a net.Conn, too.
+func (l *Loop) newPacketEndpoint(conn net.PacketConn, network string, remote net.Addr) *DatagramEndpoint {
+	e := &DatagramEndpoint{loop: l, network: network, remote: remote, local: conn.LocalAddr()}
+	e.makeRoom()
+	e.packets = &netPackets{endpoint: e, conn: conn, memory: make([]byte, max(len(e.memory), buffer.Size))}
+	l.blockers.add((*datagramEvents)(e))
 	e.packets.begin()
-	return nil
+	return e
 }
 
 // begin begins to receive.
@@ -127,7 +135,7 @@ func (s *netSend) call() {
 	defer keepPanic(&s.writeErr)
 	var err error
 	if s.next.addr == nil {
-		_, err = s.conn.Write(s.next.p)
+		_, err = s.conn.(net.Conn).Write(s.next.p)
 	} else {
 		_, err = s.conn.WriteTo(s.next.p, s.next.addr)
 	}

@@ -77,7 +77,7 @@ func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
 			d.t.Abort()
 			require.ErrorIs(t, d.t.SendTo([]byte("x"), nil), net.ErrClosed)
 		}
-		pause(ctx)
+		settled(ctx)
 		server.expect(t, "made", "data a", "data b", "lost <nil>")
 		client.expect(t, "made", "data a!", "data b!", "lost <nil>")
 		return nil
@@ -134,6 +134,8 @@ func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
 		return nil
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, fmt.Sprint(c.Message, ": ", c.Err.(*asyncio.PanicError).Value))
+		require.IsType(t, new(asyncio.DatagramTransport), c.Extra["transport"])
+		require.IsType(t, new(datagrams), c.Extra["protocol"])
 	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"panic in DatagramReceived of a protocol: 0", "panic in DatagramReceived of a protocol: 1"}, reports)

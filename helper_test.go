@@ -120,6 +120,13 @@ func inTurn(t *testing.T, body func(ctx context.Context)) {
 	})
 }
 
+// withoutDebug keeps GOASYNCIODEBUG from turning debug mode on in a test that depends on tasks that
+// drive, or in which debug mode would report more.
+func withoutDebug(t *testing.T) {
+	t.Helper()
+	t.Setenv("GOASYNCIODEBUG", "")
+}
+
 // needInterrupt skips a test of SIGINT if the test process ignores the signal.
 func needInterrupt(t *testing.T) {
 	t.Helper()
@@ -158,4 +165,14 @@ func errOf[T any](ctx context.Context, aw asyncio.Awaitable[T]) error {
 func goroutines() int {
 	n, _ := runtime.GoroutineProfile(make([]runtime.StackRecord, 1))
 	return n
+}
+
+// assertNoMoreGoroutines waits until there are no more goroutines than limit. Some may still be
+// ending.
+func assertNoMoreGoroutines(t *testing.T, limit int) {
+	t.Helper()
+	for start := time.Now(); goroutines() > limit && time.Since(start) < 10*time.Second; {
+		runtime.Gosched()
+	}
+	assert.LessOrEqual(t, goroutines(), limit, "goroutines")
 }

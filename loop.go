@@ -38,11 +38,12 @@ type Loop struct {
 	chores      uint64 // the turn that next runs doChores
 
 	// Tasks, and errors of futures.
-	tasks    taskList
-	lastID   uint64 // the number in the last default name of a task
-	fibers   fiber.Pool[suspension]
-	unseen   nodeList    // errors that nobody has looked at, oldest first
-	labelled atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
+	tasks      taskList
+	lastID     uint64 // the number in the last default name of a task
+	fibers     fiber.Pool[suspension]
+	unseen     nodeList    // errors that nobody has looked at, oldest first
+	generators nodeList    // generators that have begun and have not ended, in that order
+	labelled   atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]
@@ -253,11 +254,12 @@ func (l *Loop) endRun() {
 	l.running.Store(false) // last, since a goroutine that sees it may start the next run
 }
 
-// abandon kills the remaining tasks and closes the loop.
+// abandon kills the remaining tasks and generators, and closes the loop.
 func (l *Loop) abandon() {
-	for t := l.tasks.head; t != nil; t = l.tasks.head {
-		l.tasks.remove(t)
-		l.kill(t)
+	l.killTasks()
+	for g := l.generators.head; g != nil; g = l.generators.head {
+		g.run.run(l)
+		l.killTasks() // those that the generator has created
 	}
 	l.fibers.Release()
 	l.posted.mu.Lock()
@@ -279,6 +281,13 @@ func (l *Loop) abandon() {
 		l.report(ExceptionContext{Message: "a read or a write of a connection goes on after the end of its loop"})
 	}
 	l.shutDownThreads()
+}
+
+func (l *Loop) killTasks() {
+	for t := l.tasks.head; t != nil; t = l.tasks.head {
+		l.tasks.remove(t)
+		l.kill(t)
+	}
 }
 
 // kill unwinds a task that is never to resume. Its future ends as cancelled.

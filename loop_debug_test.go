@@ -13,9 +13,11 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
+// wrong is the panic of debug mode for a call from another goroutine.
+const wrong = "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
+	"or ToThread for a library that starts goroutines"
+
 func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
-	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
-		"or ToThread for a library that starts goroutines"
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)

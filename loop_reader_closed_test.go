@@ -288,6 +288,7 @@ func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 
 func TestADescriptorThatCanNoLongerBePolledWakesItsTasks(t *testing.T) {
 	needPoller(t, "AddReader and the Sock calls need one")
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -155,8 +156,8 @@ func (h *signalHandler) run(l *Loop) {
 // interruptIgnored reports whether SIGINT was ignored when the program began, as it is under
 // nohup and in the background of a shell script. Whoever arranged that wants no program to
 // receive it. It is recorded here because package os/signal forgets it once the program asks
-// for the signal.
-var interruptIgnored = signal.Ignored(os.Interrupt)
+// for the signal. WebAssembly has no signals, and package os/signal panics there.
+var interruptIgnored = runtime.GOARCH != "wasm" && signal.Ignored(os.Interrupt)
 
 // An interrupter makes SIGINT cancel a task, for WithInterrupt.
 type interrupter struct {

@@ -540,6 +540,25 @@ func TestSockDatagrams(t *testing.T) {
 		got, err := recv.Await(ctx)
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(got))
+
+		p := []byte("....")
+		into := spawn(ctx, func(ctx context.Context) error {
+			n, from, err := l.SockRecvFromInto(ctx, fds[0], p)
+			require.Equal(t, "hell", string(p[:n]), "the rest is dropped")
+			require.Equal(t, addrs[1].String(), from.String())
+			return err
+		})
+		settled(ctx)
+		_, err = l.SockSendTo(ctx, fds[1], []byte("hello"), addrs[0])
+		require.NoError(t, err)
+		require.NoError(t, errOf(ctx, into))
+		cancelled := spawn(ctx, func(ctx context.Context) error {
+			_, _, err := l.SockRecvFromInto(ctx, fds[0], p)
+			return err
+		})
+		settled(ctx)
+		cancelled.Cancel()
+		require.ErrorIs(t, errOf(ctx, cancelled), asyncio.ErrCancelled)
 		return nil
 	})
 }

@@ -15,9 +15,12 @@ import (
 // removes a callback that AddReader has set for it. A standard stream is different: descriptors
 // 0, 1 and 2 stay open, and after Close the program and its children can use them as before. If
 // ConnectReadPipe returns an error, f is unchanged and remains the caller's. The error is
-// ErrVirtualIO in virtual time, ErrNoPoller where there is neither epoll nor kqueue, and
-// ErrLoopClosed if the loop is closed. Otherwise f cannot be polled. A regular file never can:
-// read it in ToThread.
+// ErrVirtualIO in virtual time, and ErrLoopClosed if the loop is closed. Otherwise f cannot be
+// polled. A regular file never can: read it in ToThread.
+//
+// Where there is neither epoll nor kqueue, the stream goes on with f itself, which nothing else may
+// use or close. If f is a console or does not support deadlines, closing the stream does not end a
+// pending read, which takes the next bytes.
 //
 // A pipe or a terminal that is shared with other processes, such as the shell, does not become
 // non-blocking for them: ConnectReadPipe opens it anew. Where the system cannot do that, it is
@@ -47,12 +50,13 @@ func ConnectWritePipe(ctx context.Context, f *os.File) (*StreamWriter, error) {
 
 // ConnectReadPipeTransport makes a protocol with factory, and a transport that reads from f and
 // calls the protocol. It moves f's descriptor to the transport, as ConnectReadPipe does to a
-// stream. It suspends until the protocol's ConnectionMade has returned. It panics if factory is
-// nil. It is asyncio's connect_read_pipe.
+// stream. It suspends until the protocol's ConnectionMade has returned. It panics if factory is nil
+// or returns nil. It is asyncio's connect_read_pipe.
 func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
 	checkFactory(factory == nil)
-	s, err := openPipe(running(ctx).loop, f, false, new(streamOptions))
-	return connect(ctx, s, err, factory, func() error { return nil })
+	o := new(streamOptions)
+	s, err := openPipe(running(ctx).loop, f, false, o)
+	return connect(ctx, s, err, o, factory, func() error { return nil })
 }
 
 // ConnectWritePipeTransport is ConnectReadPipeTransport for writing, and suspends like it. The
@@ -60,8 +64,9 @@ func ConnectReadPipeTransport[P Protocol](ctx context.Context, factory func() P,
 // connect_write_pipe.
 func ConnectWritePipeTransport[P Protocol](ctx context.Context, factory func() P, f *os.File) (*Transport, P, error) {
 	checkFactory(factory == nil)
-	s, err := openPipe(running(ctx).loop, f, true, new(streamOptions))
-	return connect(ctx, s, err, factory, func() error { return nil })
+	o := new(streamOptions)
+	s, err := openPipe(running(ctx).loop, f, true, o)
+	return connect(ctx, s, err, o, factory, func() error { return nil })
 }
 
 // openPipe makes a stream of f, which it takes over unless it fails.

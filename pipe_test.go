@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -425,4 +426,30 @@ func TestPipesAreStreams(t *testing.T) {
 		require.ErrorContains(t, err, "is not a pipe")
 		return file.Close()
 	})
+}
+
+// A read of such a file blocks a thread, and nothing ends it but the writer.
+func TestAFileWhoseReadsBlockDoesNotHoldTheLoop(t *testing.T) {
+	var fds [2]int
+	require.NoError(t, syscall.Pipe(fds[:]))
+	in, out := os.NewFile(uintptr(fds[0]), "blocking"), os.NewFile(uintptr(fds[1]), "writer")
+	defer out.Close()
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		r, err := asyncio.ConnectReadPipe(ctx, in)
+		if err != nil {
+			return err
+		}
+		_, err = out.WriteString("hello\n")
+		require.NoError(t, err)
+		line, err := r.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello\n", string(line))
+		err = asyncio.Timeout(ctx, time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := r.Read(ctx, 1)
+			return err
+		})
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		return r.Close()
+	}))
+	require.NoError(t, err)
 }

@@ -55,6 +55,12 @@ func (s *Server) start(addrs []net.Addr) (*Server, error) {
 	for tries := 1; taken && tries < portTries; tries++ {
 		taken, err = s.listenAll(addrs)
 	}
+	return s.begun(err)
+}
+
+// begun starts serving unless WithoutServing was given. If err is not nil, listening has failed, and
+// it closes the server.
+func (s *Server) begun(err error) (*Server, error) {
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -131,16 +137,37 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 		ln.path = unix.Name
 		ln.file, _ = os.Lstat(unix.Name)
 	}
-	if err := system.listen(fd, min(s.options.backlog, math.MaxInt32)); err != nil {
+	if err := system.listen(fd, s.backlog()); err != nil {
 		return nil, err
 	}
 	if ln.addr = system.localAddr(fd, s.network); ln.addr == nil {
 		return nil, errNoAddress
 	}
-	return ln, s.loop.reactor.Own(fd, ln)
+	if err := s.loop.reactor.Own(fd, ln); err != nil {
+		return nil, err
+	}
+	if s.options.keepSocket {
+		ln.file = nil
+	}
+	return ln, nil
 }
 
 var errNoAddress = errors.New("asyncio: the system does not tell the address of a socket")
+
+// backlog returns the number of connections that may wait for the server.
+func (s *Server) backlog() int {
+	if s.options.backlog < 0 {
+		return 100 // as in asyncio
+	}
+	return min(s.options.backlog, math.MaxInt32)
+}
+
+// removeSocket removes the socket at path, if there is one, so that another can be bound there.
+func removeSocket(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path) // if this fails, bind fails with a better error
+	}
+}
 
 // OnReady is called when there may be a connection to accept.
 func (ln *listener) OnReady(poll.Ready) { ln.schedule() }
@@ -214,7 +241,7 @@ func (ln *listener) accept() (*stream, error) {
 		return nil, err
 	}
 	s := ln.server
-	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
+	st, err := openSocket(s.loop, fd, ln.addr.Network(), peer, s.options)
 	if err != nil {
 		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
 	}

@@ -78,6 +78,9 @@ func (s *stream) onReadable() {
 }
 
 func (s *stream) onWritable() {
+	if s.writer.kept.Len() == 0 && !s.writer.paused { // the usual case: each event of a socket says that there is room
+		return
+	}
 	s.writer.flush()
 	if s.above != nil {
 		s.above.onWritable()

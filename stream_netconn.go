@@ -200,7 +200,10 @@ func (r *netRead) run(l *Loop) {
 	}
 	c.end += c.n
 	c.large = c.n > smallRead/2
-	if c.readErr = c.err; c.err != nil && c.err != io.EOF {
+	switch c.readErr = c.err; {
+	case c.file != nil && errors.Is(c.err, errIO): // the end of a terminal; see socket.read
+		c.readErr = io.EOF
+	case c.err != nil && c.err != io.EOF:
 		c.readErr = c.failure("read", c.err)
 	}
 	c.above.onReadable()

@@ -138,10 +138,7 @@ const (
 func (s *socket) write(p []byte) (n int, err error) {
 	for s.fd.Writable && n < len(p) {
 		if !s.sends.spend(s.loop, maxSends) {
-			if !s.queued {
-				s.queued = true
-				s.loop.push(s)
-			}
+			s.goOnLater()
 			break
 		}
 		m, err := s.fd.Write(p[n:min(len(p), n+sendSize)])
@@ -153,6 +150,14 @@ func (s *socket) write(p []byte) (n int, err error) {
 		n += m
 	}
 	return n, nil
+}
+
+// goOnLater makes the loop call run in the next turn.
+func (s *socket) goOnLater() {
+	if !s.queued {
+		s.queued = true
+		s.loop.push(s)
+	}
 }
 
 // run goes on writing, in the turn after one that used up its sends.

@@ -356,6 +356,7 @@ func TestTLSWorksWithGosClientAndWithGosServer(t *testing.T) {
 }
 
 func TestAClientThatVanishesInTheHandshakeEndsOnlyItsConnection(t *testing.T) {
+	withoutDebug(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))

@@ -13,7 +13,8 @@ import (
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. A
 // stream is nil unless the options asked for a Pipe. Stdin stays open until it is closed or no
-// process is left that could read from it, which may be later than the end of this process.
+// process is left that could read from it, which may be later than the end of this process. On
+// Windows it is closed with the end of this process.
 //
 // When the loop closes, it kills a process that is still running and waits for it to end. If
 // this program may not kill the process, since that runs as another user, or if the process

@@ -128,25 +128,27 @@ func TestAProgramThatIsNotThereHasNoTransport(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		_, _, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "there-is-no-such-program", nil)
 		require.ErrorIs(t, err, exec.ErrNotFound)
-		pause(ctx)
+		settled(ctx)
 		return nil
 	})
 }
 
 func TestAPanicOfAProcessProtocolIsReportedAndNotTheEnd(t *testing.T) {
-	var reports []string
+	var reports []asyncio.ExceptionContext
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "cat", nil)
 		require.NoError(t, err)
 		r.onData = func() { panic(r.out) }
 		tr.PipeTransport(0).WriteString("x")
 		until(ctx, func() bool { return len(reports) == 1 })
+		require.Equal(t, map[string]any{"transport": tr, "protocol": r}, reports[0].Extra)
 		tr.PipeTransport(0).Close()
 		r.waitLost(ctx)
 		return nil
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
-		reports = append(reports, c.Message)
+		reports = append(reports, c)
 	}))
 	require.NoError(t, err)
-	require.Equal(t, []string{"panic in PipeDataReceived of a protocol"}, reports)
+	require.Len(t, reports, 1)
+	require.Equal(t, "panic in PipeDataReceived of a protocol", reports[0].Message)
 }

@@ -28,6 +28,11 @@ const (
 	waitSocketRoom
 	waitProcess
 	waitProtocol
+	waitReceive
+	waitSend
+	waitSelect
+	waitNoChannel
+	waitContext
 	waitConnection
 )
 
@@ -55,6 +60,11 @@ var waitReasons = [...]string{
 	waitSocketRoom:   "room in a socket",
 	waitProcess:      "a process",
 	waitProtocol:     "a protocol's ConnectionMade",
+	waitReceive:      "a value from a channel",
+	waitSend:         "a receiver of a channel",
+	waitSelect:       "one of several channels",
+	waitNoChannel:    "a nil channel",
+	waitContext:      "the end of a context",
 	waitConnection:   "a connection",
 }
 

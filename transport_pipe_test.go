@@ -73,6 +73,8 @@ func TestAWritePipeIsClosedOnceAllIsSent(t *testing.T) {
 		writing, out, err := asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)
 		require.NoError(t, err)
 		writing.Write(muchToSend)
+		require.NoError(t, writing.WriteEOF())
+		require.True(t, writing.IsClosing())
 		writing.Close()
 		n, err := asyncio.ToThread(ctx, func(context.Context) (int64, error) { return io.Copy(io.Discard, r) })
 		require.NoError(t, err)

@@ -35,13 +35,16 @@ func Write(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
 // PipeBroken reports true, since nobody can tell.
 func PipeBroken(int) bool { return true }
 
-func Conn(int) (net.Conn, error) { return nil, ErrUnsupported }
-
 func Open(*os.File, bool) (int, func(), error) {
 	return -1, nil, ErrUnsupported
 }
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
+}
+func Duplicate(int) (int, error) { return -1, ErrUnsupported }
+func Listening(int) bool         { return false }
+func SendFile(int, *os.File, int64, int) (int, error) {
+	return 0, ErrUnsupported
 }
 func Recv(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
 func Send(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }

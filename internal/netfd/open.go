@@ -4,7 +4,6 @@ package netfd
 
 import (
 	"io/fs"
-	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -85,21 +84,6 @@ func reopen(fd int, st *unix.Stat_t, flags int) (int, bool) {
 		return -1, false
 	}
 	return again, true
-}
-
-// Conn returns a net.Conn for a connected socket, and closes fd. If it fails, fd stays open.
-func Conn(fd int) (net.Conn, error) {
-	spare, err := duplicate(fd)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(spare), "socket")
-	defer f.Close()
-	conn, err := net.FileConn(f)
-	if err == nil {
-		unix.Close(fd)
-	}
-	return conn, err
 }
 
 func duplicate(fd int) (int, error) {
