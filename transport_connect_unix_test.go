@@ -84,8 +84,7 @@ func TestTheCallThatConnectsReturnsBeforeBytesAreReceived(t *testing.T) {
 		tr, c, err := asyncio.ConnectAcceptedSocket(ctx, newCollector, fd)
 		require.NoError(t, err)
 		require.Empty(t, c.got)
-		giveWay(ctx, 1)
-		require.Equal(t, "early", string(c.got))
+		until(ctx, func() bool { return string(c.got) == "early" })
 		tr.Abort()
 		giveWay(ctx, 1)
 		return syscall.Close(peer)
@@ -98,7 +97,11 @@ func TestASocketThatHasATransportGetsNoOther(t *testing.T) {
 		tr, c, err := asyncio.ConnectAcceptedSocket(ctx, newCollector, fd)
 		require.NoError(t, err)
 		_, _, err = asyncio.ConnectAcceptedSocket(ctx, newCollector, fd)
-		require.ErrorContains(t, err, "belongs to a stream")
+		if hasPoller() {
+			require.ErrorContains(t, err, "belongs to a stream")
+		} else {
+			require.ErrorIs(t, err, syscall.EBADF, "the stream has a duplicate")
+		}
 		_, err = syscall.Write(peer, []byte("x"))
 		require.NoError(t, err)
 		until(ctx, func() bool { return string(c.got) == "x" })
