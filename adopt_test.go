@@ -197,7 +197,7 @@ func TestACancelledHandshakeLeavesTheSocketWithTheCaller(t *testing.T) {
 				settled(ctx)
 				task.Cancel()
 				require.ErrorIs(t, errOf(ctx, task), asyncio.ErrCancelled)
-				assert.Equal(t, moves(shape), isOpen(t, sock))
+				until(ctx, func() bool { return isOpen(t, sock) == moves(shape) })
 				discard(t, sock)
 				return nil
 			})
