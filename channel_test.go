@@ -516,3 +516,18 @@ func TestThousandsOfReceives(t *testing.T) {
 		return nil
 	})
 }
+
+func TestVirtualTimeDoesNotMoveBeforeTasksAtBothEndsOfAChannelHaveMet(t *testing.T) {
+	for range 20 {
+		run(t, func(ctx context.Context) error {
+			loop := asyncio.RunningLoop(ctx)
+			loop.CallLater(time.Second, func() {}) // for time to move to
+			ch := make(chan int)
+			join(ctx,
+				spawn(ctx, func(ctx context.Context) error { return asyncio.OperateSlowly(ctx, asyncio.SendTo(ch, 1)) }),
+				spawn(ctx, func(ctx context.Context) error { return asyncio.OperateSlowly(ctx, asyncio.ReceiveFrom(ch)) }))
+			assert.Zero(t, loop.Time())
+			return nil
+		})
+	}
+}
