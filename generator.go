@@ -183,6 +183,8 @@ func (g *generator) yield(err error) bool {
 	switch {
 	case g.exiting, g.ended:
 		panic(errExitIgnored)
+	case g.loop.current.unwinding != notUnwinding:
+		g.loop.current.unwind()
 	case err != nil:
 		g.err = err
 		g.exit()

@@ -728,3 +728,36 @@ func TestAGeneratorThatIsGarbageAtTheEndOfTheRunIsClosedOnce(t *testing.T) {
 		assert.Equal(t, 20, ended)
 	}
 }
+
+// A task that is killed in a body must not go on, and a yield in a deferred function would let it.
+func TestAYieldWhileItsTaskIsUnwoundDoesNotLetTheTaskGoOn(t *testing.T) {
+	before := goroutines()
+	var r trace
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			g := asyncio.Pull(ctx, func(yield func(int, error) bool) {
+				defer r.add("body unwound")
+				defer func() {
+					r.add("yields")
+					yield(1, nil)
+					r.add("body went on")
+				}()
+				must(asyncio.Sleep(ctx, time.Hour))
+			})
+			spawn(ctx, func(ctx context.Context) error {
+				defer r.add("task unwound")
+				_, err := g.Next(ctx)
+				r.add("task went on")
+				return err
+			})
+			giveWay(ctx, 1)
+			runtime.Goexit()
+			return nil
+		}), asyncio.WithVirtualTime())
+	}()
+	<-ended
+	r.expect(t, "yields", "body unwound", "task unwound")
+	assertGoroutines(t, before)
+}
