@@ -17,14 +17,14 @@ import (
 
 // Receive receives from ch. It suspends until there is a value or ch is closed; like the second
 // result of Go's receive operator, ok is false if ch is closed and empty. It does not suspend if the
-// value is there already. Tasks of one loop receive from ch in the order of their calls.
+// value is there already, except now and then for one turn, so that other tasks run, too. Tasks of one loop receive from ch in the order of their calls.
 //
 // A receive that is cancelled takes no value. If it has taken one by the time of the cancellation,
 // it returns that, and the next call that waits is cancelled in its place. Receive from a nil channel
 // waits until it is cancelled.
 func Receive[T any](ctx context.Context, ch <-chan T) (v T, ok bool, err error) {
 	t := running(ctx)
-	if t.loop.threads.channels.calls == 0 || t.mayTry(reflect.ValueOf(ch), false) {
+	if c := &t.loop.threads.channels; (c.calls == 0 || t.mayTry(reflect.ValueOf(ch), false)) && c.made.spend(t.loop, maxMade) {
 		select {
 		case v, ok = <-ch:
 			return v, ok, nil
@@ -37,15 +37,15 @@ func Receive[T any](ctx context.Context, ch <-chan T) (v T, ok bool, err error) 
 }
 
 // Send sends v to ch. It suspends until ch has room or another goroutine or task receives v. It does
-// not suspend if that is so already. Tasks of one loop send to ch in the order of their calls. Send
-// panics if ch is closed, as Go's send statement does.
+// not suspend if that is so already, except now and then for one turn. Tasks of one loop send to ch in
+// the order of their calls. Send panics if ch is closed, as Go's send statement does.
 //
 // A send that is cancelled has not sent v. If it has sent v by the time of the cancellation, it
 // returns nil, and the next call that waits is cancelled in its place. Send to a nil channel waits
 // until it is cancelled.
 func Send[T any](ctx context.Context, ch chan<- T, v T) error {
 	t := running(ctx)
-	if t.loop.threads.channels.calls == 0 || t.mayTry(reflect.ValueOf(ch), true) {
+	if c := &t.loop.threads.channels; (c.calls == 0 || t.mayTry(reflect.ValueOf(ch), true)) && c.made.spend(t.loop, maxMade) {
 		select {
 		case ch <- v:
 			return nil
@@ -56,8 +56,12 @@ func Send[T any](ctx context.Context, ch chan<- T, v T) error {
 }
 
 // Select makes one of the operations, the first of cases that can be made, and returns its case. It
-// suspends until one can be made, and does not suspend if one can be made already. Cases with nil
-// channels are never chosen. Like Receive and Send, a Select that is cancelled has made none.
+// suspends until one can be made. If one can be made already, it does not suspend, except now and
+// then for one turn. Cases with nil channels are never chosen. Like Receive and Send, a Select that is
+// cancelled has made none.
+//
+// A Select does not stand in line with the calls of Receive and Send. If tasks wait in both for the
+// same channel, it is not determined which of them is served first, not even in virtual time.
 //
 //	jobs, quit := asyncio.ReceiveFrom(jobs), asyncio.ReceiveFrom(quit)
 //	chosen, err := asyncio.Select(ctx, jobs, quit)
@@ -231,6 +235,7 @@ func (c *choice) channels() []channelKey { return c.keys }
 // channels are the operations on channels that a loop's tasks wait for. Only the loop's goroutine
 // uses it.
 type channels struct {
+	made  quota    // calls that may have made their operations without a wait
 	calls int      // the calls of operate that go on
 	waits nodeList // the operations for which a goroutine waits, each a channelWait
 	lines map[channelKey]*channelLine
@@ -241,6 +246,10 @@ type channelLine struct {
 	Lock
 	tasks int
 }
+
+// maxMade is the number of calls in one turn that need not wait. Further ones wait for the next turn,
+// so that a task whose channel is always ready does not have the loop to itself.
+const maxMade = 128
 
 // mayTry reports whether t may make an operation at once though tasks wait for channels. It may not
 // if some stand in line for the same operation. In virtual time it may not at all: whether the
@@ -255,6 +264,11 @@ func (t *task) operate(ctx context.Context, op operation, reason waitReason) err
 	keys := op.channels()
 	if len(keys) == 0 {
 		return t.block(ctx, &wait{reason: waitNoChannel}, 0)
+	}
+	if !c.made.spend(t.loop, maxMade) {
+		if err := t.block(ctx, nil, 0); err != nil {
+			return err
+		}
 	}
 	alone := c.calls == 0
 	c.calls++
@@ -339,8 +353,7 @@ type channelWait struct {
 	made  bool
 	panic any // of a send to a closed channel
 
-	over     bool // the loop has found that the goroutine has ended
-	reported bool // the loop has reported that virtual time stands still
+	over bool // the loop has found that the goroutine has ended
 }
 
 // suspend suspends the task until the goroutine has ended, or ends it.
@@ -463,16 +476,4 @@ func (c *channels) findEnded() (found bool) {
 		found = found || w.over
 	}
 	return found
-}
-
-// standing returns the names of the tasks for whose channels virtual time stands still and that have
-// not been reported yet, and marks them as reported.
-func (c *channels) standing() (names []string) {
-	for n := c.waits.head; n != nil; n = n.next {
-		if w := n.run.(*channelWait); !w.reported {
-			w.reported = true
-			names = append(names, w.task.Name())
-		}
-	}
-	return names
 }

@@ -377,7 +377,7 @@ func TestVirtualTimeReportsTasksWhoseChannelsNobodyUses(t *testing.T) {
 			return err
 		}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { r.add("%s", c.Message) }))
 		require.NoError(t, err)
-		r.expect(t, "virtual time has stood still for 10s, while these tasks wait for a channel: Task-1", "1h0m0s received")
+		r.expect(t, "virtual time has stood still for 10s, until other goroutines act: Task-1 waits for a value from a channel", "1h0m0s received")
 	})
 }
 
@@ -421,6 +421,35 @@ func TestValuesFromAnotherGoroutineAreNoLivelock(t *testing.T) {
 	}, asyncio.WithVirtualTime(), asyncio.WithMaxTurnsPerInstant(100))
 	require.NoError(t, err)
 	assert.Equal(t, n, sum)
+}
+
+func TestAChannelThatIsAlwaysReadyDoesNotHoldTheLoop(t *testing.T) {
+	closed, buffered := make(chan int), make(chan int, 1)
+	close(closed)
+	for _, operate := range []func(ctx context.Context) error{
+		func(ctx context.Context) error { _, _, err := asyncio.Receive(ctx, closed); return err },
+		func(ctx context.Context) error { err := asyncio.Send(ctx, buffered, 1); <-buffered; return err },
+		func(ctx context.Context) error {
+			_, err := asyncio.Select(ctx, asyncio.ReceiveFrom(closed))
+			return err
+		},
+	} {
+		inBothTimes(t, func(ctx context.Context) error {
+			stop := false
+			task := spawn(ctx, func(ctx context.Context) error {
+				for i := 0; !stop; i++ {
+					require.Less(t, i, 10_000)
+					if err := operate(ctx); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			giveWay(ctx, 3)
+			stop = true
+			return errOf(ctx, task)
+		})
+	}
 }
 
 func TestNoGoroutineOfAChannelOutlivesTheRun(t *testing.T) {
@@ -486,4 +515,19 @@ func TestThousandsOfReceives(t *testing.T) {
 		assert.Equal(t, 3*n, sum)
 		return nil
 	})
+}
+
+func TestVirtualTimeDoesNotMoveBeforeTasksAtBothEndsOfAChannelHaveMet(t *testing.T) {
+	for range 20 {
+		run(t, func(ctx context.Context) error {
+			loop := asyncio.RunningLoop(ctx)
+			loop.CallLater(time.Second, func() {}) // for time to move to
+			ch := make(chan int)
+			join(ctx,
+				spawn(ctx, func(ctx context.Context) error { return asyncio.OperateSlowly(ctx, asyncio.SendTo(ch, 1)) }),
+				spawn(ctx, func(ctx context.Context) error { return asyncio.OperateSlowly(ctx, asyncio.ReceiveFrom(ch)) }))
+			assert.Zero(t, loop.Time())
+			return nil
+		})
+	}
 }

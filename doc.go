@@ -44,7 +44,7 @@
 // acquiring a free lock. Calls for input and output may also suspend for one turn without
 // having to wait, so that a busy peer does not keep the loop to itself. For example, a
 // stream receives at most four times in a turn, and copies a buffer of more than 8 MiB
-// in portions of 8 MiB, one a turn.
+// in portions of 8 MiB, one a turn. So may calls for channels, after 128 in one turn.
 //
 // These calls suspend:
 //

@@ -109,3 +109,16 @@ func SetClosePatience(d time.Duration) (restore func()) {
 	closePatience = d
 	return func() { closePatience = old }
 }
+
+// OperateSlowly makes the operation of c with a goroutine that takes a while each time that it is to
+// wait.
+func OperateSlowly(ctx context.Context, c SelectCase) error {
+	return running(ctx).operate(ctx, slowOperation{c}, waitSelect)
+}
+
+type slowOperation struct{ SelectCase }
+
+func (s slowOperation) wait(ask <-chan struct{}) (made, asked bool) {
+	time.Sleep(time.Millisecond)
+	return s.SelectCase.wait(ask)
+}

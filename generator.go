@@ -40,6 +40,7 @@ type generator struct {
 	body    func()          // runs the sequence, whose yield calls generator.yield
 	fiber   *taskFiber      // nil before the first step and after the end
 	cleanup runtime.Cleanup // of the handle
+	closing *Task[None]     // closes a generator whose handle is garbage; nil otherwise
 
 	running   bool  // a task is in Next or Close
 	exiting   bool  // yield has returned false, or is to do so: the body must return
@@ -182,6 +183,8 @@ func (g *generator) yield(err error) bool {
 	switch {
 	case g.exiting, g.ended:
 		panic(errExitIgnored)
+	case g.loop.current.unwinding != notUnwinding:
+		g.loop.current.unwind()
 	case err != nil:
 		g.err = err
 		g.exit()
@@ -243,9 +246,13 @@ func (g *generator) describe() string { return "generator" }
 // and Runner.Close do this when all other tasks have ended. It is asyncio's shutdown_asyncgens.
 func (l *Loop) ShutdownAsyncgens(ctx context.Context) error {
 	l.check()
-	var closing []Coro[None]
+	var closing []Awaitable[None]
 	for n := l.generators.head; n != nil; n = n.next {
-		closing = append(closing, Do(n.run.(*generator).close))
+		if g := n.run.(*generator); g.closing != nil && !g.closing.Done() {
+			closing = append(closing, g.closing)
+		} else {
+			closing = append(closing, Do(g.close))
+		}
 	}
 	if len(closing) == 0 {
 		return nil
@@ -263,9 +270,16 @@ func (l *Loop) ShutdownAsyncgens(ctx context.Context) error {
 type droppedGenerator generator
 
 func (d *droppedGenerator) run(l *Loop) {
-	if g := (*generator)(d); g.list != nil {
-		CreateTask(l.Context(context.Background()), Do(g.close), WithName("close of a generator"))
+	g := (*generator)(d)
+	if g.list == nil {
+		return
 	}
+	g.closing = CreateTask(l.Context(context.Background()), Do(func(ctx context.Context) error {
+		if g.running { // ShutdownAsyncgens closes it: without a handle nothing else can
+			return nil
+		}
+		return g.close(ctx)
+	}), WithName("close of a generator"))
 }
 
 // A contextScope cancels a task when a context is done, as a TimeoutScope does when time is up.

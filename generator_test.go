@@ -665,3 +665,99 @@ func assertGoroutines(t *testing.T, before int) {
 	}
 	assert.LessOrEqual(t, goroutines(), before, "goroutines")
 }
+
+// As in Python, the task that leaves the group need not be the one that has entered it. That one is the
+// group's parent all the same: it is cancelled when a member fails.
+func TestAGroupInABodyIsLeftByAnotherTaskThanItsParent(t *testing.T) {
+	for _, parentEnds := range []bool{true, false} {
+		inBothTimes(t, func(ctx context.Context) error {
+			member := asyncio.NewFuture[asyncio.None](asyncio.RunningLoop(ctx))
+			g := asyncio.Pull(ctx, func(yield func(int, error) bool) {
+				err := asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+					tg.Go(func(ctx context.Context) error { _, err := member.Await(ctx); return err })
+					yield(1, nil)
+					return nil
+				})
+				yield(2, err)
+			})
+			left := asyncio.NewFuture[asyncio.None](asyncio.RunningLoop(ctx))
+			parent := spawn(ctx, func(ctx context.Context) error {
+				v, err := g.Next(ctx)
+				assert.Equal(t, 1, v)
+				if err == nil && !parentEnds {
+					_, err = left.Await(ctx)
+				}
+				return err
+			})
+			giveWay(ctx, 2)
+			next := spawn(ctx, func(ctx context.Context) error {
+				v, err := g.Next(ctx)
+				assert.Equal(t, 2, v)
+				return err
+			})
+			giveWay(ctx, 2)
+			member.SetResult(asyncio.None{})
+			giveWay(ctx, 3)
+			assert.True(t, next.Done())
+			assert.Equal(t, parentEnds, parent.Done())
+			left.SetResult(asyncio.None{})
+			join(ctx, parent, next)
+			return g.Close(ctx)
+		})
+	}
+}
+
+func TestAGeneratorThatIsGarbageAtTheEndOfTheRunIsClosedOnce(t *testing.T) {
+	for range 20 {
+		ended := 0
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			for range 20 {
+				_, err := asyncio.Pull(ctx, func(yield func(int, error) bool) {
+					defer func() {
+						giveWay(ctx, 200) // meanwhile the loop learns that the generator is garbage
+						ended++
+					}()
+					yield(1, nil)
+				}).Next(ctx)
+				require.NoError(t, err)
+			}
+			go runtime.GC()
+			return nil
+		}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { t.Error(c.Message, c.Err) }))
+		require.NoError(t, err)
+		assert.Equal(t, 20, ended)
+	}
+}
+
+// A task that is killed in a body must not go on, and a yield in a deferred function would let it.
+func TestAYieldWhileItsTaskIsUnwoundDoesNotLetTheTaskGoOn(t *testing.T) {
+	before := goroutines()
+	var r trace
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			g := asyncio.Pull(ctx, func(yield func(int, error) bool) {
+				defer r.add("body unwound")
+				defer func() {
+					r.add("yields")
+					yield(1, nil)
+					r.add("body went on")
+				}()
+				must(asyncio.Sleep(ctx, time.Hour))
+			})
+			spawn(ctx, func(ctx context.Context) error {
+				defer r.add("task unwound")
+				_, err := g.Next(ctx)
+				r.add("task went on")
+				return err
+			})
+			giveWay(ctx, 1)
+			runtime.Goexit()
+			return nil
+		}), asyncio.WithVirtualTime())
+	}()
+	<-ended
+	r.expect(t, "yields", "body unwound", "task unwound")
+	assertGoroutines(t, before)
+}

@@ -52,7 +52,7 @@ func (w *doneWatch) run(l *Loop) {
 // exception handler. Do not use wg for another group of goroutines before its counter is zero.
 //
 // In virtual time the clock does not stand still for the group, which the loop's own tasks may be
-// part of. A group of tasks alone is better off as a TaskGroup.
+// part of. So it is not determined at which instant the task resumes. A group of tasks alone is better off as a TaskGroup.
 func AwaitGroup(ctx context.Context, wg *sync.WaitGroup) error {
 	l := running(ctx).loop
 	_, err := onThread(ctx, l, &l.threads.groups, nil, func(context.Context) (None, error) {

@@ -95,6 +95,20 @@ func TestVirtualTimeMovesOnWhileATaskAwaitsAGroup(t *testing.T) {
 	})
 }
 
+func TestVirtualTimeReportsATaskWhoseGroupNobodyEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r trace
+		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+			var wg sync.WaitGroup
+			wg.Add(1)
+			time.AfterFunc(time.Minute, wg.Done)
+			return asyncio.AwaitGroup(ctx, &wg)
+		}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { r.add("%s", c.Message) }))
+		require.NoError(t, err)
+		r.expect(t, "virtual time has stood still for 10s, until other goroutines act: Task-1 waits for future")
+	})
+}
+
 func TestACancelledAwaitOfAGroupReturnsAtOnceAndTheRunWaitsForTheGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r trace

@@ -31,8 +31,10 @@ func (s *Server) listenNet(addr net.Addr) (*listener, error) {
 	ln := s.listenOn(below)
 	if unix, ok := below.(interface{ SetUnlinkOnClose(bool) }); ok {
 		unix.SetUnlinkOnClose(false) // close removes the file, unless it is another server's by then
-		ln.path = addr.String()
-		ln.file, _ = os.Lstat(ln.path)
+		if !s.options.keepSocket {
+			ln.path = addr.String()
+			ln.file, _ = os.Lstat(ln.path)
+		}
 	}
 	return ln, nil
 }

@@ -307,7 +307,6 @@ func (th *threads) awaitsOutside() bool {
 }
 
 func (th *threads) settle(timeMoves bool) (woken bool) { return th.channels.settle(timeMoves) }
-func (th *threads) standing() (names []string)         { return th.channels.standing() }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting
 // for the loop.
