@@ -41,6 +41,7 @@ func (o *streamOptions) closeOriginals() {
 // else a net.Conn, a net.Listener or a net.PacketConn. Only a duplicate is used, where there can be
 // one, so that the original can remain the caller's.
 type foundSocket[T io.Closer] struct {
+	original      any // its descriptor or a pointer, or nil if it is neither
 	fd            int // of the duplicate, or -1
 	value         T   // if fd is -1
 	closeOriginal func()
@@ -49,10 +50,12 @@ type foundSocket[T io.Closer] struct {
 
 // findSocket finds out what sock is. fromFile makes a T of a file, where there is no poller.
 func findSocket[T io.Closer](l *Loop, sock any, fromFile func(*os.File) (T, error)) (*foundSocket[T], error) {
+	found := &foundSocket[T]{fd: -1, closeOriginal: func() {}, discard: func() {}}
 	if v := reflect.ValueOf(sock); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, fmt.Errorf("asyncio: the socket is nil: %T", sock)
+	} else if v.Kind() == reflect.Pointer {
+		found.original = sock
 	}
-	found := &foundSocket[T]{fd: -1, closeOriginal: func() {}, discard: func() {}}
 	var err error
 	switch s := sock.(type) {
 	case int:
@@ -109,6 +112,7 @@ func (s *foundSocket[T]) duplicate(l *Loop, fd int, closer io.Closer) (err error
 		s.fd = -1
 		return err
 	}
+	s.original = fd
 	s.discard = func() { netfd.Close(s.fd) }
 	s.closeOriginal = func() {
 		if fd <= 2 {
@@ -250,8 +254,8 @@ func (s *Server) adopt(address string) error {
 	return nil
 }
 
-// findSockets finds out what the sockets given to a server are. If it cannot use one, it has taken
-// none.
+// findSockets finds out what the sockets given to a server are, and makes them listen. If it cannot
+// use one, it has taken none.
 func (s *Server) findSockets(address string) (found []*foundSocket[net.Listener], err error) {
 	defer func() {
 		if err != nil {
@@ -268,8 +272,22 @@ func (s *Server) findSockets(address string) (found []*foundSocket[net.Listener]
 		if err != nil {
 			return found, err
 		}
+		for _, earlier := range found {
+			if f.original != nil && f.original == earlier.original {
+				f.discard()
+				return found, errors.New("asyncio: the same socket twice")
+			}
+		}
 		found = append(found, f)
 		if err := s.checkListener(f); err != nil {
+			return found, err
+		}
+	}
+	for _, f := range found {
+		if f.fd < 0 {
+			continue
+		}
+		if err := s.makeListen(f.fd); err != nil {
 			return found, err
 		}
 	}
@@ -284,7 +302,11 @@ func (s *Server) checkListener(found *foundSocket[net.Listener]) (err error) {
 		wanted = "unix"
 	}
 	if found.fd < 0 {
-		network = found.value.Addr().Network()
+		addr := found.value.Addr()
+		if addr == nil {
+			return errNoAddress
+		}
+		network = addr.Network()
 	} else if network, err = streamNetwork(found.fd); err != nil {
 		return err
 	}
@@ -304,12 +326,9 @@ func (s *Server) adoptListener(found *foundSocket[net.Listener]) (*listener, err
 	return ln, nil
 }
 
-// adopt registers a socket that listens, or makes it listen.
+// adopt registers a socket that listens.
 func (ln *listener) adopt() error {
 	s := ln.server
-	if err := s.makeListen(ln.fd); err != nil {
-		return err
-	}
 	network, err := netfd.Network(ln.fd)
 	if err != nil {
 		return err
@@ -364,9 +383,7 @@ func (l *Loop) adoptDatagrams(local, remote string, o *streamOptions) (*Datagram
 		return nil, err
 	}
 	if found.fd < 0 {
-		if o.network = found.value.LocalAddr().Network(); o.network == "unix" {
-			err = net.UnknownNetworkError(o.network)
-		}
+		o.network, err = packetNetwork(found.value)
 	} else if o.network, err = netfd.Network(found.fd); err == nil {
 		err = o.checkDatagram()
 	}
@@ -385,6 +402,18 @@ func (l *Loop) adoptDatagrams(local, remote string, o *streamOptions) (*Datagram
 	}
 	o.originals = append(o.originals, found.closeOriginal)
 	return e, nil
+}
+
+// packetNetwork returns the network of a socket that has no descriptor.
+func packetNetwork(sock net.PacketConn) (string, error) {
+	addr := sock.LocalAddr()
+	if addr == nil {
+		return "", errNoAddress
+	}
+	if addr.Network() == "unix" { // a stream
+		return "", net.UnknownNetworkError("unix")
+	}
+	return addr.Network(), nil
 }
 
 // remoteOf returns the address that a socket is connected to, or nil.

@@ -304,6 +304,35 @@ func TestAServerThatCannotUseOneSocketUsesNone(t *testing.T) {
 	}
 }
 
+// The second listener would close the first one's descriptor again.
+func TestASocketIsNotGivenTwice(t *testing.T) {
+	for shape, as := range shapes {
+		t.Run(shape, func(t *testing.T) {
+			runReal(t, func(ctx context.Context) error {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				sock := as(t, ln)
+				_, err = asyncio.StartServer(ctx, echo, "", asyncio.WithSocket(sock), asyncio.WithSocket(sock))
+				require.EqualError(t, err, "asyncio: the same socket twice")
+				require.True(t, isOpen(t, sock))
+				discard(t, sock)
+				return nil
+			})
+		})
+	}
+}
+
+func TestASocketThatCannotListenLeavesTheOthersOpen(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		odd := &oddListener{Listener: listening(t), closing: func() { t.Error("closed") }}
+		conn := descriptorFrom(t, dialed(t, odd.Addr()))
+		_, err := asyncio.StartServer(ctx, echo, "", asyncio.WithSocket(odd), asyncio.WithSocket(conn))
+		require.ErrorIs(t, err, syscall.EINVAL)
+		discard(t, conn)
+		return odd.Listener.Close()
+	})
+}
+
 func TestAnEndpointIsMadeOfADatagramSocket(t *testing.T) {
 	for shape, as := range shapes {
 		t.Run(shape, func(t *testing.T) {

@@ -34,10 +34,15 @@ func (c *connCall) call() {
 	c.err = errCallGoexit
 	defer keepPanic(&c.err)
 	conn, err := c.get()
+	if err == nil && conn == nil {
+		err = errNoConnection
+	}
 	if c.err = err; err == nil {
 		c.conn.Store(&conn)
 	}
 }
+
+var errNoConnection = errors.New("asyncio: Accept returned neither a connection nor an error")
 
 func (c *connCall) run(l *Loop) {
 	l.blockers.remove(c)
@@ -54,6 +59,8 @@ func (c *connCall) take() net.Conn {
 }
 
 func (c *connCall) discard() {
+	var ignored error
+	defer keepPanic(&ignored)
 	if conn := c.take(); conn != nil {
 		_ = conn.Close()
 	}

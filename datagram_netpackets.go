@@ -5,7 +5,10 @@ package asyncio
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/go-asyncio/asyncio/internal/buffer"
@@ -49,8 +52,10 @@ func (l *Loop) openPackets(family, local, remote net.Addr, o *streamOptions) (*D
 	if remote != nil {
 		d := net.Dialer{LocalAddr: local, Control: control}
 		conn, err := d.DialContext(context.Background(), network, remote.String())
-		if err != nil {
-			return nil, dialError(remote, withoutOp(err))
+		if err = withoutOp(err); isBind(err) {
+			return nil, &net.OpError{Op: "listen", Net: family.Network(), Addr: local, Err: err}
+		} else if err != nil {
+			return nil, dialError(remote, err)
 		}
 		return l.newPacketEndpoint(conn.(net.PacketConn), family.Network(), remote), nil
 	}
@@ -64,6 +69,12 @@ func (l *Loop) openPackets(family, local, remote net.Addr, o *streamOptions) (*D
 		return nil, &net.OpError{Op: "listen", Net: family.Network(), Addr: local, Err: withoutOp(err)}
 	}
 	return l.newPacketEndpoint(conn, family.Network(), nil), nil
+}
+
+// isBind reports whether a socket could not be bound to its local address.
+func isBind(err error) bool {
+	call, ok := err.(*os.SyscallError)
+	return ok && call.Syscall == "bind"
 }
 
 // newPacketEndpoint makes an endpoint of a socket, which it takes over, and begins to receive. If
@@ -89,8 +100,18 @@ func (d *netPackets) receive(p []byte) (int, net.Addr, error) {
 		return 0, nil, netfd.ErrAgain
 	}
 	n, from, err := copy(p, d.memory[:d.n]), d.from, d.readErr
-	d.begin()
+	if isFinal(err) {
+		d.endpoint.Abort()
+	} else {
+		d.begin()
+	}
 	return n, from, err
+}
+
+// isFinal reports whether a socket that has returned err would return it for ever.
+func isFinal(err error) bool {
+	_, panicked := err.(*PanicError)
+	return panicked || err == errCallGoexit || err == io.EOF || errors.Is(err, net.ErrClosed)
 }
 
 // send begins to send the first of the datagrams that the endpoint keeps, unless one is being sent.
@@ -103,7 +124,7 @@ func (d *netPackets) send(next datagram) {
 
 func (d *netPackets) close() {
 	d.endpoint.loop.blockers.remove((*datagramEvents)(d.endpoint))
-	_ = d.conn.Close()
+	d.endpoint.loop.blockers.shut(d.endpoint.loop, d.conn)
 	d.held = false
 }
 
@@ -114,6 +135,7 @@ func (r *netReceive) call() {
 	r.readErr = errCallGoexit
 	defer keepPanic(&r.readErr)
 	n, from, err := r.conn.ReadFrom(r.memory)
+	_ = r.memory[:n] // panics if the socket claims to have received more
 	r.n, r.from, r.readErr = n, from, reasonOf(err)
 }
 

@@ -135,6 +135,11 @@ func TestAUnixEndpointReplacesASocketButNotAFile(t *testing.T) {
 		_, err := asyncio.CreateDatagramEndpoint(ctx, path, "", unixgram)
 		require.ErrorIs(t, err, syscall.EADDRINUSE)
 		assert.FileExists(t, path)
+		remote := unixEndpoint(t, ctx, path+"-remote", "")
+		_, err = asyncio.CreateDatagramEndpoint(ctx, path, path+"-remote", unixgram)
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+		assert.FileExists(t, path)
+		require.NoError(t, remote.Close())
 		return nil
 	})
 }

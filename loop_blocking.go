@@ -5,6 +5,8 @@ package asyncio
 // a goroutine of its own, which then posts the call to the loop.
 
 import (
+	"io"
+	"net"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -62,6 +64,29 @@ func (bs *blockers) begin(l *Loop, c blockingCall, detached bool) {
 		c.call()
 	}()
 }
+
+// shut closes a listener or a socket. One of package net is closed when shut returns; another, on a
+// goroutine.
+func (bs *blockers) shut(l *Loop, c io.Closer) {
+	switch c.(type) {
+	case *net.TCPListener, *net.UnixListener, *net.UDPConn, *net.UnixConn:
+		_ = c.Close()
+	default:
+		bs.begin(l, closeCall{c}, false)
+	}
+}
+
+// A closeCall closes something of the program's. That may block.
+type closeCall struct{ io.Closer }
+
+func (c closeCall) call() {
+	var ignored error
+	defer keepPanic(&ignored)
+	_ = c.Close()
+}
+
+func (closeCall) run(*Loop) {}
+func (closeCall) discard()  {}
 
 // close takes all blockers from their owners.
 func (bs *blockers) close() {

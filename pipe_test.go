@@ -362,6 +362,37 @@ func TestStandardStreamsStayOpen(t *testing.T) {
 	require.True(t, blocks(t, stdout))
 }
 
+func TestAStandardStreamCanBeReadAfterClose(t *testing.T) {
+	for _, closed := range []bool{true, false} { // otherwise by the end of the run
+		in, out, err := os.Pipe()
+		require.NoError(t, err)
+		defer func(stdin *os.File) { os.Stdin = stdin }(os.Stdin)
+		os.Stdin = in
+		runReal(t, func(ctx context.Context) error {
+			r, err := asyncio.ConnectReadPipe(ctx, os.Stdin)
+			require.NoError(t, err)
+			task := spawn(ctx, func(ctx context.Context) error {
+				_, err := r.Read(ctx, 1)
+				return err
+			})
+			settled(ctx)
+			task.Cancel()
+			require.Error(t, errOf(ctx, task))
+			if closed {
+				r.Close()
+			}
+			return nil
+		})
+		_, err = out.WriteString("x")
+		require.NoError(t, err)
+		n, err := in.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.NoError(t, in.Close())
+		require.NoError(t, out.Close())
+	}
+}
+
 func TestPipesAreStreams(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
 		in, out, err := os.Pipe()

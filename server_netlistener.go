@@ -67,16 +67,31 @@ func (ln *listener) acceptNet() (*stream, error) {
 		return nil, netfd.ErrAgain
 	}
 	ln.call = nil
-	if c.err != nil {
-		return nil, reasonOf(c.err)
+	switch err := reasonOf(c.err); err {
+	case nil:
+	case netfd.ErrAgain: // the listener's own error: the caller would wait for OnReady
+		return nil, os.NewSyscallError("accept", err)
+	default:
+		return nil, err
 	}
-	return openNetConn(ln.server.loop, c.take(), ln.server.options), nil
+	conn := c.take()
+	st, err := ln.open(conn)
+	if err != nil {
+		ln.server.loop.blockers.shut(ln.server.loop, conn)
+	}
+	return st, err
+}
+
+// open makes a stream of a connection, whose methods may panic.
+func (ln *listener) open(conn net.Conn) (_ *stream, err error) {
+	defer keepPanic(&err)
+	return openNetConn(ln.server.loop, conn, ln.server.options), nil
 }
 
 // closeNet is close without a poller.
 func (ln *listener) closeNet() {
 	ln.server.loop.blockers.remove(ln)
-	_ = ln.below.Close()
+	ln.server.loop.blockers.shut(ln.server.loop, ln.below)
 	if ln.call != nil {
 		ln.call.discard()
 	}

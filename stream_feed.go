@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
@@ -46,6 +47,9 @@ func (r *StreamReader) SetException(err error) {
 	f := r.fed("SetException")
 	if err == nil {
 		panic("asyncio: SetException of a nil error")
+	}
+	if err == netfd.ErrAgain { // from below a stream it means that there are no bytes yet
+		err = os.NewSyscallError("read", err)
 	}
 	f.finish(err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +77,11 @@ func TestAnExceptionThatIsSetComesAfterTheBytes(t *testing.T) {
 		}
 		assert.False(t, r.AtEOF())
 		assert.PanicsWithValue(t, "asyncio: SetException of a nil error", func() { r.SetException(nil) })
+
+		again := asyncio.NewStreamReader(ctx)
+		again.SetException(syscall.EAGAIN) // by which the loop knows that it must wait
+		_, err = again.Read(ctx, 1)
+		assert.ErrorIs(t, err, syscall.EAGAIN)
 
 		waiting := asyncio.NewStreamReader(ctx)
 		task := spawn(ctx, func(ctx context.Context) error {

@@ -196,6 +196,7 @@ func (r *netRead) run(l *Loop) {
 	c.reading, c.room = false, nil
 	if c.closed {
 		c.putBack()
+		c.lift()
 		return
 	}
 	c.end += c.n
@@ -216,7 +217,7 @@ func (r *netRead) run(l *Loop) {
 	}
 }
 
-func (r *netRead) discard() {}
+func (r *netRead) discard() { (*netConn)(r).lift() }
 
 // A netAhead is a netConn that reads ahead, in the turn in which the stream may take the bytes of the
 // last read.
@@ -281,6 +282,7 @@ func (w *netWrite) run(*Loop) {
 	c.outbox = c.outbox[:0]
 	switch {
 	case c.closed:
+		c.lift()
 	case c.closing:
 		c.shut()
 	case c.writeErr == nil:
@@ -292,7 +294,7 @@ func (w *netWrite) run(*Loop) {
 	}
 }
 
-func (w *netWrite) discard() {}
+func (w *netWrite) discard() { (*netConn)(w).lift() }
 
 func (c *netConn) stopReceiving() { c.deaf = true }
 
@@ -365,7 +367,9 @@ func (c *netConn) shut() {
 	c.closed = true
 	switch _, halves := c.conn.(halfCloser); {
 	case c.standard:
-		_ = c.file.SetDeadline(time.Unix(1, 0)) // ends the pending calls, if anything does
+		if c.reading || c.writing {
+			_ = c.file.SetDeadline(time.Unix(1, 0)) // ends the pending call, if anything does
+		}
 		c.onReleased()
 	case c.prompt && halves && c.readErr == nil:
 		c.lingering = true
@@ -376,6 +380,14 @@ func (c *netConn) shut() {
 		c.onReleased()
 	default:
 		c.loop.blockers.begin(c.loop, (*netClose)(c), c.detached)
+	}
+}
+
+// lift is called when the pending call of a closed stream has ended. A standard stream loses the
+// deadline that has ended it, since the program can go on using it.
+func (c *netConn) lift() {
+	if c.standard {
+		_ = c.file.SetDeadline(time.Time{})
 	}
 }
 

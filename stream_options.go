@@ -378,7 +378,7 @@ func WithoutCleanupSocket() UnixServerOption {
 // If the call succeeds, the socket belongs to the loop, and sock is closed: its descriptor has moved
 // to another number, which GetExtraInfo("socket") returns. If the call fails, sock remains the
 // caller's, who closes it. Descriptors 0, 1 and 2 always stay open. The socket becomes non-blocking,
-// for all who share it.
+// for all who share it, and stays so even if the call fails.
 //
 // On Windows sock must not be a descriptor or a file, which package net does not take there either.
 //

@@ -102,7 +102,10 @@ func (s *socket) sendFile(f *os.File, p *filePart) (int, error) {
 	case err == netfd.ErrAgain:
 		s.fd.Writable = false
 	default:
-		err = s.opError("sendfile", err)
+		broken := err == errPipe || err == errConnReset
+		if err = s.opError("sendfile", err); broken { // other errors may be the file's
+			s.above.onBroken(err)
+		}
 	}
 	return n, err
 }

@@ -286,6 +286,25 @@ func TestSendFileToAPeerThatHasGoneIsAnError(t *testing.T) {
 	})
 }
 
+func TestSendFileToAPeerThatHasGoneClosesATransport(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		fds := unixSockets(t)
+		tr, _, err := asyncio.CreateConnection(ctx, newEchoer, "", asyncio.WithSocket(fds[0]))
+		require.NoError(t, err)
+		tr.PauseReading()
+		f := fileOf(t, pattern(100))
+		defer f.Close()
+		discard(t, fds[1])
+		for err == nil { // without a poller, the bytes are sent later
+			_, err = tr.SendFile(ctx, f, 0, -1)
+			require.NoError(t, asyncio.Sleep(ctx, 0))
+		}
+		require.ErrorIs(t, err, syscall.EPIPE)
+		require.True(t, tr.IsClosing())
+		return nil
+	})
+}
+
 // The file has no end, for as long as the test lasts.
 func TestSendFileLetsOtherTasksRun(t *testing.T) {
 	eachCarrier(t, func(ctx context.Context, t *testing.T, w *asyncio.StreamWriter, r *asyncio.StreamReader) {
