@@ -24,7 +24,7 @@ func AsCompleted[T any, A Awaitable[T]](ctx context.Context, aws ...A) iter.Seq2
 // and then nil and ErrTimeout. It cancels nothing. It suspends as AsCompleted does.
 func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Duration, aws ...A) iter.Seq2[Awaitable[T], error] {
 	l := running(ctx).loop
-	a := &arrivals[T]{done: NewQueue[futureLike[T]](0)}
+	a := &arrivals[T]{done: NewQueue[FutureLike[T]](0)}
 	left, err := a.begin(l, d, startAll[T](ctx, aws))
 	return func(yield func(Awaitable[T], error) bool) {
 		defer a.leave()
@@ -52,7 +52,7 @@ func AsCompletedTimeout[T any, A Awaitable[T]](ctx context.Context, d time.Durat
 
 // arrivals collects futures as they finish.
 type arrivals[T any] struct {
-	done  *Queue[futureLike[T]] // a nil value means that the time is up
+	done  *Queue[FutureLike[T]] // a nil value means that the time is up
 	todo  int
 	nodes []arrivalNode[T]
 	timer *TimerHandle
@@ -61,11 +61,11 @@ type arrivals[T any] struct {
 type arrivalNode[T any] struct {
 	node
 	arrivals *arrivals[T]
-	source   futureLike[T]
+	source   FutureLike[T]
 }
 
 // begin adds a callback to each source and returns their number, without duplicates.
-func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []futureLike[T]) (n int, err error) {
+func (a *arrivals[T]) begin(l *Loop, d time.Duration, sources []FutureLike[T]) (n int, err error) {
 	sources = distinct(sources)
 	if ofOtherLoop(l, sources) {
 		return 0, ErrForeignLoop

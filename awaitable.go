@@ -17,7 +17,7 @@ func (c Coro[T]) Await(ctx context.Context) (T, error) {
 	return c(ctx)
 }
 
-func (c Coro[T]) start(ctx context.Context) futureLike[T] { return CreateTask(ctx, c) }
+func (c Coro[T]) start(ctx context.Context) FutureLike[T] { return CreateTask(ctx, c) }
 
 // Bind binds the argument of a coroutine function. Bind(f, a) is Python's f(a): a coroutine that
 // has not begun.
@@ -42,16 +42,29 @@ type Awaitable[T any] interface {
 	// suspend if the result is there already.
 	Await(ctx context.Context) (T, error)
 
-	// start returns a future or task itself, and creates a task from a coroutine, as
-	// asyncio.ensure_future does.
-	start(ctx context.Context) futureLike[T]
+	// start returns a future or task itself, and creates a task from a coroutine.
+	start(ctx context.Context) FutureLike[T]
 }
 
-// A futureLike is a *Future[T] or a *Task[T].
-type futureLike[T any] interface {
+// A FutureLike is a *Future[T] or a *Task[T], or the result of its Any method.
+type FutureLike[T any] interface {
 	Awaitable[T]
 	Waitable
+	// Result returns the value or the error of a future or task that is done, and
+	// ErrInvalidState before. It never suspends.
+	Result() (T, error)
+
 	result() T // without the error
+}
+
+// EnsureFuture returns aw itself if it is a future or a task, and otherwise creates a task from the
+// coroutine, as CreateTask does. It does not suspend. It panics if aw is nil. It is
+// asyncio.ensure_future.
+func EnsureFuture[T any](ctx context.Context, aw Awaitable[T]) FutureLike[T] {
+	if aw == nil {
+		panic("asyncio: nil awaitable")
+	}
+	return aw.start(ctx)
 }
 
 // Any returns aw with results of type any, so that awaitables of different types can be gathered:
@@ -65,18 +78,30 @@ type untyped[T any] struct{ Awaitable[T] }
 
 func (u untyped[T]) Await(ctx context.Context) (any, error) { return u.Awaitable.Await(ctx) }
 
-func (u untyped[T]) start(ctx context.Context) futureLike[any] {
-	return untypedFuture[T]{u.Awaitable.start(ctx)}
+func (u untyped[T]) start(ctx context.Context) FutureLike[any] {
+	return untypedFuture[T]{EnsureFuture(ctx, u.Awaitable)}
 }
 
-type untypedFuture[T any] struct{ futureLike[T] }
+type untypedFuture[T any] struct{ FutureLike[T] }
 
-func (u untypedFuture[T]) Await(ctx context.Context) (any, error) { return u.futureLike.Await(ctx) }
-func (u untypedFuture[T]) start(context.Context) futureLike[any]  { return u }
-func (u untypedFuture[T]) result() any                            { return u.futureLike.result() }
+func (u untypedFuture[T]) Await(ctx context.Context) (any, error) { return u.FutureLike.Await(ctx) }
+func (u untypedFuture[T]) Result() (any, error)                   { return u.FutureLike.Result() }
+func (u untypedFuture[T]) start(context.Context) FutureLike[any]  { return u }
+func (u untypedFuture[T]) result() any                            { return u.FutureLike.result() }
 
 // A Waitable is a *Future or a *Task of any type.
 type Waitable interface {
+	// Any returns the future or task with a result of type any, to await it, read its
+	// result, or gather it with others:
+	//
+	//	v, err := w.Any().Await(ctx)
+	Any() FutureLike[any]
+	// OnDone adds a callback that the loop runs in the turn after the future or task is
+	// done, as AddDoneCallback does. Calling remove before fn was scheduled removes the
+	// callback; remove reports whether it did.
+	OnDone(fn func()) (remove func() bool)
+	// Loop returns the loop of the future or task.
+	Loop() *Loop
 	// Done reports whether it has a result or an error or was cancelled.
 	Done() bool
 	// Cancelled reports whether it has ended as cancelled.

@@ -186,3 +186,78 @@ func TestAnyWrapsTheTaskItself(t *testing.T) {
 		assert.Nil(t, got[1].Value)
 	})
 }
+
+func TestEnsureFutureReturnsAFutureItselfAndATaskForACoroutine(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		f := asyncio.NewFuture[int](loop)
+		task := asyncio.CreateTask(ctx, answer(0, 1))
+		assert.Equal(t, asyncio.FutureLike[int](f), asyncio.EnsureFuture(ctx, f))
+		assert.Equal(t, asyncio.FutureLike[int](task), asyncio.EnsureFuture(ctx, task))
+		made := asyncio.EnsureFuture(ctx, answer(time.Second, 2))
+		assert.IsType(t, task, made)
+		for _, w := range []asyncio.Waitable{f, task, made} {
+			assert.Same(t, loop, w.Loop())
+		}
+		_, err := made.Result()
+		require.ErrorIs(t, err, asyncio.ErrInvalidState)
+		v, err := made.Await(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, 2, v)
+		v, err = made.Result()
+		assert.Equal(t, 2, v)
+		assert.Panics(t, func() { asyncio.EnsureFuture(ctx, asyncio.Coro[int](nil)) })
+		return err
+	})
+}
+
+func TestWaitablesOfDifferentTypesAreAwaitedAndGathered(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		number := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		require.NoError(t, number.SetResult(1))
+		text := asyncio.CreateTask(ctx, answer(time.Second, "one"))
+		broken := asyncio.CreateTask(ctx, failing(time.Second, errBoom))
+		var got []any
+		for _, w := range []asyncio.Waitable{number, text, broken} {
+			v, err := w.Any().Await(ctx)
+			again, errAgain := w.Any().Result()
+			assert.Equal(t, v, again)
+			assert.Equal(t, err, errAgain)
+			got = append(got, v, err)
+		}
+		assert.Equal(t, []any{1, nil, "one", nil, 0, errBoom}, got)
+		values, err := asyncio.Gather(ctx, number.Any(), text.Any().Any()).Await(ctx)
+		assert.Equal(t, []any{1, "one"}, values)
+		assert.True(t, number.Any() == number.Any(), "the same future twice")
+		return err
+	})
+}
+
+func TestOnDoneIsCalledInTheTurnAfterInTheOrderOfAllCallbacks(t *testing.T) {
+	var r trace
+	run(t, func(ctx context.Context) error {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		task := asyncio.CreateTask(ctx, asyncio.Coro[int](f.Await))
+		for name, w := range map[string]asyncio.Waitable{"future": f, "task": task} {
+			remove := w.OnDone(func() { r.add("never") })
+			w.OnDone(func() {
+				assert.Nil(t, asyncio.CurrentTask(ctx))
+				r.add("%s", name)
+			})
+			assert.True(t, remove())
+			assert.False(t, remove())
+			assert.PanicsWithValue(t, "asyncio: nil callback", func() { w.OnDone(nil) })
+		}
+		f.AddDoneCallback(func(*asyncio.Future[int]) { r.add("typed") })
+		giveWay(ctx, 1)
+		require.NoError(t, f.SetResult(1))
+		r.add("set")
+		_, err := task.Await(ctx)
+		late := f.OnDone(func() { r.add("late") })
+		r.add("added")
+		giveWay(ctx, 2)
+		assert.False(t, late(), "it was scheduled")
+		return err
+	})
+	r.expect(t, "set", "future", "typed", "task", "added", "late")
+}

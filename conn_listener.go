@@ -27,10 +27,10 @@ func Listen(ctx context.Context, network, address string, opts ...ListenOption) 
 	var err error
 	o := newStreamOptions(opts)
 	if network == "unix" {
-		ln.server, err = startUnixServer(ctx, ln.serve, address, o)
+		ln.server, err = startUnixServer(ctx, byHandler(ln.serve), address, o)
 	} else {
 		o.network = network
-		ln.server, err = startServer(ctx, ln.serve, address, o)
+		ln.server, err = startServer(ctx, byHandler(ln.serve), address, o)
 	}
 	if err != nil {
 		return nil, err

@@ -80,11 +80,87 @@ func ExampleWaitable() {
 	runExample(func(ctx context.Context) error {
 		number := asyncio.CreateTask(ctx, func(context.Context) (int, error) { return 1, nil })
 		text := asyncio.CreateTask(ctx, func(context.Context) (string, error) { return "one", nil })
-		done, _, err := asyncio.Wait(ctx, []asyncio.Waitable{number, text})
-		fmt.Println(len(done))
+		for _, w := range []asyncio.Waitable{number, text} {
+			v, err := w.Any().Await(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Println(v)
+		}
+		return nil
+	})
+	// Output:
+	// 1
+	// one
+}
+
+func ExampleEnsureFuture() {
+	// background takes a coroutine, a task or a future, and does not wait for it.
+	background := func(ctx context.Context, aw asyncio.Awaitable[string]) asyncio.FutureLike[string] {
+		f := asyncio.EnsureFuture(ctx, aw)
+		f.OnDone(func() { fmt.Println("done") })
+		return f
+	}
+	runExample(func(ctx context.Context) error {
+		page, err := background(ctx, asyncio.Bind(fetch, "a")).Await(ctx)
+		fmt.Println(page)
 		return err
 	})
-	// Output: 2
+	// Output:
+	// done
+	// <a>
+}
+
+func ExampleFutureLike() {
+	runExample(func(ctx context.Context) error {
+		var f asyncio.FutureLike[string] = asyncio.CreateTask(ctx, asyncio.Bind(fetch, "a"))
+		_, err := f.Result()
+		fmt.Println(errors.Is(err, asyncio.ErrInvalidState))
+		page, err := f.Await(ctx)
+		fmt.Println(page)
+		return err
+	})
+	// Output:
+	// true
+	// <a>
+}
+
+func ExampleGatherErr() {
+	runExample(func(ctx context.Context) error {
+		err := asyncio.GatherErr(ctx,
+			func(ctx context.Context) error { return asyncio.Sleep(ctx, time.Second) },
+			func(context.Context) error { return errors.New("disk full") },
+		)
+		fmt.Println(err)
+		return nil
+	})
+	// Output: disk full
+}
+
+func ExampleTimeoutValue() {
+	runExample(func(ctx context.Context) error {
+		page, err := asyncio.TimeoutValue(ctx, asyncio.Seconds(2.5), func(ctx context.Context, _ *asyncio.TimeoutScope) (string, error) {
+			return fetch(ctx, "a")
+		})
+		fmt.Println(page)
+		return err
+	})
+	// Output: <a>
+}
+
+func ExampleWithContext() {
+	type userKey struct{}
+	runExample(func(ctx context.Context) error {
+		return asyncio.WithTaskGroup(ctx, func(ctx context.Context, tg *asyncio.TaskGroup) error {
+			ctx = context.WithValue(ctx, userKey{}, "alice")
+			tg.Go(func(ctx context.Context) error {
+				fmt.Println(ctx.Value(userKey{}))
+				return nil
+			}, asyncio.WithContext(ctx))
+			return nil
+		})
+	})
+	// Output: alice
 }
 
 func ExampleAnyTask() {

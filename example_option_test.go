@@ -32,6 +32,19 @@ func ExampleTaskOption() {
 	// created
 }
 
+func ExampleWithEagerTasks() {
+	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		first := asyncio.Coro[int](func(context.Context) (int, error) { fmt.Println("first"); return 1, nil })
+		all := asyncio.Gather(ctx, first, first)
+		fmt.Println("gathered", all.Done())
+		return nil
+	}), asyncio.WithEagerTasks())
+	// Output:
+	// first
+	// first
+	// gathered true
+}
+
 func ExampleWaitOption() {
 	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		slow := asyncio.CreateTask(ctx, answer(time.Hour, "slow"))

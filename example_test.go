@@ -393,6 +393,43 @@ func ExampleConcurrentFuture() {
 	// true
 }
 
+func ExampleThreadsafeHandle() {
+	runExample(func(ctx context.Context) error {
+		// The goroutine that scheduled the callback may cancel it, unless the call has begun.
+		handle, err := asyncio.RunningLoop(ctx).CallSoonThreadsafeHandle(func() { fmt.Println("called") })
+		if err != nil {
+			return err
+		}
+		ended := make(chan bool)
+		go func() { ended <- handle.Cancel() }()
+		fmt.Println("cancelled:", <-ended)
+		return nil
+	})
+	// Output: cancelled: true
+}
+
+func ExampleLoop_SetExceptionHandler() {
+	runExample(func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		next := loop.GetExceptionHandler() // nil: errors are logged
+		loop.SetExceptionHandler(func(l *asyncio.Loop, c asyncio.ExceptionContext) {
+			switch job, ok := c.Extra["job"]; {
+			case ok:
+				fmt.Println("job", job, "failed:", c.Err)
+			case next != nil:
+				next(l, c)
+			default:
+				l.DefaultExceptionHandler(c)
+			}
+		})
+		loop.CallExceptionHandler(asyncio.ExceptionContext{
+			Message: "job failed", Err: errors.New("no paper"), Extra: map[string]any{"job": 7},
+		})
+		return nil
+	})
+	// Output: job 7 failed: no paper
+}
+
 func ExampleWithExceptionHandler() {
 	main := func(ctx context.Context) error {
 		asyncio.CreateTask(ctx, asyncio.Do(func(context.Context) error { return errors.New("nobody looks") }))

@@ -22,7 +22,7 @@ func RaceToConnect(ctx context.Context, addrs []netip.AddrPort, delay time.Durat
 
 // StartOn is StartServer on the addresses of a name.
 func StartOn(ctx context.Context, handler ConnectionHandler, addrs ...net.Addr) (*Server, error) {
-	s, err := newServer(ctx, handler, "tcp", newStreamOptions[ServeOption](nil))
+	s, err := newServer(ctx, byHandler(handler), "tcp", newStreamOptions[ServeOption](nil))
 	if err != nil {
 		return nil, err
 	}
@@ -91,4 +91,34 @@ func FunctionsInLine(l *Loop) int {
 	l.threads.mu.Lock()
 	defer l.threads.mu.Unlock()
 	return l.threads.functions.line.Len()
+}
+
+// HasDriver reports whether a task drives the loop.
+func (l *Loop) HasDriver() bool { return l.driver != nil }
+
+// StreamOver makes a stream of a connection whose calls block.
+func StreamOver(ctx context.Context, conn net.Conn) (*StreamReader, *StreamWriter) {
+	s := openNetConn(RunningLoop(ctx), conn, newStreamOptions[ConnectOption](nil))
+	s.watchDrop()
+	return &s.reader, &s.writer
+}
+
+// SetClosePatience sets how long a loop that closes waits for blocking calls.
+func SetClosePatience(d time.Duration) (restore func()) {
+	old := closePatience
+	closePatience = d
+	return func() { closePatience = old }
+}
+
+// OperateSlowly makes the operation of c with a goroutine that takes a while each time that it is to
+// wait.
+func OperateSlowly(ctx context.Context, c SelectCase) error {
+	return running(ctx).operate(ctx, slowOperation{c}, waitSelect)
+}
+
+type slowOperation struct{ SelectCase }
+
+func (s slowOperation) wait(ask <-chan struct{}) (made, asked bool) {
+	time.Sleep(time.Millisecond)
+	return s.SelectCase.wait(ask)
 }

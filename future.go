@@ -88,12 +88,30 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) (remove func() bool) {
 	return addCallback(&f.future, f, fn)
 }
 
+// OnDone is AddDoneCallback for a callback without arguments. It serves futures and tasks of
+// any type; see [Waitable].
+func (f *Future[T]) OnDone(fn func()) (remove func() bool) {
+	return f.future.onDone(fn)
+}
+
+// Any returns f with a result of type any; see [Waitable].
+func (f *Future[T]) Any() FutureLike[any] { return untypedFuture[T]{f} }
+
+// Loop returns the loop that f belongs to. It is asyncio's get_loop.
+func (f *Future[T]) Loop() *Loop { return f.future.loop }
+
 // String describes the kind of future, such as "gather of 3".
 func (f *Future[T]) String() string { return f.future.describe() }
 
-func (f *Future[T]) start(context.Context) futureLike[T] { return f }
-func (f *Future[T]) core() *future                       { return &f.future }
-func (f *Future[T]) result() T                           { return f.value }
+func (f *Future[T]) start(context.Context) FutureLike[T] {
+	if f == nil {
+		panic("asyncio: nil future")
+	}
+	return f
+}
+
+func (f *Future[T]) core() *future { return &f.future }
+func (f *Future[T]) result() T     { return f.value }
 
 func valueUnless[T any](err error, v T) (T, error) {
 	if err != nil {
@@ -240,11 +258,14 @@ func addCallback[F any](f *future, typed F, fn func(F)) (remove func() bool) {
 	c := &doneCallback[F]{future: typed, fn: fn}
 	c.node.run = c
 	f.whenDone(&c.node)
-	return func() bool {
-		linked := c.list != nil
-		c.unlink()
-		return linked
-	}
+	return c.node.takeBack
+}
+
+func (f *future) onDone(fn func()) (remove func() bool) {
+	f.loop.checkCallback(fn == nil)
+	n := &node{run: callback(fn)}
+	f.whenDone(n)
+	return n.takeBack
 }
 
 func (f *future) describe() string {

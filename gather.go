@@ -12,13 +12,26 @@ import (
 // future cancels the children that are not done. Gather itself does not suspend. It is
 // asyncio.gather.
 func Gather[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]T] {
-	return gather(ctx, aws, false, func(children []futureLike[T]) []T {
+	return gather(ctx, aws, false, func(children []FutureLike[T]) []T {
 		values := make([]T, len(children))
 		for i, c := range children {
 			values[i] = c.result()
 		}
 		return values
 	})
+}
+
+// GatherErr runs funcs concurrently, each in a task. It suspends until all have returned nil, or
+// until one has failed: then it returns that error, and the others go on. Cancelling the wait
+// cancels the tasks that have not ended. It is asyncio.gather, awaited, for functions without
+// results.
+func GatherErr(ctx context.Context, funcs ...func(ctx context.Context) error) error {
+	coros := make([]Coro[None], len(funcs))
+	for i, f := range funcs {
+		coros[i] = Do(f)
+	}
+	_, err := Gather(ctx, coros...).Await(ctx)
+	return err
 }
 
 // A Result is the value or the error of one awaitable passed to GatherResults.
@@ -30,7 +43,7 @@ type Result[T any] struct {
 // GatherResults is Gather with errors among the results: its future fails only if it is
 // cancelled itself. It does not suspend. It is asyncio.gather with return_exceptions=True.
 func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]Result[T]] {
-	return gather(ctx, aws, true, func(children []futureLike[T]) []Result[T] {
+	return gather(ctx, aws, true, func(children []FutureLike[T]) []Result[T] {
 		results := make([]Result[T], len(children))
 		for i, c := range children {
 			err := c.core().gathered()
@@ -41,19 +54,29 @@ func GatherResults[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future
 	})
 }
 
-func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors bool, collect func([]futureLike[T]) R) *Future[R] {
+func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors bool, collect func([]FutureLike[T]) R) *Future[R] {
 	l := RunningLoop(ctx)
 	out := NewFuture[R](l)
-	sources := startAll[T](ctx, aws)
+	sources := make([]FutureLike[T], len(aws))
+	g := &gathering{outer: &out.future, keepErrors: keepErrors, nodes: make([]gatherNode, 0, len(sources))}
+	g.collect = func() { out.value = collect(sources) }
+	begun := false
+	defer func() { // a coroutine may be nil, or call runtime.Goexit
+		if !begun {
+			g.giveUp()
+		}
+	}()
+	for i, aw := range aws { // one by one: a coroutine that starts eagerly may end the futures before it
+		sources[i] = EnsureFuture[T](ctx, aw)
+		if f := sources[i].core(); f.loop == l {
+			g.add(f)
+		}
+	}
 	if ofOtherLoop(l, sources) {
 		out.future.finish(ErrForeignLoop)
 		return out
 	}
-	g := &gathering{outer: &out.future, keepErrors: keepErrors, nodes: make([]gatherNode, 0, len(sources))}
-	g.collect = func() { out.value = collect(sources) }
-	for _, s := range sources {
-		g.add(s.core())
-	}
+	begun = true
 	g.begin()
 	return out
 }
@@ -63,7 +86,7 @@ type gathering struct {
 	outer      *future
 	nodes      []gatherNode     // one for each argument, including duplicates
 	done       []*future        // children that were done when they were added
-	counted    map[*future]bool // the children in done
+	counted    map[*future]bool // the children in done; all children if the loop has eager tasks
 	todo       int              // children whose end has not been handled, each counted once
 	keepErrors bool
 	cancelled  bool   // a Cancel found at least one child to cancel
@@ -83,16 +106,29 @@ func (g *gathering) add(f *future) {
 	n := &g.nodes[len(g.nodes)-1]
 	n.node.run = n
 	switch {
-	case f.state == pending && !g.has(f):
+	case g.counted[f], f.state == pending && g.has(f):
+		return
+	case f.state == pending:
 		f.callbacks.push(&n.node)
-		g.todo++
-	case f.state != pending && !g.counted[f]:
+	default:
+		g.done = append(g.done, f)
+	}
+	g.todo++
+	if f.state != pending || f.loop.eager { // an eager coroutine may end f, or await it, before f is added again
 		if g.counted == nil {
 			g.counted = make(map[*future]bool)
 		}
 		g.counted[f] = true
-		g.done = append(g.done, f)
-		g.todo++
+	}
+}
+
+// giveUp removes all callbacks and ends the outer future as cancelled.
+func (g *gathering) giveUp() {
+	if g.outer.state == pending {
+		g.outer.endCancelled(nil, nil)
+	}
+	for i := range g.nodes {
+		g.nodes[i].unlink()
 	}
 }
 
@@ -186,10 +222,10 @@ func (f *future) gathered() error {
 }
 
 // startAll returns the futures and tasks of awaitables, starting a task for each coroutine.
-func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []futureLike[T] {
-	sources := make([]futureLike[T], len(aws))
+func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []FutureLike[T] {
+	sources := make([]FutureLike[T], len(aws))
 	for i, aw := range aws {
-		sources[i] = aw.start(ctx)
+		sources[i] = EnsureFuture[T](ctx, aw)
 	}
 	return sources
 }

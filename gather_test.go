@@ -250,3 +250,27 @@ func TestGatherTakesTenThousandTasks(t *testing.T) {
 		assert.Equal(t, want, got)
 	})
 }
+
+func TestGatherErrWaitsForAllOrTheFirstError(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		after := func(d time.Duration, err error) func(context.Context) error {
+			return func(ctx context.Context) error {
+				if slept := asyncio.Sleep(ctx, d); slept != nil {
+					return slept
+				}
+				return err
+			}
+		}
+		require.NoError(t, asyncio.GatherErr(ctx))
+		require.NoError(t, asyncio.GatherErr(ctx, after(time.Second, nil), after(2*time.Second, nil)))
+		assert.Equal(t, 2*time.Second, loop.Time(), "both at once")
+		require.Equal(t, errBoom, asyncio.GatherErr(ctx, after(time.Hour, nil), after(time.Second, errBoom)))
+		assert.Equal(t, 3*time.Second, loop.Time())
+		assert.Len(t, loop.AllTasks(), 2, "the other goes on")
+		var panicked *asyncio.PanicError
+		require.ErrorAs(t, asyncio.GatherErr(ctx, func(context.Context) error { panic("no") }), &panicked)
+		assert.Panics(t, func() { _ = asyncio.GatherErr(ctx, nil) })
+		return nil
+	})
+}

@@ -1,6 +1,7 @@
 package asyncio
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/timerq"
@@ -36,6 +37,39 @@ func (h *Handle) describe() string {
 		return "cancelled callback"
 	}
 	return callbackName(h.fn)
+}
+
+// A ThreadsafeHandle is a callback scheduled by CallSoonThreadsafeHandle. Any goroutine may use it.
+type ThreadsafeHandle struct {
+	fn atomic.Pointer[func()] // nil once the call has begun; &cancelledCallback once it was cancelled
+}
+
+// cancelledCallback stands for a callback that was cancelled.
+var cancelledCallback = func() {}
+
+// Cancel keeps the callback from being called unless the call has begun, and reports whether it
+// does. It may be called more than once.
+func (h *ThreadsafeHandle) Cancel() bool {
+	if fn := h.fn.Load(); fn != nil {
+		h.fn.CompareAndSwap(fn, &cancelledCallback) // if it fails, the call has begun or another Cancel was first
+	}
+	return h.Cancelled()
+}
+
+// Cancelled reports whether Cancel has kept the callback from being called.
+func (h *ThreadsafeHandle) Cancelled() bool { return h.fn.Load() == &cancelledCallback }
+
+func (h *ThreadsafeHandle) run(l *Loop) {
+	if fn := h.fn.Load(); fn != nil && fn != &cancelledCallback && h.fn.CompareAndSwap(fn, nil) {
+		l.call(*fn)
+	}
+}
+
+func (h *ThreadsafeHandle) describe() string {
+	if fn := h.fn.Load(); fn != nil && fn != &cancelledCallback {
+		return callbackName(*fn)
+	}
+	return "cancelled callback"
 }
 
 // callback is a callback scheduled without a Handle, so it cannot be cancelled.

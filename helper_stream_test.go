@@ -74,3 +74,12 @@ func echo(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter)
 		}
 	}
 }
+
+// eventually lets the loop go on until cond holds, which something outside the loop brings about.
+func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !cond(); {
+		require.True(t, time.Now().Before(end), what)
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
+	}
+}

@@ -25,6 +25,13 @@ func (l *nodeList) push(n *node) {
 	l.tail = n
 }
 
+// takeBack unlinks n and reports whether it was in a list.
+func (n *node) takeBack() bool {
+	linked := n.list != nil
+	n.unlink()
+	return linked
+}
+
 // unlink takes n out of its list, if it is in one.
 func (n *node) unlink() {
 	l := n.list

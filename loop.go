@@ -3,6 +3,7 @@ package asyncio
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +19,10 @@ import (
 // A Loop runs callbacks and tasks, one at a time and in turns, on the goroutine that called
 // RunForever, RunUntilComplete or Run.
 //
-// Only CallSoonThreadsafe, Stop, IsRunning, IsClosed and, except in virtual time, Time may be
-// called from any goroutine. Everything else belongs to the loop: to its tasks and callbacks while
-// it runs, and to one goroutine at a time while it does not. It is asyncio's event loop.
+// Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed,
+// DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
+// Everything else belongs to the loop: to its tasks and callbacks while it runs, and to one
+// goroutine at a time while it does not. It is asyncio's event loop.
 type Loop struct {
 	config
 
@@ -31,15 +33,17 @@ type Loop struct {
 	current     *task  // nil in callbacks and between steps
 	driver      *task  // the task that resumes the others, or nil; see task_drive.go
 	drivesUntil uint64 // the turn in which the driver gives up
-	undriven    int    // while positive no task may drive: one for each eager start on the stack, one in debug mode
+	undriven    int    // while positive no task may drive: one for each eager start on the stack, one if timed
+	timed       bool   // debug mode times each step, so the loop makes all steps itself
 	chores      uint64 // the turn that next runs doChores
 
 	// Tasks, and errors of futures.
-	tasks    taskList
-	lastID   uint64 // the number in the last default name of a task
-	fibers   fiber.Pool[suspension]
-	unseen   nodeList    // errors that nobody has looked at, oldest first
-	labelled atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
+	tasks      taskList
+	lastID     uint64 // the number in the last default name of a task
+	fibers     fiber.Pool[suspension]
+	unseen     nodeList    // errors that nobody has looked at, oldest first
+	generators nodeList    // generators that have begun and have not ended, in that order
+	labelled   atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]
@@ -51,6 +55,7 @@ type Loop struct {
 	// The state of the run and of the loop.
 	running   atomic.Bool
 	stopping  atomic.Bool
+	turning   bool    // a run has begun to make turns and has not ended
 	goroutine uintptr // identifies the goroutine that called the run; 0 between runs
 	failure   error   // the error that ends the run, or that ended the last one
 	stuck     bool    // a deadlock or a livelock has ended the run, so waiting for tasks would not end
@@ -62,6 +67,7 @@ type Loop struct {
 
 	// Owned by the loop, which closes or stops them.
 	reactor   reactor.Reactor
+	blockers  blockers
 	signals   signals
 	processes processes
 	threads   threads
@@ -75,7 +81,7 @@ type Loop struct {
 func NewLoop(opts ...LoopOption) *Loop { return newLoop(opts) }
 
 func newLoop[O Option](opts []O) *Loop {
-	l := &Loop{config: config{slow: defaultSlow, maxTurns: defaultMaxTurns}}
+	l := &Loop{config: config{debug: os.Getenv(debugVariable) != "", slow: defaultSlow, maxTurns: defaultMaxTurns}}
 	applyAll(opts, &l.config)
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
@@ -102,6 +108,16 @@ func (l *Loop) AllTasks() []AnyTask {
 	}
 	return all
 }
+
+// SetEagerTasks sets whether the tasks that are created from now on start eagerly; see
+// [WithEagerTasks]. It is asyncio's set_task_factory with eager_task_factory, or with None.
+func (l *Loop) SetEagerTasks(on bool) {
+	l.check()
+	l.eager = on
+}
+
+// EagerTasks reports whether new tasks start eagerly.
+func (l *Loop) EagerTasks() bool { return l.eager }
 
 // CallSoon schedules fn to be called in the next turn, after everything scheduled before it. It
 // panics if the loop is closed. A panic in fn is reported to the exception handler. It is asyncio's
@@ -137,6 +153,20 @@ func (l *Loop) CallSoonThreadsafe(fn func()) error {
 		panic("asyncio: nil callback")
 	}
 	return l.post(callback(fn))
+}
+
+// CallSoonThreadsafeHandle is CallSoonThreadsafe for a callback that can be cancelled. It costs
+// two more allocations.
+func (l *Loop) CallSoonThreadsafeHandle(fn func()) (*ThreadsafeHandle, error) {
+	if fn == nil {
+		panic("asyncio: nil callback")
+	}
+	h := &ThreadsafeHandle{}
+	h.fn.Store(&fn)
+	if err := l.post(h); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // RunForever runs the loop on the calling goroutine until Stop is called or ctx is done. If ctx
@@ -207,10 +237,8 @@ func (l *Loop) beginRun(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrLoopRunning
 	}
-	l.failure, l.stuck, l.left, l.undriven = nil, false, 0, 0
-	if l.debug {
-		l.undriven = 1
-	}
+	l.failure, l.stuck, l.left, l.undriven, l.timed = nil, false, 0, 0, false
+	l.followDebug()
 	l.goroutine = gid.G()
 	if l.posted.wake == nil {
 		l.posted.wake = make(chan runnable, 1)
@@ -226,27 +254,40 @@ func (l *Loop) endRun() {
 	l.running.Store(false) // last, since a goroutine that sees it may start the next run
 }
 
-// abandon kills the remaining tasks and closes the loop.
+// abandon kills the remaining tasks and generators, and closes the loop.
 func (l *Loop) abandon() {
-	for t := l.tasks.head; t != nil; t = l.tasks.head {
-		l.tasks.remove(t)
-		l.kill(t)
+	l.killTasks()
+	for g := l.generators.head; g != nil; g = l.generators.head {
+		g.run.run(l)
+		l.killTasks() // those that the generator has created
 	}
 	l.fibers.Release()
 	l.posted.mu.Lock()
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.reactor.Close()
+	l.blockers.close()
 	l.threads.close()
 	l.signals.stop()
 	left := l.processes.kill()
+	ended := l.blockers.wait()
 	l.timers.Clear()
 	l.ready.Clear()
 	defer l.reportUnseen() // deferred for a handler that calls runtime.Goexit
 	for _, err := range left {
 		l.report(ExceptionContext{Message: "a process goes on after the end of its loop", Err: err})
 	}
+	if !ended {
+		l.report(ExceptionContext{Message: "a read or a write of a connection goes on after the end of its loop"})
+	}
 	l.shutDownThreads()
+}
+
+func (l *Loop) killTasks() {
+	for t := l.tasks.head; t != nil; t = l.tasks.head {
+		l.tasks.remove(t)
+		l.kill(t)
+	}
 }
 
 // kill unwinds a task that is never to resume. Its future ends as cancelled.

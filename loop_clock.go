@@ -5,12 +5,40 @@ package asyncio
 
 import (
 	"fmt"
+	"math"
+	"strings"
 	"time"
 )
 
 // Never means no limit, as a delay or as a deadline. Do not do arithmetic with it: Never plus
 // anything overflows into the past.
 const Never time.Duration = 1<<63 - 1
+
+// Seconds returns s seconds as a duration, rounded up to the next nanosecond: a time that was
+// computed as a number of seconds, as in Python, does not become a nanosecond early. What lies
+// within the precision of s is not rounded up, so that 0.1 is 100 ms. If s seconds are too long for
+// a Duration, Seconds returns Never. It panics if s is NaN.
+func Seconds(s float64) time.Duration {
+	const limit = float64(Never) / float64(time.Second)
+	switch {
+	case math.IsNaN(s):
+		panic("asyncio: seconds are not a number")
+	case s >= limit:
+		return Never
+	case s <= -limit:
+		return math.MinInt64
+	}
+	whole, part := math.Modf(s)
+	ns := part * float64(time.Second)
+	d := time.Duration(whole)*time.Second + time.Duration(math.Floor(ns))
+	if math.FMA(part, float64(time.Second), -ns) < 0 && ns == math.Floor(ns) { // the product was rounded up to a nanosecond
+		d--
+	}
+	if d.Seconds() < s {
+		d++
+	}
+	return d
+}
 
 // A clock is the loop's time.
 type clock struct {
@@ -120,6 +148,9 @@ func (c *clock) set(d time.Duration) *time.Timer {
 // context to wait for, the loop is deadlocked.
 func (l *Loop) idleVirtual() {
 	defer l.failOnPanic() // the context of a function that waits for the loop may panic
+	if l.settleChannels() {
+		return
+	}
 	if l.threads.busy() || l.posted.any.Load() {
 		l.waitForThreads()
 	} else if when, ok := l.timers.Next(); ok {
@@ -131,6 +162,8 @@ func (l *Loop) idleVirtual() {
 		if l.ready.Len() == 0 { // unless a context has panicked, which made its task ready
 			l.wait(Never)
 		}
+	} else if l.threads.awaitsOutside() {
+		l.waitForOutside()
 	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil && !l.stopping.Load() { // no context became done meanwhile
 		l.deadlock()
 	}
@@ -141,6 +174,36 @@ func (l *Loop) waitForThreads() {
 	l.beginInstant()
 	if patience := l.reportStandstill(); l.ready.Len() == 0 {
 		l.wait(patience)
+	}
+}
+
+// settleChannels makes the tasks ready whose operations on channels have been made, and reports
+// whether there are any.
+func (l *Loop) settleChannels() bool {
+	woken := l.threads.settle(l.timers.Len() > 0)
+	if woken {
+		// Other goroutines may keep this instant going. Nothing shows whether they do, so tasks that
+		// hand values to each other over channels, on and on at one instant, are never a livelock.
+		l.beginInstant()
+	}
+	return woken
+}
+
+// waitForOutside waits until another goroutine makes something ready. It reports once if that takes
+// long.
+func (l *Loop) waitForOutside() {
+	l.beginInstant()
+	begun := time.Now()
+	l.wait(standstill)
+	if time.Since(begun) < standstill || l.ready.Len() > 0 {
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "virtual time has stood still for %v, until other goroutines act", standstill)
+	enumerate(&b, l.waiting(), ", ", func(w WaitingTask) { b.WriteString(w.Name + " waits for " + w.For) })
+	l.report(ExceptionContext{Message: b.String()})
+	if l.ready.Len() == 0 {
+		l.wait(Never)
 	}
 }
 
@@ -159,7 +222,7 @@ func (l *Loop) isHeld() bool {
 // real time.
 func (l *Loop) awaitsDeadline() bool {
 	for w := l.watches.head; w != nil; w = w.next {
-		if w, ok := w.run.(*watch); ok && w.mayExpire() {
+		if w, ok := w.run.(interface{ mayExpire() bool }); ok && w.mayExpire() {
 			return true
 		}
 	}
@@ -168,9 +231,13 @@ func (l *Loop) awaitsDeadline() bool {
 
 func (l *Loop) deadlock() {
 	l.stuck = true
-	e := &DeadlockError{}
+	l.fail(&DeadlockError{l.waiting()})
+}
+
+// waiting returns the tasks that are not done, when all of them wait.
+func (l *Loop) waiting() (tasks []WaitingTask) {
 	for t := l.tasks.head; t != nil; t = t.next {
-		e.Waiting = append(e.Waiting, WaitingTask{t.Name(), t.waitsFor()})
+		tasks = append(tasks, WaitingTask{t.Name(), t.waitsFor()})
 	}
-	l.fail(e)
+	return tasks
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/big"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -154,4 +156,53 @@ func TestVirtualTimeStopsAtItsMaximum(t *testing.T) {
 		return asyncio.Sleep(ctx, 1)
 	}), asyncio.WithVirtualTime())
 	require.ErrorIs(t, err, asyncio.ErrDeadlock)
+}
+
+func TestSecondsAreRoundedUpToTheLeastDurationThatIsNotEarly(t *testing.T) {
+	tenth := 0.1
+	for s, want := range map[float64]time.Duration{
+		0: 0, 1: time.Second, 0.1: 100 * time.Millisecond, 1.1: 1100 * time.Millisecond, 2.5: 2500 * time.Millisecond,
+		0.3: 300 * time.Millisecond, tenth + 0.2: 300000001, 1e-9: 1, 1e-10: 1, 1.5e-9: 2, 5e-324: 1,
+		-1: -time.Second, -1.5e-9: -1, -0.1: -100 * time.Millisecond,
+		1e300: asyncio.Never, math.Inf(1): asyncio.Never, math.Inf(-1): math.MinInt64, -1e300: math.MinInt64,
+	} {
+		assert.Equal(t, want, asyncio.Seconds(s), "%v", s)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		s := random.Float64() * math.Pow(10, float64(random.IntN(15)-4))
+		if random.IntN(2) == 0 {
+			s = -s
+		}
+		d := asyncio.Seconds(s)
+		if d == asyncio.Never || d == math.MinInt64 {
+			assert.GreaterOrEqual(t, math.Abs(s), asyncio.Never.Seconds())
+			continue
+		}
+		assert.GreaterOrEqual(t, d.Seconds(), s)
+		exact := new(big.Rat).Mul(new(big.Rat).SetFloat64(s), big.NewRat(int64(time.Second), 1))
+		more, _ := exact.Sub(big.NewRat(int64(d), 1), exact).Float64()
+		assert.Less(t, math.Abs(more), 1.0, "nanoseconds between %v s and %d", s, d)
+	}
+	assert.PanicsWithValue(t, "asyncio: seconds are not a number", func() { asyncio.Seconds(math.NaN()) })
+}
+
+// A timer that sets itself again until a time computed in seconds has come would go on forever at
+// one instant if it could fire early.
+func TestATimerComputedFromSecondsIsNotEarly(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		calls := 0
+		for i := range 100 {
+			until := loop.Time().Seconds() + 1/float64(i+3)
+			for loop.Time().Seconds() < until {
+				calls++
+				if err := asyncio.Sleep(ctx, asyncio.Seconds(until-loop.Time().Seconds())); err != nil {
+					return err
+				}
+			}
+		}
+		assert.Less(t, calls, 210)
+		return nil
+	})
 }

@@ -13,13 +13,16 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
+// wrong is the panic of debug mode for a call from another goroutine.
+const wrong = "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
+	"or ToThread for a library that starts goroutines"
+
 func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
-	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
-		"or ToThread for a library that starts goroutines"
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)
 		task := asyncio.CreateTask(ctx, sleeper(0))
+		elsewhere := asyncio.RunCoroutineThreadsafe(loop, answer(0, 1))
 		var event asyncio.Event
 		spawn(ctx, event.Wait)
 		giveWay(ctx, 1)
@@ -37,6 +40,18 @@ func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
 			"AllTasks":        func() { loop.AllTasks() },
 			"Event.Set":       event.Set,
 			"Gather":          func() { asyncio.Gather(ctx, sleeper(0)) },
+
+			"OnDone":                  func() { f.OnDone(func() {}) },
+			"EnsureFuture":            func() { asyncio.EnsureFuture(ctx, sleeper(0)) },
+			"GatherErr":               func() { _ = asyncio.GatherErr(ctx, event.Wait) },
+			"WrapFuture":              func() { asyncio.WrapFuture(ctx, elsewhere) },
+			"RunInExecutor":           func() { _, _ = asyncio.RunInExecutor(ctx, inPlace{}, sleeper(0)) },
+			"SetDebug":                func() { loop.SetDebug(false) },
+			"SetEagerTasks":           func() { loop.SetEagerTasks(true) },
+			"SetDefaultExecutor":      func() { loop.SetDefaultExecutor(nil) },
+			"SetExceptionHandler":     func() { loop.SetExceptionHandler(nil) },
+			"CallExceptionHandler":    func() { loop.CallExceptionHandler(asyncio.ExceptionContext{}) },
+			"SetSlowCallbackDuration": func() { loop.SetSlowCallbackDuration(0) },
 		}
 		for name, call := range calls {
 			done := make(chan struct{})
@@ -63,9 +78,14 @@ func TestDebugModeLogsCallbacksThatBlockTheLoop(t *testing.T) {
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	block := func() {
+		for start := time.Now(); time.Since(start) == 0; { // a clock may move in steps of 15 ms
+		}
+	}
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		asyncio.CurrentTask(ctx).SetName("hog")
-		asyncio.RunningLoop(ctx).CallSoon(func() {})
+		asyncio.RunningLoop(ctx).CallSoon(block)
+		block()
 		return nil
 	}), asyncio.WithDebug(), asyncio.WithSlowCallbackDuration(time.Nanosecond))
 	require.NoError(t, err)

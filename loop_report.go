@@ -1,9 +1,13 @@
 package asyncio
 
 import (
+	"fmt"
 	"log/slog"
+	"maps"
+	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 )
 
 // An ExceptionContext describes an event to the exception handler.
@@ -11,7 +15,36 @@ type ExceptionContext struct {
 	Message string // such as "task exception was never retrieved"
 	Err     error  // nil if there is none
 	Task    string // the name of the task concerned, or "" if there is none
+
+	// Extra holds further values that a handler may want to inspect or to log. A panic of a
+	// protocol comes with "transport" and "protocol", as in asyncio. A library may pass others to
+	// CallExceptionHandler.
+	Extra map[string]any
 }
+
+// SetExceptionHandler sets the function that the loop calls, on its goroutine, with errors that
+// have nowhere else to go. With nil they are logged. A handler may pass on the errors that it does
+// not handle, to the handler that GetExceptionHandler returned before or to
+// DefaultExceptionHandler. It is asyncio's set_exception_handler.
+func (l *Loop) SetExceptionHandler(handler func(*Loop, ExceptionContext)) {
+	l.check()
+	l.handler = handler
+}
+
+// GetExceptionHandler returns the exception handler, or nil if errors are logged. It is
+// asyncio's get_exception_handler.
+func (l *Loop) GetExceptionHandler() func(*Loop, ExceptionContext) { return l.handler }
+
+// CallExceptionHandler calls the exception handler with c, or logs c if there is none. If the
+// handler panics, both c and the panic are logged. It is asyncio's call_exception_handler.
+func (l *Loop) CallExceptionHandler(c ExceptionContext) {
+	l.check()
+	l.report(c)
+}
+
+// DefaultExceptionHandler logs c with log/slog, as a loop without a handler does. Any goroutine
+// may call it. It is asyncio's default_exception_handler.
+func (l *Loop) DefaultExceptionHandler(c ExceptionContext) { c.log() }
 
 // report calls the exception handler with c, or logs c if there is none. If the handler panics,
 // report logs both c and the panic.
@@ -39,7 +72,23 @@ func (c ExceptionContext) log() {
 	} else if c.Err != nil {
 		attrs = append(attrs, "err", c.Err)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
+		attrs = append(attrs, name, loggable(c.Extra[name]))
+	}
 	slog.Error("asyncio: "+c.Message, attrs...)
+}
+
+// loggable returns the name of v's type if v is a pointer that cannot describe itself: slog would
+// log the fields that it points to.
+func loggable(v any) any {
+	switch v.(type) {
+	case nil, error, fmt.Stringer, slog.LogValuer:
+		return v
+	}
+	if t := reflect.TypeOf(v); t.Kind() == reflect.Pointer {
+		return t.String()
+	}
+	return v
 }
 
 // call calls a user's callback. A panic in it is reported, and does not end the loop.

@@ -7,7 +7,11 @@ import "runtime/debug"
 
 // loop makes turns until the loop is stopped or fails.
 func (l *Loop) loop() error {
-	defer l.stopping.Store(false)
+	defer func() {
+		l.turning = false
+		l.stopping.Store(false)
+	}()
+	l.turning = true
 	l.beginInstant()
 	for {
 		l.turn()
@@ -51,7 +55,7 @@ func (l *Loop) turn() {
 		l.left--
 		r := l.ready.PopFront()
 		switch t, ok := r.(*task); {
-		case l.debug:
+		case l.timed:
 			l.runTimed(r)
 		case ok && t.fiber != nil: // t.run(l) without the call; see task.direct
 			l.current = t
@@ -109,6 +113,7 @@ func (l *Loop) doChores() {
 	l.chores = l.turns + period
 	l.trim()
 	if l.virtual {
+		l.settleChannels() // in case tasks keep each other going at this instant
 		l.checkInstant()
 	}
 }

@@ -3,7 +3,8 @@ package asyncio
 import "time"
 
 // An Option is an option of Run and NewRunner: WithDebug, WithSlowCallbackDuration,
-// WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or WithInterrupt.
+// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or
+// WithInterrupt.
 type Option interface{ apply(*config) }
 
 // A LoopOption is an option of all calls that make a loop: Run, NewRunner and NewLoop.
@@ -31,6 +32,7 @@ func applyAll[T any, O interface{ apply(*T) }](opts []O, to *T) {
 
 type config struct {
 	debug      bool
+	eager      bool // new tasks start eagerly
 	virtual    bool
 	interrupt  bool
 	handler    func(*Loop, ExceptionContext)
@@ -42,35 +44,43 @@ type config struct {
 // WithDebug turns on asyncio's debug mode. Calls from a goroutine that is not the loop's panic.
 // Callbacks and task steps that block the loop for the duration of [WithSlowCallbackDuration] or
 // longer are logged with log/slog. Servers report clients whose connection or TLS handshake fails
-// to the exception handler. Debug mode makes everything slower.
+// to the exception handler. A wait for a Lock, an Event, a queue or another primitive panics if
+// tasks of another loop that is not closed have waited for it. Debug mode makes everything slower.
+//
+// If the environment variable GOASYNCIODEBUG is not empty, debug mode is on for all loops, as with
+// PYTHONASYNCIODEBUG in Python. [Loop.SetDebug] turns it on and off.
 func WithDebug() LoopOption { return loopSetting(func(c *config) { c.debug = true }) }
 
 // WithSlowCallbackDuration sets the duration from which debug mode logs a callback or a task step
-// as slow. The default is 100 ms; zero logs all of them. Without WithDebug nothing is measured.
-// WithSlowCallbackDuration panics if d is negative. It is asyncio's slow_callback_duration.
+// as slow. The default is 100 ms; zero logs all of them. Without debug mode nothing is measured.
+// WithSlowCallbackDuration panics if d is negative. See [Loop.SetSlowCallbackDuration].
 func WithSlowCallbackDuration(d time.Duration) LoopOption {
-	if d < 0 {
-		panic("asyncio: WithSlowCallbackDuration needs a duration that is not negative")
-	}
+	notNegative(d)
 	return loopSetting(func(c *config) { c.slow = d })
 }
+
+// WithEagerTasks makes all tasks of the loop start eagerly, as [WithEagerStart] does for one task:
+// the tasks of CreateTask and of groups, and those that calls such as Gather, Shield and AsCompleted
+// create from coroutines. Main and the handlers of a server's connections start in the usual way. It
+// is asyncio's eager_task_factory. See [Loop.SetEagerTasks].
+func WithEagerTasks() LoopOption { return loopSetting(func(c *config) { c.eager = true }) }
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is ready: sleeping
 // for an hour takes no time. If there is no timer either and main still waits, the run ends with a
 // *DeadlockError. If tasks and callbacks go on and on at the same instant, it ends with a
 // *LivelockError; see [WithMaxTurnsPerInstant].
 //
-// While a function that ToThread started is running, time stands still. The loop does not wait for
-// other goroutines. If time stands still for ten seconds of real time, the loop reports the name of
-// the function to the exception handler, once, since the function may be waiting for something that
-// happens only as time moves on; then the loop goes on waiting. Deadlines of contexts are in real
-// time. The loop waits for the deadlines of contexts derived in tasks when it has nothing else left
-// to do. Use Timeout instead.
+// While a function of ToThread or RunInExecutor is running, time stands still, unless the function
+// waits for the loop. The loop does not wait for other goroutines. If time stands still for ten
+// seconds of real time, the loop reports the name of the function to the exception handler, once,
+// since the function may be waiting for something that happens only as time moves on; then the loop
+// goes on waiting. Deadlines of contexts are in real time. The loop waits for the deadlines of
+// contexts derived in tasks when it has nothing else left to do. Use Timeout instead.
 func WithVirtualTime() LoopOption { return loopSetting(func(c *config) { c.virtual = true }) }
 
 // WithExceptionHandler sets the function that the loop calls, on its goroutine, with errors that
-// have nowhere else to go. Without it they are logged with log/slog. It is asyncio's
-// set_exception_handler.
+// have nowhere else to go. Without it they are logged with log/slog. See
+// [Loop.SetExceptionHandler].
 func WithExceptionHandler(handler func(*Loop, ExceptionContext)) LoopOption {
 	return loopSetting(func(c *config) { c.handler = handler })
 }

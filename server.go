@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -37,7 +37,7 @@ type ConnectionHandler = func(ctx context.Context, r *StreamReader, w *StreamWri
 type Server struct {
 	loop     *Loop
 	ctx      context.Context
-	handler  ConnectionHandler
+	begin    func(*connection) // starts the handler or the protocol of a connection
 	options  *streamOptions
 	network  string
 	sockets  []*listener
@@ -58,56 +58,94 @@ type Server struct {
 // if it cannot listen; see [WithoutServing] to accept connections later. The server lives until
 // it or its loop is closed. It is asyncio.start_server.
 func StartServer(ctx context.Context, handler ConnectionHandler, address string, opts ...ServeOption) (*Server, error) {
-	return startServer(ctx, handler, address, newStreamOptions(opts))
+	return startServer(ctx, byHandler(handler), address, newStreamOptions(opts))
 }
 
-func startServer(ctx context.Context, handler ConnectionHandler, address string, o *streamOptions) (*Server, error) {
-	s, err := newServer(ctx, handler, "tcp", o)
+func startServer(ctx context.Context, begin func(*connection), address string, o *streamOptions) (*Server, error) {
+	s, err := newServer(ctx, begin, "tcp", o)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.loop.localAddrs(ctx, s.options.network, address)
+	if o.sockets != nil {
+		return s.begun(s.adopt(address))
+	}
+	addrs, err := s.addrs(ctx, address)
 	if err != nil {
 		return nil, err
-	}
-	addrs := make([]net.Addr, len(found))
-	for i, a := range found {
-		addrs[i] = net.TCPAddrFromAddrPort(a)
 	}
 	return s.start(addrs)
 }
 
-// StartUnixServer is StartServer for the path of a unix socket. It replaces a socket that an
-// earlier server has left there, and removes its own when it is closed. It does not suspend. It
-// is asyncio.start_unix_server.
-func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...UnixServeOption) (*Server, error) {
-	return startUnixServer(ctx, handler, path, newStreamOptions(opts))
+// addrs looks up the addresses to listen on, of address and of the same port on the other hosts.
+func (s *Server) addrs(ctx context.Context, address string) ([]net.Addr, error) {
+	addresses := []string{address}
+	if len(s.options.hosts) > 0 {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fmt.Errorf("asyncio: %w", err)
+		}
+		for _, host := range s.options.hosts {
+			addresses = append(addresses, net.JoinHostPort(host, port))
+		}
+	}
+	var addrs []net.Addr
+	seen := make(map[netip.AddrPort]bool)
+	for _, address := range addresses {
+		found, err := s.loop.localAddrs(ctx, s.options.network, address)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			if !seen[a] {
+				seen[a] = true
+				addrs = append(addrs, net.TCPAddrFromAddrPort(a))
+			}
+		}
+	}
+	return addrs, nil
 }
 
-func startUnixServer(ctx context.Context, handler ConnectionHandler, path string, o *streamOptions) (*Server, error) {
-	s, err := newServer(ctx, handler, "unix", o)
+// StartUnixServer is StartServer for the path of a unix socket. It replaces a socket that an
+// earlier server has left there. When it is closed, it removes its own, but not one that has
+// replaced it; see [WithoutCleanupSocket]. It does not suspend. It is asyncio.start_unix_server.
+func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...UnixServeOption) (*Server, error) {
+	return startUnixServer(ctx, byHandler(handler), path, newStreamOptions(opts))
+}
+
+func startUnixServer(ctx context.Context, begin func(*connection), path string, o *streamOptions) (*Server, error) {
+	s, err := newServer(ctx, begin, "unix", o)
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		_ = os.Remove(path) // if this fails, bind fails with a better error
+	if o.sockets != nil {
+		return s.begun(s.adopt(path))
 	}
+	removeSocket(path)
 	return s.start([]net.Addr{&net.UnixAddr{Name: path, Net: "unix"}})
 }
 
-func newServer(ctx context.Context, handler ConnectionHandler, network string, o *streamOptions) (*Server, error) {
+// byHandler returns a function that starts handler in a task of its own.
+func byHandler(handler ConnectionHandler) func(*connection) {
 	if handler == nil {
 		panic("asyncio: nil handler")
 	}
+	return func(c *connection) {
+		run := Do(func(ctx context.Context) error { return c.run(ctx, handler) })
+		c.task = CreateTask(c.server.ctx, run, startLater) // isReturned needs c.task
+		c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
+	}
+}
+
+func newServer(ctx context.Context, begin func(*connection), network string, o *streamOptions) (*Server, error) {
 	l := RunningLoop(ctx)
 	l.check()
 	if err := o.check(network, true); err != nil {
 		return nil, err
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, ctx: ctx, handler: handler, network: network, options: o}, nil
+	return &Server{loop: l, ctx: ctx, begin: begin, network: network, options: o}, nil
 }
 
 // StartServing starts accepting connections, unless the server does so already. After Close it
@@ -190,7 +228,7 @@ func (s *Server) closeSockets() {
 // read io.EOF. It is asyncio's close_clients.
 func (s *Server) CloseClients() {
 	for c := range s.connections {
-		c.stream.writer.Close()
+		c.close()
 	}
 }
 
@@ -198,7 +236,7 @@ func (s *Server) CloseClients() {
 // abort_clients.
 func (s *Server) AbortClients() {
 	for c := range s.connections {
-		c.stream.writer.Abort()
+		c.abort()
 	}
 }
 
@@ -226,8 +264,8 @@ func (s *Server) Shutdown(ctx context.Context, grace time.Duration) error {
 	}
 	s.aborting = true
 	for c := range s.connections {
-		if c.task.Done() {
-			c.stream.writer.Abort()
+		if c.isReturned() {
+			c.abort()
 		} else {
 			c.task.Cancel()
 		}
@@ -247,6 +285,7 @@ func (s *Server) waitEnded(ctx context.Context) error {
 
 // connections ranges over the connections. A connection may end while it is yielded.
 func (s *Server) connections(yield func(*connection) bool) {
+	s.loop.check()
 	for e := s.conns.Front(); e != nil; {
 		next := e.Next()
 		if !yield(e.Value.(*connection)) {
@@ -269,32 +308,49 @@ func (s *Server) wakeWaiting() {
 // A connection is one client's connection to the server. It ends when its handler has returned
 // and its stream is closed.
 type connection struct {
-	server *Server
-	stream *stream
-	task   *Task[None]
-	place  *list.Element // in the server's list, or nil once the connection has ended
-	closed bool
+	server    *Server
+	stream    *stream
+	transport *Transport    // calls the connection's protocol, or nil
+	task      *Task[None]   // runs the handler or a protocol's handshake, or nil
+	place     *list.Element // in the server's list, or nil once the connection has ended
+	closed    bool
 }
 
-// serve starts to serve a socket, which it takes over.
-func (s *Server) serve(fd int, peer net.Addr) {
-	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
-	if err != nil {
-		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
-		return
+// isReturned reports whether no task serves the connection any more.
+func (c *connection) isReturned() bool { return c.task == nil || c.task.Done() }
+
+func (c *connection) close() {
+	if c.transport != nil {
+		_ = c.transport.Close()
+	} else {
+		_ = c.stream.writer.Close()
 	}
+}
+
+func (c *connection) abort() {
+	if c.transport != nil {
+		c.transport.Abort()
+	} else {
+		c.stream.writer.Abort()
+	}
+}
+
+// Loop returns the loop that s belongs to. It is asyncio's get_loop.
+func (s *Server) Loop() *Loop { return s.loop }
+
+// serve starts to serve a connection that was accepted.
+func (s *Server) serve(st *stream) {
 	c := &connection{server: s, stream: st}
 	st.serverSide = true
-	st.below.(*socket).ended = c.onClosed
+	st.ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
-	c.task = CreateTask(s.ctx, Do(c.run))
-	c.task.AddDoneCallback(func(*Task[None]) { c.onReturned() })
+	s.begin(c)
 }
 
 // run is the task of a connection. Nothing essential may be deferred here: a task that is
 // cancelled before its first step never gets here.
-func (c *connection) run(ctx context.Context) (err error) {
+func (c *connection) run(ctx context.Context, handler ConnectionHandler) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{r, debug.Stack()}
@@ -304,26 +360,34 @@ func (c *connection) run(ctx context.Context) (err error) {
 			err = nil
 		}
 	}()
-	w := &c.stream.writer
-	if o := c.server.options; o.tls != nil {
-		if err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout); err != nil {
-			// Anybody can send anything, so this is reported in debug mode only, as in asyncio.
-			if c.server.loop.debug && !isCancelled(err) {
-				message := fmt.Sprintf("TLS handshake with %v failed", w.RemoteAddr())
-				c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
-			}
-			return nil
-		}
+	if !c.encrypt(ctx) {
+		return nil
 	}
-	return c.server.handler(ctx, &c.stream.reader, w)
+	return handler(ctx, &c.stream.reader, &c.stream.writer)
+}
+
+// encrypt performs the handshake, if the server uses TLS, and reports whether the connection can be
+// used.
+func (c *connection) encrypt(ctx context.Context) bool {
+	o := c.server.options
+	if o.tls == nil {
+		return true
+	}
+	err := c.stream.startTLS(ctx, o.tls, true, o)
+	// Anybody can send anything, so this is reported in debug mode only, as in asyncio.
+	if err != nil && c.server.loop.debug && !isCancelled(err) {
+		message := fmt.Sprintf("TLS handshake with %v failed", c.stream.writer.RemoteAddr())
+		c.server.loop.report(ExceptionContext{Message: message, Err: err, Task: CurrentTask(ctx).Name()})
+	}
+	return err == nil
 }
 
 // onReturned is called when the handler's task is done.
 func (c *connection) onReturned() {
 	if c.server.aborting {
-		c.stream.writer.Abort()
+		c.abort()
 	} else {
-		c.stream.writer.Close()
+		c.close()
 	}
 	c.leave()
 }
@@ -339,7 +403,7 @@ func (c *connection) onClosed() {
 // leave removes the connection from the server once it has ended. Another can then be accepted.
 func (c *connection) leave() {
 	s := c.server
-	if !c.closed || !c.task.Done() || c.place == nil {
+	if !c.closed || !c.isReturned() || c.place == nil {
 		return
 	}
 	s.conns.Remove(c.place)

@@ -21,22 +21,24 @@ type stream struct {
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
-	above      streamEvents // the TLS stream that this one carries, or nil
+	above      streamEvents // the TLS stream that this one carries, the Transport over it, or nil
 	drop       *dropWatch   // closes the stream when it becomes garbage, or nil
+	ended      func()       // called when the stream is closed, or nil
 }
 
 // A transport moves the bytes of a stream. None of its methods suspends. When a read or a write
 // is worth another try, it notifies the stream: see streamEvents.
 type transport interface {
 	attach(streamEvents)
+	readable() bool              // false if it is known that there are no bytes to read yet
 	read(p []byte) (int, error)  // netfd.ErrAgain if there are no bytes yet, io.EOF at the end
 	write(p []byte) (int, error) // returns n < len(p) if there is no more room for now; onWritable follows
 	buffered() int               // bytes that write took and has not sent
 	stopReceiving()              // called before the last reads: bytes that arrive later are not wanted
 	canCloseWrite() bool
 	closeWrite() error
-	close()               // calls onClosed, at once or after the buffered bytes are sent
-	abort()               // calls onClosed at once; drops the buffered bytes
+	close()               // calls onClosed, at once or when the buffered bytes are sent and it is closed
+	abort()               // close that drops the buffered bytes
 	reset()               // abort that the peer sees as a reset, where possible
 	info(name string) any // for GetExtraInfo
 }
@@ -76,6 +78,9 @@ func (s *stream) onReadable() {
 }
 
 func (s *stream) onWritable() {
+	if s.writer.kept.Len() == 0 && !s.writer.paused { // the usual case: each event of a socket says that there is room
+		return
+	}
 	s.writer.flush()
 	if s.above != nil {
 		s.above.onWritable()
@@ -89,5 +94,8 @@ func (s *stream) onClosed() {
 	s.writer.closed()
 	if s.above != nil {
 		s.above.onClosed()
+	}
+	if s.ended != nil {
+		s.ended()
 	}
 }

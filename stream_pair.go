@@ -40,6 +40,8 @@ type memory struct {
 	deaf   bool         // this end will read nothing beyond inbox
 }
 
+func (m *memory) readable() bool { return len(m.inbox) > 0 || m.broken || m.ended }
+
 func (m *memory) read(p []byte) (int, error) {
 	if len(m.inbox) == 0 {
 		switch {

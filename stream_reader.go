@@ -291,6 +291,26 @@ func (r *StreamReader) readNow(p []byte) (int, error) {
 	return r.copyTo(p), nil
 }
 
+// mayReceive reports whether receiveNow may return anything but netfd.ErrAgain.
+func (r *StreamReader) mayReceive() bool {
+	return r.buf.Len() > 0 || r.err != nil || r.stream.below.readable()
+}
+
+// receiveNow is receive, but returns netfd.ErrAgain instead of suspending.
+func (r *StreamReader) receiveNow(p []byte) (int, error) {
+	switch {
+	case r.buf.Len() > 0:
+		return r.copyTo(p), nil
+	case r.err != nil:
+		return 0, r.err
+	}
+	n, err := r.stream.below.read(p)
+	if n > 0 || err == netfd.ErrAgain {
+		return n, err
+	}
+	return 0, r.ended(err)
+}
+
 // fillNow is fill, but returns netfd.ErrAgain instead of suspending.
 func (r *StreamReader) fillNow() error {
 	if r.err != nil {

@@ -13,7 +13,8 @@ import (
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. A
 // stream is nil unless the options asked for a Pipe. Stdin stays open until it is closed or no
-// process is left that could read from it, which may be later than the end of this process.
+// process is left that could read from it, which may be later than the end of this process. On
+// Windows it is closed with the end of this process.
 //
 // When the loop closes, it kills a process that is still running and waits for it to end. If
 // this program may not kill the process, since that runs as another user, or if the process
@@ -31,6 +32,8 @@ type Process struct {
 	cmd       *exec.Cmd
 	pid       int
 	waitDelay time.Duration
+	stdin     *netConn      // the pipe to the process's standard input, if it is not polled, or nil
+	exited    func()        // called when the process has ended, or nil
 	reaped    chan struct{} // closed once the process is reaped: the system has released its number
 	waitErr   error         // the error of cmd.Wait; valid once reaped is closed
 	ended     bool          // the loop knows that the process is reaped
@@ -38,123 +41,66 @@ type Process struct {
 	waiters   waitq
 }
 
-// A ProcessOption is an option of CreateSubprocessExec and CreateSubprocessShell.
-type ProcessOption func(*processOptions)
-
-type processOptions struct {
-	stdin, stdout, stderr Redirect
-	command               func(*exec.Cmd)
-	shell                 func(*exec.Cmd) // called after command
-	limit                 int
-	waitDelay             time.Duration
-}
-
-// A Redirect determines what a standard stream of a process is connected to. The zero Redirect
-// is the corresponding stream of this program.
-type Redirect struct {
-	kind redirectKind
-	file *os.File
-}
-
-type redirectKind uint8
-
-const (
-	inherit redirectKind = iota
-	toPipe
-	toNull
-	toStdout
-	toFile
-)
-
-// These are asyncio.subprocess's PIPE, DEVNULL and STDOUT.
-var (
-	Pipe     = Redirect{kind: toPipe}   // a stream of the Process
-	DevNull  = Redirect{kind: toNull}   // the null device
-	ToStdout = Redirect{kind: toStdout} // for WithStderr: the destination of stdout
-)
-
-// File connects a standard stream of a process to f, which remains the caller's. It panics if f
-// is nil.
-func File(f *os.File) Redirect {
-	if f == nil {
-		panic("asyncio: nil file")
-	}
-	return Redirect{toFile, f}
-}
-
-// WithStdin sets the standard input of a process. It is asyncio's stdin.
-func WithStdin(r Redirect) ProcessOption { return func(o *processOptions) { o.stdin = r } }
-
-// WithStdout sets the standard output of a process. It is asyncio's stdout.
-func WithStdout(r Redirect) ProcessOption { return func(o *processOptions) { o.stdout = r } }
-
-// WithStderr sets the standard error of a process. It is asyncio's stderr.
-func WithStderr(r Redirect) ProcessOption { return func(o *processOptions) { o.stderr = r } }
-
-// WithCommand calls set before the command is started. set may change its directory, its
-// environment and so on; the other options determine its standard streams. WithCommand panics
-// if set is nil.
-func WithCommand(set func(cmd *exec.Cmd)) ProcessOption {
-	if set == nil {
-		panic("asyncio: WithCommand needs a function")
-	}
-	return func(o *processOptions) { o.command = set }
-}
-
-// WithPipeLimit sets the limit of Stdout and Stderr, as WithLimit does for other streams. It
-// panics if n is not positive.
-func WithPipeLimit(n int) ProcessOption {
-	if n <= 0 {
-		panic("asyncio: WithPipeLimit needs a positive number")
-	}
-	return func(o *processOptions) { o.limit = n }
-}
-
-// WithWaitDelay makes Communicate stop waiting for the pipes of a process that has ended once
-// nothing has been written to them for d. Another process may hold them open: a daemon, for
-// instance, keeps its parent's output for good. Without the option, or with Never, Communicate
-// waits for the ends of the pipes. It panics if d is negative. It is the WaitDelay of an
-// exec.Cmd.
-func WithWaitDelay(d time.Duration) ProcessOption {
-	if d < 0 {
-		panic("asyncio: WithWaitDelay needs a duration that is not negative")
-	}
-	return func(o *processOptions) { o.waitDelay = d }
-}
-
 // CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
 // stands still until the system has started the program. The error is exec.ErrNotFound if the
 // program is not found in PATH, and fs.ErrNotExist if it is named by a path and does not exist.
-// In virtual time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
+// In virtual time it returns ErrVirtualIO. On Windows the arguments are quoted as Python quotes
+// them, for programs that split their command line by Microsoft's rules; a batch file does not.
+// It is asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
-	return startProcess(ctx, exec.Command(program, args...), opts)
+	o := newProcessOptions(opts)
+	return startStreams(ctx, exec.Command(program, args...), o)
 }
 
-// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or cmd.exe on Windows,
-// which gets the command unchanged. It does not suspend. It is asyncio.create_subprocess_shell.
+// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or on Windows the program
+// that the variable ComSpec names, cmd.exe as a rule, which gets the command unchanged. It does not
+// suspend. It is asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
-	byShell := func(o *processOptions) { o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) } }
-	return startProcess(ctx, shellCommand(command), append(opts[:len(opts):len(opts)], byShell))
+	o := newProcessOptions(opts)
+	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
+	return startStreams(ctx, shellCommand(command), o)
 }
 
-func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *Process, err error) {
-	l := RunningLoop(ctx)
+// startStreams starts a process with streams for its pipes.
+func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Process, error) {
+	p := &Process{loop: RunningLoop(ctx), cmd: cmd, waitDelay: o.waitDelay, reaped: make(chan struct{})}
+	err := p.start(o, func(number int, end *os.File) (err error) {
+		switch number {
+		case 0:
+			if p.Stdin, err = ConnectWritePipe(ctx, end); err == nil {
+				p.setStdin(p.Stdin.stream)
+			}
+		case 1:
+			p.Stdout, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
+		case 2:
+			p.Stderr, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
+		}
+		return err
+	})
+	if err != nil {
+		p.closePipes()
+		return nil, err
+	}
+	return p, nil
+}
+
+// setStdin records the stream of the process's standard input. Without a poller, nothing but a write
+// notices that nobody is left to read it.
+func (p *Process) setStdin(s *stream) { p.stdin, _ = s.below.(*netConn) }
+
+// start starts the process. It calls connect with this program's end of each pipe and the number of
+// the process's descriptor at the other end; connect takes the end over unless it fails.
+func (p *Process) start(o *processOptions, connect func(number int, end *os.File) error) error {
+	l, cmd := p.loop, p.cmd
 	l.check()
 	switch {
 	case l.closed:
-		return nil, ErrLoopClosed
+		return ErrLoopClosed
 	case l.virtual:
-		return nil, ErrVirtualIO
-	}
-	o := &processOptions{limit: defaultLimit, waitDelay: Never}
-	for _, opt := range opts {
-		if opt == nil {
-			panic("asyncio: nil ProcessOption")
-		}
-		opt(o)
+		return ErrVirtualIO
 	}
 	if o.stdin.kind == toStdout || o.stdout.kind == toStdout {
-		return nil, errors.New("asyncio: ToStdout is for WithStderr alone")
+		return errors.New("asyncio: ToStdout is for WithStderr alone")
 	}
 	if o.command != nil {
 		o.command(cmd)
@@ -162,65 +108,60 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, opts []ProcessOption) (_ *
 	if o.shell != nil {
 		o.shell(cmd)
 	}
-	p := &Process{loop: l, cmd: cmd, waitDelay: o.waitDelay, reaped: make(chan struct{})}
 	var child []*os.File // the child's ends of the pipes, which this program closes once the child has them
 	defer func() {
 		for _, f := range child {
 			f.Close()
 		}
-		if err != nil {
-			p.closePipes()
-		}
 	}()
-	if err := p.redirect(ctx, o, &child); err != nil {
-		return nil, err
+	if err := p.redirect(o, connect, &child); err != nil {
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	p.pid = cmd.Process.Pid
 	l.processes.add(p)
-	return p, nil
+	return nil
 }
 
 // redirect sets the standard streams of the command and makes the pipes.
-func (p *Process) redirect(ctx context.Context, o *processOptions, child *[]*os.File) error {
+func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error, child *[]*os.File) error {
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = nil, nil, nil // even if WithCommand has set them
 	// The command gets files, never another io.Reader or io.Writer, so that cmd.Wait waits for
 	// the process alone and not for goroutines that copy.
 	if o.stdin.kind == toPipe {
-		r, w, err := os.Pipe()
+		r, w, err := processPipe(true)
 		if err != nil {
 			return err
 		}
 		*child = append(*child, r)
 		p.cmd.Stdin = r
-		if p.Stdin, err = ConnectWritePipe(ctx, w); err != nil {
+		if err := connect(0, w); err != nil {
 			w.Close()
 			return err
 		}
 	} else if f := o.stdin.inherited(os.Stdin); f != nil {
 		p.cmd.Stdin = f
 	}
-	for _, out := range []struct {
+	for i, out := range []struct {
 		redirect Redirect
 		to       *io.Writer
-		stream   **StreamReader
 		own      *os.File
 	}{
-		{o.stdout, &p.cmd.Stdout, &p.Stdout, os.Stdout},
-		{o.stderr, &p.cmd.Stderr, &p.Stderr, os.Stderr},
+		{o.stdout, &p.cmd.Stdout, os.Stdout},
+		{o.stderr, &p.cmd.Stderr, os.Stderr},
 	} {
 		if out.redirect.kind == toStdout {
 			*out.to = p.cmd.Stdout
 		} else if out.redirect.kind == toPipe {
-			r, w, err := os.Pipe()
+			r, w, err := processPipe(false)
 			if err != nil {
 				return err
 			}
 			*child = append(*child, w)
 			*out.to = w
-			if *out.stream, err = ConnectReadPipe(ctx, r, WithLimit(o.limit)); err != nil {
+			if err := connect(1+i, r); err != nil {
 				r.Close()
 				return err
 			}
@@ -379,9 +320,11 @@ func (r *StreamReader) takeAll() []byte {
 }
 
 // SendSignal sends the process a signal. It returns os.ErrProcessDone if the process has ended.
-// It is asyncio's send_signal.
+// Windows has no signals: there SIGTERM and os.Kill kill the process, os.Interrupt is Ctrl+Break,
+// which only a process with CREATE_NEW_PROCESS_GROUP can be sent (see WithCommand), and another
+// signal is an error that is errors.ErrUnsupported. It is asyncio's send_signal.
 func (p *Process) SendSignal(sig os.Signal) error {
-	return p.unlessReaped(func(child *os.Process) error { return child.Signal(sig) })
+	return p.unlessReaped(func(*os.Process) error { return sendSignal(p.cmd, sig) })
 }
 
 // Terminate asks the process to end, by SIGTERM. It returns os.ErrProcessDone if the process
@@ -389,12 +332,12 @@ func (p *Process) SendSignal(sig os.Signal) error {
 // is asyncio's terminate.
 func (p *Process) Terminate() error { return p.unlessReaped(terminate) }
 
-// Kill ends the process, by SIGKILL. It returns os.ErrProcessDone if the process has ended. The
-// processes that it has started go on. It is asyncio's kill.
+// Kill ends the process, by SIGKILL; on Windows its return code is 1. It returns os.ErrProcessDone
+// if the process has ended. The processes that it has started go on. It is asyncio's kill.
 func (p *Process) Kill() error { return p.unlessReaped(kill) }
 
 // kill is a variable so that a test can have a process that may not be killed.
-var kill = (*os.Process).Kill
+var kill = killProcess
 
 // unlessReaped calls fn with the process, unless it is reaped: then its number may be another
 // process's.
@@ -411,7 +354,13 @@ func (p *Process) unlessReaped(fn func(*os.Process) error) error {
 func (p *Process) run(l *Loop) {
 	delete(l.processes, p)
 	p.end()
+	if p.stdin != nil {
+		p.stdin.watchReader()
+	}
 	p.waiters.wakeAll()
+	if p.exited != nil {
+		p.exited()
+	}
 	if p.cmd.ProcessState == nil {
 		l.report(ExceptionContext{
 			Message: "something else has waited for a process; its return code is reported as 255",

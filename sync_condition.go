@@ -45,6 +45,9 @@ func (c *Condition) With(ctx context.Context, body func(ctx context.Context) err
 func (c *Condition) Wait(ctx context.Context) error {
 	c.mustHold("Wait")
 	t, lock := running(ctx), c.mutex()
+	if t.loop.debug {
+		c.waiters.bind(t.loop, waitCondition)
+	}
 	lock.Release()
 	held := false
 	defer func() {

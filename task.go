@@ -20,12 +20,13 @@ type Task[T any] struct {
 	value T
 }
 
-// A TaskOption is an option of CreateTask and GroupTask.
+// A TaskOption is an option of CreateTask, GroupTask and TaskGroup.Go.
 type TaskOption func(*taskOptions)
 
 type taskOptions struct {
-	name  *string
-	eager bool
+	name   *string
+	eager  bool
+	values context.Context // nil: those of the context that the task is created with
 }
 
 // WithName names the task. The default names are "Task-1", "Task-2" and so on.
@@ -33,7 +34,23 @@ func WithName(name string) TaskOption { return func(o *taskOptions) { o.name = &
 
 // WithEagerStart runs the task's first step at once, inside CreateTask, until it suspends or
 // returns. If the loop is not running, the option has no effect.
+//
+// [WithEagerTasks] does so for all tasks of a loop.
 func WithEagerStart() TaskOption { return func(o *taskOptions) { o.eager = true } }
+
+// startLater makes the task start in the next turn, even if the loop's tasks are eager.
+func startLater(o *taskOptions) { o.eager = false }
+
+// WithContext gives the task the values and the profiler labels of ctx. Its cancellation and its
+// deadline still come from the context that it is created with, which for a task of a group is
+// the group's. So a task of a group can have the values that the group's body has set. It is
+// asyncio's context= of create_task. It panics if ctx is nil.
+func WithContext(ctx context.Context) TaskOption {
+	if ctx == nil {
+		panic("asyncio: nil context")
+	}
+	return func(o *taskOptions) { o.values = ctx }
+}
 
 // CreateTask has the loop of ctx run coro concurrently. The first step runs in the next turn. The
 // context passed to coro descends from ctx, and the task has the profiler labels of ctx (see
@@ -107,6 +124,18 @@ func (t *Task[T]) AddDoneCallback(fn func(*Task[T])) (remove func() bool) {
 	return addCallback(&t.task.future, t, fn)
 }
 
+// OnDone is AddDoneCallback for a callback without arguments. It serves futures and tasks of
+// any type; see [Waitable].
+func (t *Task[T]) OnDone(fn func()) (remove func() bool) {
+	return t.task.onDone(fn)
+}
+
+// Any returns t with a result of type any; see [Waitable].
+func (t *Task[T]) Any() FutureLike[any] { return untypedFuture[T]{t} }
+
+// Loop returns the loop that t belongs to. It is asyncio's get_loop.
+func (t *Task[T]) Loop() *Loop { return t.task.loop }
+
 // Name returns the task's name.
 func (t *Task[T]) Name() string { return t.task.Name() }
 
@@ -122,9 +151,15 @@ func (t *Task[T]) String() string { return t.task.describe() }
 func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }
 func (t *Task[T]) describe() string        { return t.task.describe() }
 
-func (t *Task[T]) start(context.Context) futureLike[T] { return t }
-func (t *Task[T]) core() *future                       { return &t.task.future }
-func (t *Task[T]) result() T                           { return t.value }
+func (t *Task[T]) start(context.Context) FutureLike[T] {
+	if t == nil {
+		panic("asyncio: nil task")
+	}
+	return t
+}
+
+func (t *Task[T]) core() *future { return &t.task.future }
+func (t *Task[T]) result() T     { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
 	coro := t.coro
@@ -173,15 +208,15 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 	if l.closed {
 		panic("asyncio: event loop is closed")
 	}
-	eager := t.configure(opts)
 	t.loop, t.behavior = l, typed
+	t.inherit(ctx)
+	eager := t.configure(opts)
 	if t.name.Load() == nil { // as in asyncio, a task that was given a name uses up no number
 		l.lastID++
 		t.id = l.lastID
 	}
-	t.inherit(ctx)
 	l.tasks.add(t)
-	if !eager || !l.running.Load() {
+	if !eager || !l.turning {
 		l.push(t)
 		return
 	}
@@ -201,9 +236,9 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 // configure applies the options and reports whether the task is to start eagerly.
 func (t *task) configure(opts []TaskOption) (eager bool) {
 	if len(opts) == 0 {
-		return false
+		return t.loop.eager
 	}
-	var o taskOptions
+	o := taskOptions{eager: t.loop.eager}
 	for _, opt := range opts {
 		if opt == nil {
 			panic("asyncio: nil TaskOption")
@@ -212,6 +247,9 @@ func (t *task) configure(opts []TaskOption) (eager bool) {
 	}
 	if o.name != nil && *o.name != "" {
 		t.name.Store(o.name)
+	}
+	if o.values != nil {
+		t.takeValues(o.values)
 	}
 	return o.eager
 }
@@ -341,6 +379,14 @@ func (t *task) uncancel() int {
 		}
 	}
 	return int(t.cancels)
+}
+
+// delivered returns the number of requests to cancel t that waits of t have returned.
+func (t *task) delivered() int32 {
+	if t.mustCancel {
+		return t.cancels - 1
+	}
+	return t.cancels
 }
 
 // Name returns the task's name. Any goroutine may call it.

@@ -2,6 +2,7 @@ package asyncio
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/fiber"
@@ -53,7 +54,8 @@ func (s *suspension) yields() bool { return s.awaiting == nil && s.state == wait
 type waitq struct {
 	_ noCopy
 	nodeList
-	live int // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
+	loop atomic.Pointer[Loop] // the loop whose tasks wait here; recorded in debug mode only
+	live int                  // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
 }
 
 // noCopy makes go vet report a copy of a primitive that contains it. The waiting tasks would be in
@@ -119,7 +121,7 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	if t == nil {
 		c, ok := ctx.(*taskContext)
 		if !ok || !c.runs() {
-			return findRunning(ctx).block(ctx, w, d)
+			return findRunningFor(ctx, w).block(ctx, w, d)
 		}
 		t = (*task)(c)
 	}
@@ -180,6 +182,16 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 		s.node.unlink()
 	}
 	return t.settle(err, fromContext)
+}
+
+// findRunningFor is findRunning for a task that is about to wait for w. In debug mode it panics if
+// tasks of another loop have waited there.
+func findRunningFor(ctx context.Context, w *wait) *task {
+	t := findRunning(ctx)
+	if t.loop.debug && w != nil && w.queue != nil {
+		w.queue.bind(t.loop, w.reason)
+	}
+	return t
 }
 
 // startTimer makes a timer wake t after d.

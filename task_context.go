@@ -137,6 +137,40 @@ func (t *task) inherit(ctx context.Context) {
 	t.Context, t.watchesParent = ctx, watchedBy(ctx) != nil
 }
 
+// A valuesContext is a context with the values of another.
+type valuesContext struct {
+	context.Context
+	values context.Context
+}
+
+func (c *valuesContext) Value(key any) any {
+	if key == causeKey { // package context asks for its own context, which cancels c
+		return c.Context.Value(key)
+	}
+	return c.values.Value(key)
+}
+
+// causeKey is the key with which package context asks a context for the context of its own that
+// cancels it.
+var causeKey = func() any {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	asked := keyRecorder{Context: done}
+	context.Cause(&asked)
+	return asked.key
+}()
+
+// takeValues gives t the values of ctx. t must be new.
+func (t *task) takeValues(ctx context.Context) {
+	if other, ok := ctx.(*taskContext); ok {
+		ctx = other.Context // as in inherit
+	}
+	if ctx.Value(labelKey) != nil {
+		t.loop.labelled.Store(true)
+	}
+	t.Context = &valuesContext{t.Context, ctx}
+}
+
 // watchedBy returns the context that cancels waits under ctx, or nil. A context that
 // context.WithCancel, WithTimeout or WithDeadline derived from a task's own cancels them. The
 // task's own does not, but the context given to CreateTask does if the task watches it. main does

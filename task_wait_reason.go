@@ -27,6 +27,13 @@ const (
 	waitConnTurn
 	waitSocketRoom
 	waitProcess
+	waitProtocol
+	waitReceive
+	waitSend
+	waitSelect
+	waitNoChannel
+	waitContext
+	waitConnection
 )
 
 var waitReasons = [...]string{
@@ -52,6 +59,13 @@ var waitReasons = [...]string{
 	waitConnTurn:     "its turn to read from a Conn",
 	waitSocketRoom:   "room in a socket",
 	waitProcess:      "a process",
+	waitProtocol:     "a protocol's ConnectionMade",
+	waitReceive:      "a value from a channel",
+	waitSend:         "a receiver of a channel",
+	waitSelect:       "one of several channels",
+	waitNoChannel:    "a nil channel",
+	waitContext:      "the end of a context",
+	waitConnection:   "a connection",
 }
 
 func (r waitReason) String() string { return waitReasons[r] }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -28,14 +29,20 @@ import (
 // goes on until it returns, and Run or Close waits for it; after ten seconds the loop reports
 // fn's name to the exception handler. fn cannot await with its context. It may call
 // CallSoonThreadsafe, and RunCoroutineThreadsafe, to whose Result it should pass its context.
-// It is asyncio.to_thread.
+// See [Loop.SetDefaultExecutor] for other goroutines. It is asyncio.to_thread.
 func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	l := running(ctx).loop
-	return onThread(ctx, l, &l.threads.functions, fn)
+	if executor := l.threads.executor; executor != nil {
+		return onThread(ctx, l, nil, executor, fn)
+	}
+	return onThread(ctx, l, &l.threads.functions, nil, fn)
 }
 
-// onThread is ToThread with the slots of lane.
-func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx context.Context) (T, error)) (T, error) {
+// onThread is ToThread with the slots of lane, or with executor if that is not nil.
+func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor, fn func(ctx context.Context) (T, error)) (v T, err error) {
+	if fn == nil {
+		panic("asyncio: nil function")
+	}
 	c := &threadCall[T]{
 		thread: threadContext{Context: ctx, loop: l, lane: lane},
 		fn:     fn,
@@ -48,8 +55,12 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, fn func(ctx conte
 			l.threads.withdraw(&c.thread)
 		}
 	}()
-	l.threads.enqueue(&c.thread)
-	v, err := c.done.Await(ctx)
+	if executor == nil {
+		l.threads.enqueue(&c.thread)
+	} else if err := l.threads.submit(&c.thread, executor); err != nil {
+		return v, err
+	}
+	v, err = c.done.Await(ctx)
 	if err != nil { // a cancellation or a timeout, unless the error is fn's own
 		c.thread.cancel(err)
 	}
@@ -74,7 +85,7 @@ type calledOnThread interface {
 }
 
 // errGoexit is the error of a function that called runtime.Goexit.
-var errGoexit = errors.New("asyncio: function given to ToThread called runtime.Goexit")
+var errGoexit = errors.New("asyncio: function on another goroutine called runtime.Goexit")
 
 func (c *threadCall[T]) work() {
 	th := &c.thread.loop.threads
@@ -104,21 +115,30 @@ func (c *threadCall[T]) describe() string { return funcName(c.fn) }
 
 // threads is the state that a loop shares with the goroutines that work for it or wait for it.
 type threads struct {
-	functions lane // for the functions of ToThread
-	lookups   lane // for name lookups, which slow functions must not hold up
+	functions lane     // for the functions of ToThread
+	executor  Executor // runs the functions of ToThread in place of the lane, unless nil; the loop's goroutine alone uses it
+	lookups   lane     // for name lookups, which slow functions must not hold up
+	processes lane     // for waits for processes, which need no limit
+	groups    lane     // for waits for a sync.WaitGroup, which need no limit
+	channels  channels // the loop's goroutine alone uses it, and contexts
+	contexts  int      // the number of contexts that tasks wait for in AwaitDone
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
-	mu      sync.Mutex
-	calls   []*threadContext // functions that have a slot, in no particular order
-	futures map[failer]bool  // pending ConcurrentFutures
-	changes uint64           // counts each time that a function began, ended or went on after waiting for the loop
+	mu             sync.Mutex
+	calls          []*threadContext // functions that have a slot or were submitted to an executor, in no particular order
+	futures        map[failer]bool  // pending ConcurrentFutures
+	others         int              // pending ConcurrentFutures of other loops that are wrapped
+	othersSince    time.Time        // when others last changed
+	othersReported bool             // it was reported since then that others hold up virtual time
+	changes        uint64           // counts each time that a function began, ended or went on after waiting for the loop
 }
 
 // A lane limits the number of functions of one kind that run at a time.
 type lane struct {
-	free int       // free slots; guarded by threads.mu
-	line list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	free    int       // free slots; guarded by threads.mu
+	line    list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	outside bool      // the functions wait for other goroutines, so virtual time does not stand still for them
 }
 
 // maxLookups limits the number of names that are looked up at a time. A lookup spends its time
@@ -130,6 +150,8 @@ func (th *threads) init(max int) {
 		max = min(32, runtime.NumCPU()+4)
 	}
 	th.functions.free, th.lookups.free = max, maxLookups
+	th.processes.free, th.groups.free = math.MaxInt, math.MaxInt
+	th.groups.outside = true
 }
 
 // enqueue starts the function of c if there is a free slot; otherwise the function waits in
@@ -151,11 +173,27 @@ func (th *threads) enqueue(c *threadContext) {
 // function may leave its goroutine locked to its thread, to get rid of the thread, and keeping
 // goroutines would save next to nothing for a call on its own; see bench/NOTES.md.
 func (th *threads) begin(c *threadContext) {
+	th.add(c)
+	go c.call.work()
+}
+
+// add records a function that the loop waits for before it closes, and for which virtual time
+// stands still. The caller holds mu.
+func (th *threads) add(c *threadContext) {
 	c.index = len(th.calls)
 	th.calls = append(th.calls, c)
 	th.goesOn(c)
 	th.running.Add(1)
-	go c.call.work()
+}
+
+// remove removes a function that add has recorded. The caller holds mu.
+func (th *threads) remove(c *threadContext) {
+	last := len(th.calls) - 1
+	moved := th.calls[last]
+	th.calls[c.index], moved.index = moved, c.index
+	th.calls[last] = nil
+	th.calls = th.calls[:last]
+	th.changes++
 }
 
 // end posts the outcome of a function and passes its slot to the first function in line. It
@@ -164,30 +202,37 @@ func (th *threads) begin(c *threadContext) {
 func (th *threads) end(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	last := len(th.calls) - 1
-	moved := th.calls[last]
-	th.calls[c.index], moved.index = moved, c.index
-	th.calls[last] = nil
-	th.calls = th.calls[:last]
-	th.changes++
-	if first := c.lane.line.Front(); first != nil {
-		next := c.lane.line.Remove(first).(*threadContext)
-		next.inLine = nil
-		pprof.SetGoroutineLabels(context.Background()) // next's goroutine would inherit them otherwise
-		th.begin(next)
-	} else {
-		c.lane.free++
+	th.remove(c)
+	if c.lane != nil {
+		th.freeSlot(c.lane)
 	}
 	_ = c.loop.post(c.call)
 }
 
-// withdraw removes a function that nobody awaits any more from the line, if it is there.
+// freeSlot passes a slot to the first function in line. The caller holds mu.
+func (th *threads) freeSlot(lane *lane) {
+	first := lane.line.Front()
+	if first == nil {
+		lane.free++
+		return
+	}
+	next := lane.line.Remove(first).(*threadContext)
+	next.inLine = nil
+	pprof.SetGoroutineLabels(context.Background()) // next's goroutine would inherit them otherwise
+	th.begin(next)
+}
+
+// withdraw removes a function that nobody awaits any more, unless it has begun.
 func (th *threads) withdraw(c *threadContext) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	if c.inLine != nil {
 		c.lane.line.Remove(c.inLine)
 		c.inLine = nil
+	}
+	if s := c.submission; s != nil && s.thread.Swap(nil) != nil {
+		th.remove(c)
+		th.running.Done()
 	}
 }
 
@@ -201,13 +246,67 @@ func (th *threads) goesOn(c *threadContext) {
 	}
 }
 
-// busy reports whether a function is running that does not wait for the loop. Virtual time
-// stands still while one is.
+// awaitOther adds n to the number of awaited results of other loops. It is negative when one has
+// come.
+func (th *threads) awaitOther(n int) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	th.others += n
+	th.othersSince, th.othersReported = time.Now(), false
+	th.changes++
+}
+
+// busy reports whether virtual time has to stand still, for a function or for the result of another
+// loop.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	return slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
+	if th.others > 0 {
+		return true
+	}
+	for range th.holders {
+		return true
+	}
+	return false
 }
+
+// holders yields the functions for which virtual time stands still. These are all but three kinds:
+// functions that wait for the loop, functions in the line of a ThreadPoolExecutor that begin only
+// when such functions return, and those that wait for something outside the loop. The caller holds
+// mu.
+func (th *threads) holders(yield func(*threadContext) bool) {
+	var waiting map[*ThreadPoolExecutor]int // functions that wait for the loop, by the pool in which they run
+	for _, c := range th.calls {
+		switch {
+		case c.isOutside() || !c.hasBegun():
+		case !c.waitsForLoop():
+			if !yield(c) {
+				return
+			}
+		case c.pool != nil:
+			if waiting == nil {
+				waiting = make(map[*ThreadPoolExecutor]int)
+			}
+			waiting[c.pool]++
+		}
+	}
+	for _, c := range th.calls {
+		if !c.isOutside() && !c.hasBegun() && !(c.pool != nil && c.pool.isHeldBy(waiting[c.pool])) && !yield(c) {
+			return
+		}
+	}
+}
+
+// awaitsOutside reports whether a task waits for something that only goroutines outside the loop may
+// bring about. Virtual time moves on meanwhile, but the loop is not deadlocked.
+func (th *threads) awaitsOutside() bool {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.contexts > 0 || th.channels.waits.head != nil ||
+		slices.ContainsFunc(th.calls, func(c *threadContext) bool { return c.isOutside() && !c.isCancelled() })
+}
+
+func (th *threads) settle(timeMoves bool) (woken bool) { return th.channels.settle(timeMoves) }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting
 // for the loop.
@@ -218,22 +317,28 @@ func (th *threads) news() uint64 {
 }
 
 // overdue returns the names of the functions for which virtual time has stood still too long,
-// each once, and the time after which there may be more: Never if no other function is running.
+// each once, and the time after which there may be more: Never if there is no other function.
 func (th *threads) overdue() (names []string, patience time.Duration) {
-	const slack = 100 * time.Millisecond // so that functions which began together are reported together
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	patience = Never
-	for _, c := range th.calls {
-		if c.reported || len(c.waits) > 0 {
-			continue
-		}
-		if left := standstill - time.Since(c.since); left > 0 {
+	isOverdue := func(since time.Time) bool {
+		const slack = 100 * time.Millisecond // so that functions which began together are reported together
+		left := standstill - time.Since(since)
+		if left > 0 {
 			patience = min(patience, left+slack)
-		} else {
-			c.reported = true
-			names = append(names, c.call.describe())
 		}
+		return left <= 0
+	}
+	for c := range th.holders {
+		if !c.reported && len(c.waits) == 0 && isOverdue(c.since) { // with waits, it is about to go on
+			c.reported = true
+			names = append(names, c.describe())
+		}
+	}
+	if th.others > 0 && !th.othersReported && isOverdue(th.othersSince) {
+		th.othersReported = true
+		names = append(names, "a coroutine of another loop, which WrapFuture awaits")
 	}
 	slices.Sort(names)
 	return names, patience
@@ -250,7 +355,7 @@ const standstill = 10 * time.Second
 func (l *Loop) reportStandstill() (patience time.Duration) {
 	names, patience := l.threads.overdue()
 	if len(names) > 0 {
-		message := fmt.Sprintf("virtual time has stood still for %v, until these functions given to ToThread return: %s",
+		message := fmt.Sprintf("virtual time has stood still for %v, until these functions on other goroutines return: %s",
 			standstill, strings.Join(names, ", "))
 		l.push(callback(func() { l.report(ExceptionContext{Message: message}) }))
 	}
@@ -364,7 +469,7 @@ func (l *Loop) shutDownThreads() {
 	case <-time.After(standstill):
 	}
 	if names := th.unreported(); len(names) > 0 {
-		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions given to ToThread return: %s",
+		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions on other goroutines return: %s",
 			standstill, strings.Join(names, ", "))})
 	}
 }
@@ -375,7 +480,7 @@ func (th *threads) unreported() (names []string) {
 	defer th.mu.Unlock()
 	for _, c := range th.calls {
 		if !c.reported {
-			names = append(names, c.call.describe())
+			names = append(names, c.describe())
 		}
 	}
 	slices.Sort(names)

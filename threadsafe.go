@@ -11,11 +11,14 @@ type ConcurrentFuture[T any] struct {
 	loop *Loop
 	done chan struct{}
 
-	mu    sync.Mutex
-	ended bool
-	task  *Task[T] // nil until the loop has created it
-	value T
-	err   error
+	task *Task[T] // nil until the loop has created it; the loop's goroutine alone uses it
+
+	mu        sync.Mutex
+	ended     bool
+	value     T
+	err       error
+	cancelled bool // err is a cancellation
+	wraps     []*wrapping[T]
 }
 
 // A failer is a *ConcurrentFuture of any type.
@@ -39,31 +42,39 @@ func RunCoroutineThreadsafe[T any](loop *Loop, coro Coro[T]) *ConcurrentFuture[T
 // begin creates the task, on the loop's goroutine.
 func (f *ConcurrentFuture[T]) begin(coro Coro[T]) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
+	ended := f.ended
+	f.mu.Unlock() // the task may start eagerly and cancel f
+	if ended {
 		return
 	}
 	f.task = CreateTask(f.loop.Context(context.Background()), coro)
-	f.task.AddDoneCallback(func(t *Task[T]) { f.end(t.Result()) })
+	f.task.AddDoneCallback(func(t *Task[T]) {
+		v, err := t.Result()
+		f.end(v, err, t.Cancelled())
+	})
 }
 
 // end sets the result unless there is one already, and releases the goroutines that wait for
 // it. From then on the functions of ToThread among them count as running.
-func (f *ConcurrentFuture[T]) end(v T, err error) bool {
+func (f *ConcurrentFuture[T]) end(v T, err error, cancelled bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
 		return false
 	}
-	f.ended, f.value, f.err = true, v, err
+	f.ended, f.value, f.err, f.cancelled = true, v, err, cancelled
 	f.loop.threads.endFuture(f)
 	close(f.done)
+	for _, w := range f.wraps {
+		_ = w.outer.future.loop.post(w)
+	}
+	f.wraps = nil
 	return true
 }
 
 func (f *ConcurrentFuture[T]) fail(err error) bool {
 	var zero T
-	return f.end(zero, err)
+	return f.end(zero, err, err == ErrCancelled)
 }
 
 // Done returns a channel that is closed when there is a result. Virtual time stands still while
@@ -107,3 +118,56 @@ func (f *ConcurrentFuture[T]) Cancel() bool {
 	})
 	return true
 }
+
+// WrapFuture returns a future of the loop of ctx that gets the result of f, which may belong to
+// another loop. Cancelling that future, or a task that awaits it, cancels f. Virtual time stands
+// still until f is done if f belongs to another loop. WrapFuture does not suspend. It is
+// asyncio.wrap_future.
+func WrapFuture[T any](ctx context.Context, f *ConcurrentFuture[T]) *Future[T] {
+	l := RunningLoop(ctx)
+	l.check()
+	if f == nil || f.loop == nil {
+		panic("asyncio: future was not made by RunCoroutineThreadsafe")
+	}
+	w := &wrapping[T]{inner: f, outer: NewFuture[T](l)}
+	if f.loop != l {
+		l.threads.awaitOther(1)
+	}
+	w.outer.OnDone(w.outerDone)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		_ = l.post(w) // as in asyncio the future is done in the next turn
+	} else {
+		f.wraps = append(f.wraps, w)
+	}
+	return w.outer
+}
+
+// A wrapping ends the outer future like the inner one, on the loop of the outer future.
+type wrapping[T any] struct {
+	inner *ConcurrentFuture[T]
+	outer *Future[T]
+}
+
+func (w *wrapping[T]) run(*Loop) {
+	switch inner := w.inner; { // inner has ended, so its fields do not change any more
+	case w.outer.Done():
+	case inner.cancelled:
+		w.outer.future.endCancelled(inner.err, nil)
+	default:
+		w.outer.value = inner.value
+		w.outer.future.finish(inner.err)
+	}
+}
+
+func (w *wrapping[T]) outerDone() {
+	if w.inner.loop != w.outer.future.loop {
+		w.outer.future.loop.threads.awaitOther(-1)
+	}
+	if w.outer.Cancelled() {
+		w.inner.Cancel()
+	}
+}
+
+func (w *wrapping[T]) describe() string { return "end of a wrapped future" }

@@ -42,6 +42,7 @@ func findPeers(ctx context.Context, dir string, pythons []lab.Python) ([]peer, e
 	library := filepath.Join(dir, "asyncio")
 	peers := []peer{
 		{name: "C, epoll", argv: []string{server}},
+		{name: "**this library, `Protocol`**", argv: []string{library, "Protocol"}},
 		{name: "**this library, `ReadInto`**", argv: []string{library, "ReadInto"}},
 		{name: "**this library, `Read`**", argv: []string{library, "Read"}},
 		{name: "Go's net, a goroutine a connection", argv: []string{filepath.Join(dir, "gonet")}},

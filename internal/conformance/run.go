@@ -30,9 +30,14 @@ func Run(sc *Scenario) []string {
 		handles:  map[string]any{},
 		counters: map[string]int{},
 	}
-	value, err := asyncio.Run(context.Background(), r.main,
+	options := []asyncio.Option{
 		asyncio.WithVirtualTime(),
-		asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+		asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}),
+	}
+	if sc.eager {
+		options = append(options, asyncio.WithEagerTasks())
+	}
+	value, err := asyncio.Run(context.Background(), r.main, options...)
 	r.ended = true
 	return append(r.trace, outcome(value, err))
 }

@@ -21,6 +21,7 @@ import (
 // A Scenario is a decoded scenario, ready to run any number of times.
 type Scenario struct {
 	Name    string
+	eager   bool // all tasks start eagerly
 	objects []object
 	coros   map[string]block
 }
@@ -30,6 +31,7 @@ type Scenario struct {
 func Decode(text []byte) (*Scenario, error) {
 	var raw struct {
 		Name    string           `json:"name"`
+		Eager   bool             `json:"eager"`
 		Objects json.RawMessage  `json:"objects"`
 		Coros   map[string][]any `json:"coros"`
 	}
@@ -44,7 +46,7 @@ func Decode(text []byte) (*Scenario, error) {
 	if raw.Coros == nil {
 		return nil, errors.New("no coros")
 	}
-	sc := &Scenario{Name: raw.Name, coros: map[string]block{}}
+	sc := &Scenario{Name: raw.Name, eager: raw.Eager, coros: map[string]block{}}
 	var err error
 	if sc.objects, err = decodeObjects(raw.Objects); err != nil {
 		return nil, fmt.Errorf("objects: %w", err)

@@ -48,7 +48,8 @@ type Fiber[S any] struct {
 	killed   bool // Kill was called
 	returned bool // main has returned
 
-	g uintptr // gid.G of its goroutine; 0 before that begins and from when it ends
+	g     uintptr   // gid.G of its goroutine; 0 before that begins and from when it ends
+	inner *Fiber[S] // the fiber on which the work goes on; see Call
 }
 
 // main returns the whole life of the fiber: running one work after another. It is not a method
@@ -89,16 +90,31 @@ func (f *Fiber[S]) exit() {
 	}
 }
 
-// Is reports whether g, which gid.G has returned to the caller, is the fiber's goroutine. Any
-// goroutine may call it, without synchronization with the fiber. On another goroutine Is reads 0 or
-// another goroutine's number, but never the caller's: a number is given to a new goroutine only
-// after the fiber has cleared it.
+// Is reports whether g, which gid.G has returned to the caller, is the goroutine that does the
+// fiber's work. Any goroutine may call it, without synchronization with the fiber. On another
+// goroutine Is reads 0 or another goroutine's number, but never the caller's: a number is given to a
+// new goroutine only after the fiber has cleared it.
 //
 //go:norace
-func (f *Fiber[S]) Is(g uintptr) bool { return f.g == g }
+func (f *Fiber[S]) Is(g uintptr) bool {
+	if inner := f.inner; inner != nil {
+		return inner.g == g
+	}
+	return f.g == g
+}
 
 // Resume runs the work until it suspends itself or returns.
 func (f *Fiber[S]) Resume() { f.next() }
+
+// Call resumes inner as a part of f's work, which must be running. The work of inner may suspend f:
+// then the Resume of f returns, and the next one goes on in inner. Call returns when inner suspends
+// itself or its work returns.
+func (f *Fiber[S]) Call(inner *Fiber[S]) {
+	outer := f.inner
+	f.inner = inner
+	defer func() { f.inner = outer }() // deferred for runtime.Goexit
+	inner.Resume()
+}
 
 // Suspend returns control to the caller of Resume, until the next Resume. Only the work itself may
 // call it. It reports false if the fiber was killed; the work must then call Unwind. (Suspend does

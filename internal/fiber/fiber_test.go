@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio/internal/fiber"
+	"github.com/go-asyncio/asyncio/internal/gid"
 )
 
 // state is the type of the value that the coroutines of these tests carry.
@@ -643,4 +644,34 @@ func BenchmarkKill(b *testing.B) {
 			stop()
 		}
 	})
+}
+
+// The work of the called fiber may suspend the calling one, and may be called by another next time.
+func TestCalledWorkIsPartOfTheCallersWork(t *testing.T) {
+	var p fiber.Pool[state]
+	var got []string
+	var outer *fiber.Fiber[state]
+	inner := start(&p, func(c *fiber.Fiber[state]) {
+		got = append(got, "inner begins")
+		assert.True(t, outer.Is(gid.G()))
+		suspend(outer)
+		got = append(got, "inner goes on")
+		suspend(c)
+		got = append(got, "inner ends")
+		assert.True(t, outer.Is(gid.G()))
+	})
+	call := func(c *fiber.Fiber[state]) {
+		assert.True(t, c.Is(gid.G()))
+		c.Call(inner)
+		assert.True(t, c.Is(gid.G()))
+		got = append(got, "outer goes on")
+	}
+	outer = start(&p, call)
+	outer.Resume()
+	got = append(got, "loop")
+	outer.Resume()
+	outer = start(&p, call)
+	outer.Resume()
+	assert.Equal(t, []string{"inner begins", "loop", "inner goes on", "outer goes on", "inner ends", "outer goes on"}, got)
+	p.Release()
 }

@@ -89,8 +89,9 @@ asyncio.runners._cancel_all_tasks = _cancel_all_tasks
 # --- the loop -----------------------------------------------------------------
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self):
+    def __init__(self, eager):
         super().__init__()
+        self.eager = eager
         self.set_task_factory(self._make_task)
         self._now = 0.0
         select = self._selector.select
@@ -110,7 +111,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _make_task(loop, coro, **kw):
         if kw.get("name") is None:
             kw.pop("name", None)
+        if loop.eager:
+            kw["eager_start"] = True
         return _numbered(asyncio.Task(coro, loop=loop, **kw))
+
+    def create_task(self, coro, **kw):
+        if self.eager:  # 3.13.0 names a task that its factory starts only after its first step
+            return self._make_task(self, coro, **kw)
+        return super().create_task(coro, **kw)
 
     def time(self):
         return self._now
@@ -186,6 +194,7 @@ class Scenario:
     def __init__(self, spec):
         self.coros = spec["coros"]
         self.specs = spec.get("objects", {})
+        self.eager = spec.get("eager", False)
         self.trace = []
         self.ended = False
         self.vars = {}      # tasks and futures by name
@@ -473,7 +482,7 @@ class Scenario:
             self.ended = True
             raise Stop(why)
 
-        loop = VirtualLoop()
+        loop = VirtualLoop(self.eager)
         loop.on_deadlock = lambda: stop("DEADLOCK")
         _created.clear()
         try:

@@ -1,6 +1,6 @@
-// Asyncio is an echo server on this library's streams. It listens on a free port of the loopback
-// interface and prints the port. Its argument selects how the handler reads: with Read, which makes
-// a copy for the caller, or with ReadInto.
+// Asyncio is an echo server on this library's streams or on a protocol. It listens on a free port of
+// the loopback interface and prints the port. Its argument selects how the server reads: with Read,
+// which makes a copy for the caller, with ReadInto, or in DataReceived of a Protocol.
 package main
 
 import (
@@ -18,12 +18,14 @@ import (
 const bufferSize = 4096
 
 func main() {
-	handlers := map[string]asyncio.ConnectionHandler{"Read": echoRead, "ReadInto": echoReadInto}
-	if len(os.Args) != 2 || handlers[os.Args[1]] == nil {
-		log.Fatal("usage: asyncio Read|ReadInto")
+	servers := map[string]func(context.Context) (*asyncio.Server, error){
+		"Read": serveStreams(echoRead), "ReadInto": serveStreams(echoReadInto), "Protocol": serveProtocol,
+	}
+	if len(os.Args) != 2 || servers[os.Args[1]] == nil {
+		log.Fatal("usage: asyncio Read|ReadInto|Protocol")
 	}
 	_, err := asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
-		server, err := asyncio.StartServer(ctx, handlers[os.Args[1]], "127.0.0.1:0")
+		server, err := servers[os.Args[1]](ctx)
 		if err != nil {
 			return err
 		}
@@ -31,6 +33,12 @@ func main() {
 		return server.Serve(ctx)
 	}))
 	log.Fatal(err)
+}
+
+func serveStreams(handler asyncio.ConnectionHandler) func(context.Context) (*asyncio.Server, error) {
+	return func(ctx context.Context) (*asyncio.Server, error) {
+		return asyncio.StartServer(ctx, handler, "127.0.0.1:0")
+	}
 }
 
 func echoRead(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
