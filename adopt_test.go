@@ -156,6 +156,7 @@ func TestBytesThatCameBeforeAreRead(t *testing.T) {
 }
 
 func TestTLSGoesOverASocketThatIsGiven(t *testing.T) {
+	withoutDebug(t) // which reports the handshake that fails
 	serverConfig, clientConfig := certificates()
 	for shape, as := range shapes {
 		t.Run(shape, func(t *testing.T) {

@@ -59,6 +59,7 @@ func listening(t *testing.T) net.Listener {
 }
 
 func TestAnOddAcceptCostsItsConnectionAtMost(t *testing.T) {
+	withoutDebug(t) // which reports the connections that fail
 	for name, accept := range map[string]func(ln net.Listener) (net.Conn, error){
 		"panics":          func(net.Listener) (net.Conn, error) { panic("odd") },
 		"exits":           func(net.Listener) (net.Conn, error) { runtime.Goexit(); return nil, nil },
