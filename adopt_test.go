@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -524,7 +525,7 @@ func TestSocketsThatACallCannotUseRemainTheCallers(t *testing.T) {
 			return err
 		}
 		for name, use := range map[string]func(any) error{"client": client, "unix": unixClient, "accepted": accepted, "server": server, "datagrams": datagrams} {
-			bad := []any{nil, (*net.TCPConn)(nil), (*os.File)(nil), (*tls.Conn)(nil), "nonsense", -1, 1 << 40, file}
+			bad := []any{nil, (*net.TCPConn)(nil), (*os.File)(nil), (*tls.Conn)(nil), "nonsense", -1, math.MaxInt32, file}
 			if hasPoller() { // otherwise the first read returns an error
 				bad = append(bad, closed, new(net.TCPConn))
 			}
