@@ -17,8 +17,12 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// Package os/signal starts a goroutine when it is first used, and keeps it.
+// Package os/signal starts a goroutine when it is first used, and keeps it. The runtime opens the
+// descriptors of its poller when the first pollable file is opened, and keeps them.
 func init() {
+	if r, w, err := os.Pipe(); err == nil {
+		_, _ = r.Close(), w.Close()
+	}
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
 	signal.Stop(c)

@@ -384,19 +384,32 @@ func (th *threads) beginWait(c *threadContext, ctx context.Context, f failer) *t
 	return w
 }
 
-// beginForeignCall records that a function begins to wait for a foreign call, which is about to
-// be posted. It returns nil if the calling goroutine does not run a function of ToThread.
-func (th *threads) beginForeignCall() *threadWait {
+// postForeignCall posts c. If the calling goroutine runs a function of ToThread in virtual time, it
+// records that the function waits for c. It does both under mu, so at any instant either virtual
+// time stands still for the function or c is posted.
+func (th *threads) postForeignCall(c *foreignCall) error {
+	if !c.loop.virtual {
+		return c.loop.post(c)
+	}
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	g := gid.G()
-	i := slices.IndexFunc(th.calls, func(c *threadContext) bool { return c.goroutine.Load() == g })
-	if i < 0 {
+	if c.state.Load() == callAbandoned { // the loop is closing
 		return nil
 	}
-	w := &threadWait{th.calls[i], context.Background(), nil}
-	w.thread.waits = append(w.thread.waits, w)
-	return w
+	g := gid.G()
+	if i := slices.IndexFunc(th.calls, func(c *threadContext) bool { return c.goroutine.Load() == g }); i >= 0 {
+		c.wait = &threadWait{th.calls[i], context.Background(), nil}
+		c.wait.thread.waits = append(c.wait.thread.waits, c.wait)
+	}
+	return c.loop.post(c)
+}
+
+// endForeignCall records that the function that waits for c goes on, if there is one.
+func (th *threads) endForeignCall(c *foreignCall) {
+	th.mu.Lock()
+	w := c.wait
+	th.mu.Unlock()
+	th.endWait(w)
 }
 
 // endWait records that a function goes on, unless endFuture has done so already. w may be nil.
