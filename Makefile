@@ -24,13 +24,13 @@ go_bench = $(GO) test -run '^$$' -bench '$(or $(BENCH),$(1))' -benchtime $(BENCH
 save_bench = $(call go_bench,./^asyncio,10) >$(1).part && mv $(1).part $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help test integration browser inspect-picture soak race lint vet staticcheck fmt tidy cross \
+.PHONY: help test test-debug integration browser inspect-picture windows soak race portable lint vet staticcheck fmt tidy cross \
 	bench bench-quick bench-test bench-go bench-base bench-compare bench-echo conformance fuzz examples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: lint race bench-test cross ## everything that must pass before a change is merged
+test: lint race test-debug portable bench-test cross ## everything that must pass before a change is merged
 
 integration: ## run against redis, PostgreSQL, nginx, CPython and others, and with libraries; installs them as root
 	./integration/install.sh
@@ -45,16 +45,26 @@ inspect-picture: ## take the picture of the page of package inspect for README
 	./integration/browser/install.sh
 	$(GO) run ./integration/browser/picture docs/inspect.png
 
+windows: ## run the tests as Windows programs under Wine; installs it as root; skipped where that is impossible
+	./integration/windows.sh
+
 soak: ## run mixed traffic for DURATION, then compare the resources in use with the start
 	$(GO) run ./integration/soak -duration $(DURATION)
 
 race: ## run the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
 
+test-debug: ## run the library's own tests in debug mode
+	GOASYNCIODEBUG=1 $(GO) test $(TESTFLAGS) .
+
+portable: ## run the tests without the poller, as on Windows: over packages net and os
+	CGO_ENABLED=1 GOFLAGS=-tags=portable $(GO) test -race $(TESTFLAGS) . ./examples/... ./internal/...
+
 lint: fmt tidy vet staticcheck ## gofmt, go mod tidy, go vet and staticcheck
 
 vet: ## go vet
 	$(GO) vet -tags integration ./...
+	$(GO) vet -tags portable ./...
 	cd bench && $(GO) vet ./...
 	cd integration/libraries && $(GO) vet -tags integration ./...
 
@@ -105,6 +115,7 @@ bench-compare: ## run the same benchmarks and compare with benchstat, or with NE
 	$(GO) run $(BENCHSTAT) $(OLD) $(or $(NEW),bench/new.txt)
 
 bench-echo: ## measure echo servers and write the table to bench/README.md (ECHOFLAGS)
+	./bench/install.sh echo
 	cd bench && $(GO) run ./echo -readme README.md $(ECHOFLAGS)
 
 conformance: ## compare N random programs with CPython 3.13 (N, SEED)

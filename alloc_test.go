@@ -145,6 +145,24 @@ func TestPrimitivesAllocateNothing(t *testing.T) {
 				must(q.Join(e.ctx))
 			}
 		},
+		"Send and Receive that need not wait": func(e *allocEnv) func() {
+			ch := make(chan int, 1)
+			return func() {
+				must(asyncio.Send(e.ctx, ch, 1))
+				_, _, err := asyncio.Receive(e.ctx, ch)
+				must(err)
+			}
+		},
+		"Generator.Next": func(e *allocEnv) func() {
+			g := asyncio.Pull(e.ctx, func(yield func(int, error) bool) {
+				for yield(1, nil) {
+				}
+			})
+			return func() {
+				_, err := g.Next(e.ctx)
+				must(err)
+			}
+		},
 		"Future that is done": func(e *allocEnv) func() {
 			f := asyncio.NewFuture[int](asyncio.RunningLoop(e.ctx))
 			must(f.SetResult(1))

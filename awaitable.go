@@ -61,8 +61,14 @@ type FutureLike[T any] interface {
 }
 
 // EnsureFuture returns aw itself if it is a future or a task, and otherwise creates a task from the
-// coroutine, as CreateTask does. It does not suspend. It is asyncio.ensure_future.
-func EnsureFuture[T any](ctx context.Context, aw Awaitable[T]) FutureLike[T] { return aw.start(ctx) }
+// coroutine, as CreateTask does. It does not suspend. It panics if aw is nil. It is
+// asyncio.ensure_future.
+func EnsureFuture[T any](ctx context.Context, aw Awaitable[T]) FutureLike[T] {
+	if aw == nil {
+		panic("asyncio: nil awaitable")
+	}
+	return aw.start(ctx)
+}
 
 // Any returns aw with results of type any, so that awaitables of different types can be gathered:
 //
@@ -76,7 +82,7 @@ type untyped[T any] struct{ Awaitable[T] }
 func (u untyped[T]) Await(ctx context.Context) (any, error) { return u.Awaitable.Await(ctx) }
 
 func (u untyped[T]) start(ctx context.Context) FutureLike[any] {
-	return untypedFuture[T]{u.Awaitable.start(ctx)}
+	return untypedFuture[T]{EnsureFuture(ctx, u.Awaitable)}
 }
 
 type untypedFuture[T any] struct{ FutureLike[T] }

@@ -187,7 +187,7 @@ func TestAnyWrapsTheTaskItself(t *testing.T) {
 	})
 }
 
-func TestEnsureFutureGivesFuturesThemselvesAndMakesATaskOfACoroutine(t *testing.T) {
+func TestEnsureFutureReturnsAFutureItselfAndATaskForACoroutine(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)

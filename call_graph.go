@@ -121,7 +121,14 @@ func (f *future) awaiters() (tasks []*task) {
 
 func (n *gatherNode) eachAwaiter(add func(*task, bool)) { n.gathering.outer.eachAwaiter(add) }
 func (s *shielding) eachAwaiter(add func(*task, bool))  { s.outer.eachAwaiter(add) }
-func (m *groupTask) eachAwaiter(add func(*task, bool))  { add(m.group.parent, m.group.waiting) }
+
+func (m *groupTask) eachAwaiter(add func(*task, bool)) {
+	if w := m.group.waiter; w != nil {
+		add(w, true)
+	} else {
+		add(m.group.parent, false)
+	}
+}
 
 func (n *waitScopeNode) eachAwaiter(add func(*task, bool)) {
 	add(n.scope.task, n.scope.until != FirstCompleted || n.scope.left == 1)

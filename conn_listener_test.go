@@ -15,7 +15,6 @@ import (
 )
 
 func TestAListenerAccepts(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		ln, err := asyncio.Listen(ctx, "tcp", "127.0.0.1:0")
 		require.NoError(t, err)

@@ -12,19 +12,26 @@ import (
 // connection is still good. Any goroutine may use the result, in a task or elsewhere, as it may
 // use Read and Write. The result calls the functions that it is given on the loop's goroutine;
 // they must not block, and they do not see the bytes that the stream has already received or
-// still keeps for sending. The error is errors.ErrUnsupported if there is no socket, or if the
-// stream runs over TLS. It implements syscall.Conn.
+// still keeps for sending. Without a poller, that is nearly all that arrives. The error is
+// errors.ErrUnsupported if there is no socket, or if the stream runs over TLS. It implements
+// syscall.Conn.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
-	s, ok := c.writer.stream.below.(*socket)
-	if !ok {
+	s, ok := c.writer.stream.below.(rawSocket)
+	if !ok || s.info("socket") == nil {
 		return nil, c.opError("raw", errors.ErrUnsupported)
 	}
 	return &rawConn{c, s}, nil
 }
 
+// A rawSocket is a transport that may have a descriptor.
+type rawSocket interface {
+	info(name string) any
+	control(f func(fd uintptr)) error // calls f with the descriptor, or returns an error if it is closed
+}
+
 type rawConn struct {
 	conn   *Conn
-	socket *socket
+	socket rawSocket
 }
 
 // Control calls f with the descriptor.
@@ -89,15 +96,20 @@ func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
 // do.
 func (r *rawConn) try(call *foreignCall, f func(fd uintptr) (done bool)) bool {
 	if call == nil { // the caller is the running task
-		return f(uintptr(r.socket.fd.Num))
+		return r.control(f)
 	}
 	if !call.commit() {
 		return true
 	}
-	done := f(uintptr(r.socket.fd.Num))
+	done := r.control(f)
 	if !done {
 		call.reopen()
 	}
+	return done
+}
+
+func (r *rawConn) control(f func(fd uintptr) (done bool)) (done bool) {
+	_ = r.socket.control(func(fd uintptr) { done = f(fd) })
 	return done
 }
 
@@ -122,8 +134,8 @@ func (r *rawConn) do(op string, work func(ctx context.Context, call *foreignCall
 
 // refuse returns an error if the socket is closed.
 func (r *rawConn) refuse() error {
-	if r.conn.closed.Load() || r.socket.fd.Num < 0 {
+	if r.conn.closed.Load() {
 		return net.ErrClosed
 	}
-	return nil
+	return r.socket.control(func(uintptr) {})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,10 @@ func openConnection(ctx context.Context, address string, o *streamOptions) (*Str
 // dialTCP connects to "host:port", and also returns the host.
 func dialTCP(ctx context.Context, address string, o *streamOptions) (_ *stream, host string, _ error) {
 	l := running(ctx).loop
+	if o.sockets != nil {
+		s, err := l.adoptClient(address, "", o)
+		return s, "", err
+	}
 	if err := o.check("tcp", false); err != nil {
 		return nil, "", err
 	}
@@ -42,7 +47,7 @@ func dialTCP(ctx context.Context, address string, o *streamOptions) (_ *stream, 
 	if err != nil {
 		return nil, "", fmt.Errorf("asyncio: %w", err)
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, "", err
 	}
 	addrs, err := l.remoteAddrs(ctx, o.network, address)
@@ -76,10 +81,13 @@ func openUnixConnection(ctx context.Context, path string, o *streamOptions) (*St
 
 func dialUnix(ctx context.Context, path string, o *streamOptions) (*stream, error) {
 	l := running(ctx).loop
+	if o.sockets != nil {
+		return l.adoptClient(path, "unix", o)
+	}
 	if err := o.check("unix", false); err != nil {
 		return nil, err
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	return l.dial(ctx, &net.UnixAddr{Name: path, Net: "unix"}, nil, o)
@@ -92,6 +100,7 @@ func (s *stream) openClient(ctx context.Context, host string, o *streamOptions) 
 	if err := s.encryptClient(ctx, host, o); err != nil {
 		return nil, nil, err
 	}
+	o.closeOriginals()
 	return &s.reader, &s.writer, nil
 }
 
@@ -106,7 +115,7 @@ func (s *stream) encryptClient(ctx context.Context, host string, o *streamOption
 		config = config.Clone()
 		config.ServerName = host
 	}
-	err := s.startTLS(ctx, config, false, o.handshakeTimeout)
+	err := s.startTLS(ctx, config, false, o)
 	if err != nil {
 		s.writer.Close()
 	}
@@ -198,6 +207,28 @@ func (l *Loop) GetAddrInfo(ctx context.Context, network, address string) ([]neti
 		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
 	}
 	return addrs, nil
+}
+
+// GetNameInfo returns the name of an address and its port. It suspends while another goroutine looks
+// the name up, as GetAddrInfo does; if it is cancelled, it returns at once. An address that has no
+// name is returned as it is. The port is a number, since package net does not know the names of
+// ports. It is asyncio's getnameinfo.
+func (l *Loop) GetNameInfo(ctx context.Context, addr netip.AddrPort) (host, port string, err error) {
+	if !addr.IsValid() {
+		return "", "", &net.AddrError{Err: "invalid address", Addr: addr.String()}
+	}
+	ip, port := addr.Addr().Unmap(), strconv.Itoa(int(addr.Port()))
+	names, err := onThread(ctx, running(ctx).loop, &l.threads.lookups, nil, func(ctx context.Context) ([]string, error) {
+		return net.DefaultResolver.LookupAddr(ctx, ip.WithZone("").String())
+	})
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound, err == nil && len(names) == 0:
+		return ip.String(), port, nil
+	case err != nil:
+		return "", "", err
+	}
+	return strings.TrimSuffix(names[0], "."), port, nil
 }
 
 // localFor returns the local address to bind to in order to connect to addr: one of the same
@@ -300,6 +331,9 @@ func raceToConnect[T any](ctx context.Context, addrs []netip.AddrPort, delay tim
 // dial connects to addr, from local unless that is nil. The loop owns the stream from the start,
 // so nothing leaks if the task ends before it takes the stream.
 func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions) (*stream, error) {
+	if !l.polls() {
+		return l.dialNet(ctx, addr, local, o)
+	}
 	fd, err := netfd.Socket(addr)
 	if err != nil {
 		return nil, dialError(addr, err)
@@ -322,7 +356,7 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 		}
 		return nil, dialError(addr, err)
 	}
-	if isToItself(fd, addr) {
+	if isSelf(system.localAddr(fd, addr.Network()), addr) {
 		return nil, dialError(addr, os.NewSyscallError("connect", errConnRefused))
 	}
 	connected = true
@@ -333,16 +367,13 @@ func (l *Loop) dial(ctx context.Context, addr, local net.Addr, o *streamOptions)
 	return s, nil
 }
 
-// isToItself reports whether a socket is connected to itself. This happens when it connects to a
-// port of this machine on which nobody listens, and the system chooses the same port for the
-// socket.
-func isToItself(fd int, addr net.Addr) bool {
-	remote, ok := addr.(*net.TCPAddr)
-	if !ok || !remote.IP.IsLoopback() {
-		return false
-	}
-	local, ok := system.localAddr(fd, "tcp").(*net.TCPAddr)
-	return ok && local.Port == remote.Port && local.IP.Equal(remote.IP)
+// isSelf reports whether the two ends of a connection are the same socket. This happens when a
+// socket connects to a port of this machine on which nobody listens, and the system chooses the
+// same port for the socket.
+func isSelf(local, remote net.Addr) bool {
+	from, ok := local.(*net.TCPAddr)
+	to, also := remote.(*net.TCPAddr)
+	return ok && also && to.IP.IsLoopback() && from.Port == to.Port && from.IP.Equal(to.IP)
 }
 
 func dialError(addr net.Addr, err error) error {

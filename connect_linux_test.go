@@ -17,6 +17,7 @@ import (
 )
 
 func TestUnixClientsWaitForRoomInTheBacklog(t *testing.T) {
+	needPoller(t, "package net chooses the backlog")
 	runReal(t, func(ctx context.Context) error {
 		path := filepath.Join(t.TempDir(), "socket")
 		server, err := asyncio.StartUnixServer(ctx, echo, path, asyncio.WithoutServing(), asyncio.WithBacklog(1))
@@ -71,6 +72,7 @@ func TestADialFailsIfItsSocketCannotBePolled(t *testing.T) {
 }
 
 func TestAPanicInAHandshakeLeavesNoConnection(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		config, _ := certificates()
 		server := serve(t, ctx, echo, asyncio.WithTLS(config))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -219,4 +220,12 @@ func option(t *testing.T, fd, name int) int {
 	value, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, name)
 	require.NoError(t, err)
 	return value
+}
+
+func TestAMissingUnixSocketIsAnError(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		_, _, err := asyncio.OpenUnixConnection(ctx, filepath.Join(t.TempDir(), "none"))
+		require.ErrorIs(t, err, syscall.ENOENT)
+		return nil
+	})
 }

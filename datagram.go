@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"time"
 
@@ -21,12 +20,15 @@ import (
 type DatagramEndpoint struct {
 	loop          *Loop
 	fd            reactor.FD
+	packets       *netPackets // the socket if there is no poller, otherwise nil
 	network       string
 	local, remote net.Addr
 	readers       waitq
 	closers       waitq
 	closing       bool
+	closed        bool
 	above         *DatagramTransport // the transport over this endpoint, or nil
+	memory        []byte             // to receive into, of a unix socket; others use the loop's buffers
 	received      quota              // receives in this turn
 	receivedAt    time.Duration      // the loop's time at the first of these receives
 
@@ -34,10 +36,11 @@ type DatagramEndpoint struct {
 	// StreamWriter are: that joins writes, and datagrams keep their boundaries and their
 	// addresses.
 	kept     []datagram
-	size     int // bytes in kept
+	size     int // bytes in kept, with datagramHeader for each
 	drainers waitq
-	queued   bool  // in the ready queue, to go on sending
-	sendErr  error // the error of a kept datagram, for the next RecvFrom
+	queued   bool         // in the ready queue, to go on sending
+	retry    *TimerHandle // goes on sending on a unix socket, or nil
+	sendErr  error        // the error of a kept datagram, for the next RecvFrom
 }
 
 const (
@@ -49,6 +52,10 @@ const (
 
 	// maxFlushed is the number of kept datagrams that an endpoint sends in one turn.
 	maxFlushed = 64
+
+	// datagramHeader counts for each kept datagram, so that the limit of Drain is one for empty
+	// datagrams, too.
+	datagramHeader = 8
 )
 
 // A datagram waits to be sent.
@@ -57,96 +64,8 @@ type datagram struct {
 	addr net.Addr // nil for the peer of a connected endpoint
 }
 
-// CreateDatagramEndpoint makes a UDP socket that is bound to the address local and connected to
-// the address remote, both "host:port". One of them may be empty; without remote, the endpoint
-// sends to and receives from any address. An address without a host, ":port", means all addresses
-// of this machine as local, and this machine as remote. It suspends while it looks a name up. It
-// is asyncio's create_datagram_endpoint.
-func CreateDatagramEndpoint(ctx context.Context, local, remote string, opts ...DatagramOption) (*DatagramEndpoint, error) {
-	l := running(ctx).loop
-	o := newStreamOptions(append([]DatagramOption{WithNetwork("udp")}, opts...))
-	switch o.network {
-	case "udp", "udp4", "udp6":
-	default:
-		return nil, net.UnknownNetworkError(o.network)
-	}
-	if err := l.needPoller(); err != nil {
-		return nil, err
-	}
-	localAddr, err := l.udpAddr(ctx, o.network, local, l.localAddrs)
-	if err != nil {
-		return nil, err
-	}
-	if o.network == "udp" && localAddr != nil { // a name may have addresses of both families
-		o.network = "udp6"
-		if localAddr.(*net.UDPAddr).IP.To4() != nil {
-			o.network = "udp4"
-		}
-	}
-	remoteAddr, err := l.udpAddr(ctx, o.network, remote, l.remoteAddrs)
-	if err != nil {
-		return nil, err
-	}
-	family := localAddr
-	if family == nil {
-		family = remoteAddr
-	}
-	if family == nil {
-		return nil, errors.New("asyncio: datagram endpoint without any address")
-	}
-	fd, err := netfd.Socket(family)
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
-	}
-	if err := prepareDatagram(fd, localAddr, remoteAddr, o); err != nil {
-		netfd.Close(fd)
-		return nil, err
-	}
-	e := &DatagramEndpoint{loop: l, network: "udp", remote: remoteAddr, local: netfd.LocalAddr(fd, "udp")}
-	if err := e.fd.Open(&l.reactor, fd, (*datagramEvents)(e)); err != nil {
-		return nil, &net.OpError{Op: "listen", Net: "udp", Addr: family, Err: err}
-	}
-	return e, nil
-}
-
-// udpAddr resolves an address. It returns nil for an empty one.
-func (l *Loop) udpAddr(ctx context.Context, network, address string,
-	resolve func(ctx context.Context, network, address string) ([]netip.AddrPort, error)) (net.Addr, error) {
-	if address == "" {
-		return nil, nil
-	}
-	addrs, err := resolve(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return net.UDPAddrFromAddrPort(addrs[0]), nil
-}
-
-func prepareDatagram(fd int, local, remote net.Addr, o *streamOptions) error {
-	if o.reusePort {
-		if err := netfd.SetReusePort(fd); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
-		}
-	}
-	if o.broadcast {
-		if err := netfd.SetBroadcast(fd); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
-		}
-	}
-	if local != nil {
-		if err := netfd.Bind(fd, local); err != nil {
-			return &net.OpError{Op: "listen", Net: "udp", Addr: local, Err: err}
-		}
-	}
-	if remote != nil {
-		if err := netfd.Connect(fd, remote); err != nil {
-			return dialError(remote, os.NewSyscallError("connect", err))
-		}
-	}
-	return nil
-}
-
-// RecvFrom returns the next datagram and the address of its sender. It suspends until there is
+// RecvFrom returns the next datagram and the address of its sender, which is nil if a unix socket has
+// none. It suspends until there is
 // one, and for a turn if several were received in this turn. The error of a datagram sent
 // earlier, such as that nobody listens at its address, is returned by RecvFrom or SendTo; the
 // endpoint can still be used. After Close it returns net.ErrClosed. Any number of tasks may wait,
@@ -162,7 +81,7 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			return nil, nil, err
 		case e.closing:
 			return nil, nil, net.ErrClosed
-		case !e.fd.Readable:
+		case !e.readable():
 			if err := e.readers.wait(ctx, waitDatagram); err != nil {
 				return nil, nil, err
 			}
@@ -175,7 +94,6 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 			if err != netfd.ErrAgain {
 				return p, from, err
 			}
-			e.fd.Readable = false
 		}
 	}
 }
@@ -183,9 +101,17 @@ func (e *DatagramEndpoint) RecvFrom(ctx context.Context) ([]byte, net.Addr, erro
 // passOn wakes the next receiver if there may be a datagram or an error for it. This is deferred,
 // since the task that leaves may have been woken for it, and the poller reports it only once.
 func (e *DatagramEndpoint) passOn() {
-	if e.fd.Readable || e.sendErr != nil {
+	if e.readable() || e.sendErr != nil {
 		e.readers.wakeNext()
 	}
+}
+
+// readable reports whether there may be a datagram to receive.
+func (e *DatagramEndpoint) readable() bool {
+	if e.packets != nil {
+		return e.packets.held
+	}
+	return e.fd.Readable
 }
 
 // mayReceive reports whether this turn allows another receive.
@@ -202,8 +128,11 @@ func (e *DatagramEndpoint) mayReceive() bool {
 
 // receive receives a datagram, or returns netfd.ErrAgain.
 func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
-	buf := e.loop.buffers.Get()
-	defer e.loop.buffers.Put(buf)
+	buf := e.memory
+	if buf == nil {
+		buf = e.loop.buffers.Get()
+		defer e.loop.buffers.Put(buf)
+	}
 	n, from, err := e.receiveInto(buf)
 	if err != nil {
 		return nil, nil, err
@@ -213,8 +142,17 @@ func (e *DatagramEndpoint) receive() ([]byte, net.Addr, error) {
 
 // receiveInto is receive into the caller's memory.
 func (e *DatagramEndpoint) receiveInto(p []byte) (int, net.Addr, error) {
-	n, from, err := netfd.RecvFrom(e.fd.Num, p, e.network)
-	if err != nil && err != netfd.ErrAgain {
+	var n int
+	var from net.Addr
+	var err error
+	if e.packets != nil {
+		n, from, err = e.packets.receive(p)
+	} else {
+		n, from, err = netfd.RecvFrom(e.fd.Num, p, e.network)
+	}
+	if err == netfd.ErrAgain {
+		e.fd.Readable = false
+	} else if err != nil {
 		err = e.opError("read", e.remote, err)
 	}
 	return n, from, err
@@ -244,7 +182,7 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 	case e.remote != nil:
 		addr = nil
 	}
-	if len(e.kept) == 0 {
+	if len(e.kept) == 0 && e.packets == nil {
 		switch err := system.sendTo(e.fd.Num, p, addr); err {
 		case nil:
 			return nil
@@ -254,9 +192,26 @@ func (e *DatagramEndpoint) SendTo(p []byte, addr net.Addr) error {
 		}
 	}
 	e.kept = append(e.kept, datagram{append([]byte(nil), p...), addr})
-	e.size += len(p)
+	e.size += len(p) + datagramHeader
+	e.retryLater()
+	if e.packets != nil {
+		e.packets.send(e.kept[0])
+	}
 	return nil
 }
+
+// retryLater makes a unix socket go on sending after a while: the poller does not report when the
+// receiver has room again.
+func (e *DatagramEndpoint) retryLater() {
+	if e.network == "unixgram" && e.packets == nil && e.retry == nil && len(e.kept) > 0 {
+		e.retry = e.loop.CallLater(unixRetryDelay, func() {
+			e.retry = nil
+			e.flush()
+		})
+	}
+}
+
+const unixRetryDelay = 5 * time.Millisecond
 
 func (e *DatagramEndpoint) opError(op string, addr net.Addr, err error) error {
 	if addr == nil {
@@ -274,7 +229,7 @@ func (e *DatagramEndpoint) Drain(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.fd.Num < 0 {
+	if e.closed {
 		return net.ErrClosed
 	}
 	return nil
@@ -294,8 +249,16 @@ func (e *DatagramEndpoint) Close() error {
 
 // Abort closes the endpoint at once, and drops the kept datagrams. It is asyncio's abort.
 func (e *DatagramEndpoint) Abort() {
-	e.fd.Close()
-	e.closing, e.kept, e.size = true, nil, 0
+	if e.packets != nil {
+		e.packets.close()
+	} else {
+		e.fd.Close()
+	}
+	e.closing, e.closed, e.kept, e.size = true, true, nil, 0
+	if e.retry != nil {
+		e.retry.Cancel()
+		e.retry = nil
+	}
 	e.readers.wakeAll()
 	e.drainers.wakeAll()
 	e.closers.wakeAll()
@@ -309,7 +272,7 @@ func (e *DatagramEndpoint) IsClosing() bool { return e.closing }
 
 // WaitClosed suspends until the endpoint is closed; call Close first.
 func (e *DatagramEndpoint) WaitClosed(ctx context.Context) error {
-	for e.fd.Num >= 0 {
+	for !e.closed {
 		if err := e.closers.wait(ctx, waitDatagramEnd); err != nil {
 			return err
 		}
@@ -331,6 +294,8 @@ func (e *DatagramEndpoint) GetExtraInfo(name string) any {
 		return e.local
 	case name == "peername" && e.remote != nil:
 		return e.remote
+	case name == "socket" && e.packets != nil:
+		return descriptor(e.packets.conn)
 	case name == "socket":
 		return e.fd.Num
 	}
@@ -362,7 +327,7 @@ func (d *datagramEvents) run(*Loop) {
 
 // flush sends kept datagrams while there is room and the turn allows.
 func (e *DatagramEndpoint) flush() {
-	if e.queued || e.fd.Num < 0 {
+	if e.queued || e.closed {
 		return
 	}
 	n := 0
@@ -372,6 +337,8 @@ func (e *DatagramEndpoint) flush() {
 	if n == maxFlushed && len(e.kept) > 0 { // there may be room still, which the poller does not report again
 		e.queued = true
 		e.loop.push((*datagramEvents)(e))
+	} else {
+		e.retryLater()
 	}
 	if e.size <= defaultHighWater/4 {
 		e.drainers.wakeAll()
@@ -387,16 +354,26 @@ func (e *DatagramEndpoint) flush() {
 // sendKept sends the first of the kept datagrams, and reports whether there was room.
 func (e *DatagramEndpoint) sendKept() bool {
 	d := e.kept[0]
-	switch err := system.sendTo(e.fd.Num, d.p, d.addr); err {
-	case nil:
-	case netfd.ErrAgain:
+	if e.packets != nil { // sent is called later
+		e.packets.send(d)
 		return false
-	default:
+	}
+	err := system.sendTo(e.fd.Num, d.p, d.addr)
+	if err == netfd.ErrAgain {
+		return false
+	}
+	e.sent(err)
+	return true
+}
+
+// sent drops the first of the kept datagrams, which was sent or could not be.
+func (e *DatagramEndpoint) sent(err error) {
+	d := e.kept[0]
+	if err != nil {
 		e.sendErr = e.opError("write", d.addr, err)
 		e.notify()
 	}
 	e.kept[0] = datagram{}
 	e.kept = e.kept[1:]
-	e.size -= len(d.p)
-	return true
+	e.size -= len(d.p) + datagramHeader
 }

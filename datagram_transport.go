@@ -61,14 +61,15 @@ type DatagramTransport struct {
 	lost      bool // ConnectionLost was called
 }
 
-// CreateDatagramTransport makes a UDP socket as CreateDatagramEndpoint does. It makes a
+// CreateDatagramTransport makes a socket as CreateDatagramEndpoint does. It makes a
 // protocol with factory and a transport that calls it. It suspends while it looks a name up,
-// and until the protocol's ConnectionMade has returned. It panics if factory is nil. It is
-// asyncio's create_datagram_endpoint.
+// and until the protocol's ConnectionMade has returned. It panics if factory is nil or returns
+// nil. It is asyncio's create_datagram_endpoint.
 func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory func() P, local, remote string, opts ...DatagramOption) (*DatagramTransport, P, error) {
 	checkFactory(factory == nil)
 	var p P
-	e, err := CreateDatagramEndpoint(ctx, local, remote, opts...)
+	o := newDatagramOptions(opts)
+	e, err := createDatagramEndpoint(ctx, local, remote, o)
 	if err != nil {
 		return nil, p, err
 	}
@@ -78,7 +79,7 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 			e.Abort()
 		}
 	}()
-	p = factory()
+	p = makeProtocol(factory)
 	t := &DatagramTransport{endpoint: e, protocol: p}
 	t.flow, _ = any(p).(FlowControlProtocol)
 	e.above = t
@@ -89,6 +90,7 @@ func CreateDatagramTransport[P DatagramProtocol](ctx context.Context, factory fu
 		}
 	}
 	done = true
+	o.closeOriginals()
 	return t, p, nil
 }
 
@@ -117,9 +119,7 @@ func (t *DatagramTransport) Protocol() DatagramProtocol { return t.protocol }
 // panics if p is nil. It is asyncio's set_protocol.
 func (t *DatagramTransport) SetProtocol(p DatagramProtocol) {
 	t.endpoint.loop.check()
-	if p == nil {
-		panic("asyncio: nil protocol")
-	}
+	checkProtocol(p == nil)
 	t.protocol = p
 	t.flow, _ = p.(FlowControlProtocol)
 }
@@ -139,8 +139,8 @@ func (t *DatagramTransport) Abort() {
 // IsClosing reports whether the transport is closing or closed. It is asyncio's is_closing.
 func (t *DatagramTransport) IsClosing() bool { return t.endpoint.closing }
 
-// WriteBufferSize returns the number of bytes in the kept datagrams. It is asyncio's
-// get_write_buffer_size.
+// WriteBufferSize returns the number of bytes in the kept datagrams, each with its header of 8
+// bytes. It is asyncio's get_write_buffer_size.
 func (t *DatagramTransport) WriteBufferSize() int { return t.endpoint.size }
 
 // LocalAddr returns the address that the endpoint is bound to.
@@ -171,12 +171,12 @@ func (t *DatagramTransport) run(l *Loop) {
 	case !t.made:
 		t.made = true
 		t.callMade()
+		t.opening.wakeAll() // the call that made the endpoint returns before datagrams are received
 		t.schedule()
-		t.opening.wakeAll()
 		return
 	}
 	// If a callback of this turn closes the endpoint, ConnectionLost is called in the next.
-	closed := e.fd.Num < 0
+	closed := e.closed
 	if err := e.sendErr; err != nil {
 		e.sendErr = nil
 		t.callErrorReceived(err)
@@ -195,9 +195,12 @@ func (t *DatagramTransport) run(l *Loop) {
 // receive passes received datagrams to the protocol, as many as mayReceive allows in one turn.
 func (t *DatagramTransport) receive() {
 	e := t.endpoint
-	buf := e.loop.buffers.Get()
-	defer e.loop.buffers.Put(buf)
-	for e.fd.Readable && !e.closing {
+	buf := e.memory
+	if buf == nil {
+		buf = e.loop.buffers.Get()
+		defer e.loop.buffers.Put(buf)
+	}
+	for e.readable() && !e.closing {
 		if !e.mayReceive() {
 			t.schedule()
 			return
@@ -206,7 +209,6 @@ func (t *DatagramTransport) receive() {
 		case nil:
 			t.callDatagramReceived(buf[:n], from)
 		case netfd.ErrAgain:
-			e.fd.Readable = false
 		default:
 			t.callErrorReceived(err)
 		}
@@ -214,35 +216,35 @@ func (t *DatagramTransport) receive() {
 }
 
 func (t *DatagramTransport) callMade() {
-	defer reportCallback(t.endpoint.loop, "ConnectionMade")
+	defer reportCallback(t.endpoint.loop, "ConnectionMade", t, t.protocol)
 	t.protocol.ConnectionMade(t)
 }
 
 func (t *DatagramTransport) callDatagramReceived(p []byte, from net.Addr) {
-	defer reportCallback(t.endpoint.loop, "DatagramReceived")
+	defer reportCallback(t.endpoint.loop, "DatagramReceived", t, t.protocol)
 	t.protocol.DatagramReceived(p, from)
 }
 
 func (t *DatagramTransport) callErrorReceived(err error) {
-	defer reportCallback(t.endpoint.loop, "ErrorReceived")
+	defer reportCallback(t.endpoint.loop, "ErrorReceived", t, t.protocol)
 	t.protocol.ErrorReceived(err)
 }
 
 func (t *DatagramTransport) callPauseWriting() {
 	if t.flow != nil {
-		defer reportCallback(t.endpoint.loop, "PauseWriting")
+		defer reportCallback(t.endpoint.loop, "PauseWriting", t, t.protocol)
 		t.flow.PauseWriting()
 	}
 }
 
 func (t *DatagramTransport) callResumeWriting() {
 	if t.flow != nil {
-		defer reportCallback(t.endpoint.loop, "ResumeWriting")
+		defer reportCallback(t.endpoint.loop, "ResumeWriting", t, t.protocol)
 		t.flow.ResumeWriting()
 	}
 }
 
 func (t *DatagramTransport) callLost() {
-	defer reportCallback(t.endpoint.loop, "ConnectionLost")
+	defer reportCallback(t.endpoint.loop, "ConnectionLost", t, t.protocol)
 	t.protocol.ConnectionLost(nil)
 }

@@ -61,7 +61,6 @@ func datagramPair(t *testing.T, ctx context.Context) (server, client *datagrams)
 }
 
 func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		server.onData = func(p []byte, from net.Addr) { must(server.t.SendTo(append(p, '!'), from)) }
@@ -78,7 +77,7 @@ func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
 			d.t.Abort()
 			require.ErrorIs(t, d.t.SendTo([]byte("x"), nil), net.ErrClosed)
 		}
-		pause(ctx)
+		settled(ctx)
 		server.expect(t, "made", "data a", "data b", "lost <nil>")
 		client.expect(t, "made", "data a!", "data b!", "lost <nil>")
 		return nil
@@ -86,7 +85,6 @@ func TestADatagramProtocolIsCalledInOrder(t *testing.T) {
 }
 
 func TestNothingIsReceivedAfterCloseInACallback(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		server.onData = func([]byte, net.Addr) {
@@ -106,7 +104,6 @@ func TestNothingIsReceivedAfterCloseInACallback(t *testing.T) {
 }
 
 func TestADatagramThatIsRefusedIsAnErrorForAProtocol(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		server.t.Abort()
@@ -123,7 +120,6 @@ func TestADatagramThatIsRefusedIsAnErrorForAProtocol(t *testing.T) {
 }
 
 func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
-	needPoller(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
@@ -138,6 +134,8 @@ func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
 		return nil
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, fmt.Sprint(c.Message, ": ", c.Err.(*asyncio.PanicError).Value))
+		require.IsType(t, new(asyncio.DatagramTransport), c.Extra["transport"])
+		require.IsType(t, new(datagrams), c.Extra["protocol"])
 	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"panic in DatagramReceived of a protocol: 0", "panic in DatagramReceived of a protocol: 1"}, reports)
@@ -145,7 +143,6 @@ func TestAPanicOfADatagramProtocolIsReportedAndNotTheEnd(t *testing.T) {
 
 // In one turn a transport receives no more than an endpoint does, so that others get their turn.
 func TestAFloodOfDatagramsLeavesTheLoopToOthers(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		server, client := datagramPair(t, ctx)
 		for range 40 {

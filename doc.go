@@ -44,25 +44,27 @@
 // acquiring a free lock. Calls for input and output may also suspend for one turn without
 // having to wait, so that a busy peer does not keep the loop to itself. For example, a
 // stream receives at most four times in a turn, and copies a buffer of more than 8 MiB
-// in portions of 8 MiB, one a turn.
+// in portions of 8 MiB, one a turn. So may calls for channels, after 128 in one turn.
 //
 // These calls suspend:
 //
 //   - results: [Coro.Await], [Future.Await], [Task.Await], [Wait], [WaitFor],
 //     [AsCompleted], [AsCompletedTimeout], [GatherErr], [WithTaskGroup], [ToThread],
 //     [RunInExecutor]
+//   - generators: [Generator.Next], [Generator.Close], [Loop.ShutdownAsyncgens]
 //   - time: [Sleep], and [Timeout], [TimeoutValue] and [TimeoutAt] when their bodies do
 //   - locks: [Lock.Acquire], [Lock.With], [Condition.Acquire], [Condition.With],
 //     [Condition.Wait], [Condition.WaitFor], [Event.Wait], [Semaphore.Acquire],
 //     [Semaphore.With], [BoundedSemaphore.Acquire], [BoundedSemaphore.With],
 //     [Barrier.Wait], [Barrier.Reset], [Barrier.Abort]
 //   - queues: [Queue.Get], [Queue.Put], [Queue.Join]
+//   - channels and the like: [Receive], [Send], [Select], [AwaitDone], [AwaitGroup], [AwaitCmd]
 //   - streams: [OpenConnection], [OpenUnixConnection], [StreamReader.Read],
 //     [StreamReader.ReadInto], [StreamReader.ReadExactly], [StreamReader.ReadLine],
 //     [StreamReader.ReadUntil], [StreamReader.Lines], [StreamWriter.Drain],
-//     [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
+//     [StreamWriter.SendFile], [StreamWriter.StartTLS], [StreamWriter.WaitClosed]
 //   - protocols: [CreateConnection], [CreateUnixConnection], [ConnectAcceptedSocket],
-//     [CreateServer] while it looks up a host name, [Transport.StartTLS],
+//     [CreateServer] while it looks up a host name, [Transport.SendFile], [Transport.StartTLS],
 //     [ConnectReadPipeTransport], [ConnectWritePipeTransport]
 //   - servers: [StartServer] while it looks up a host name, [Server.Serve],
 //     [Server.Shutdown], [Server.WaitClosed]
@@ -72,13 +74,13 @@
 //     [DatagramEndpoint.Drain], [DatagramEndpoint.WaitClosed], [CreateDatagramTransport]
 //   - processes: [Process.Communicate], [Process.Wait], [SubprocessExec], [SubprocessShell]
 //   - sockets and names: [Loop.SockAccept], [Loop.SockConnect], [Loop.SockRecv],
-//     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockSendAll], [Loop.SockSendTo],
-//     [Loop.GetAddrInfo]
+//     [Loop.SockRecvInto], [Loop.SockRecvFrom], [Loop.SockRecvFromInto], [Loop.SockSendAll],
+//     [Loop.SockSendTo], [Loop.SockSendFile], [Loop.GetAddrInfo], [Loop.GetNameInfo]
 //
 // These never suspend:
 //
 //   - [CreateTask], [GroupTask], [TaskGroup.Go], [EnsureFuture], [Gather], [GatherResults] and
-//     [Shield], which start tasks and return, and [WrapFuture]
+//     [Shield], which start tasks and return, [WrapFuture] and [Pull]
 //   - [Future.SetResult], [Future.SetException], [Future.Cancel], [Task.Cancel],
 //     [Lock.Release], [Semaphore.Release], [Event.Set] and [Condition.Notify], which make
 //     other tasks ready but do not run them
@@ -86,8 +88,9 @@
 //   - [StreamWriter.Write], [StreamWriter.Close] and [DatagramEndpoint.SendTo], which keep
 //     the bytes that cannot be sent at once
 //   - [Transport.Write], [Transport.Close] and [DatagramTransport.SendTo], which keep them as well
-//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe] and
-//     [StreamPair]
+//   - [StartUnixServer], [CreateUnixServer], [CreateSubprocessExec], [ConnectReadPipe],
+//     [StreamPair] and [NewStreamReader]
+//   - [StreamReader.FeedData], [StreamReader.FeedEOF] and [StreamReader.SetException]
 //
 // # Goroutines
 //
@@ -95,7 +98,7 @@
 // goroutine. Only calls whose documentation says so may be made from any goroutine.
 // Other goroutines reach the loop through [Loop.CallSoonThreadsafe] and
 // [RunCoroutineThreadsafe]; libraries reach it through a [Conn], a [Listener] or a
-// [Dialer]. In particular, a goroutine started with go must not await.
+// [Dialer]. Tasks reach other goroutines through channels, by [Receive], [Send] and [Select]. In particular, a goroutine started with go must not await.
 //
 // A program that breaks this rule has a data race, and its behaviour is undefined. The
 // race detector finds the race, and debug mode ([WithDebug], [Loop.SetDebug]) panics in most such
@@ -159,17 +162,19 @@
 // until enough has arrived. A [StreamWriter]'s Write never suspends; its Drain does, while
 // too much is waiting to be sent. [OpenConnection] and [StartServer] make streams of
 // sockets, [ConnectReadPipe] and [CreateSubprocessExec] of pipes, and [StreamPair] in
-// memory. A stream receives only when a task reads from it: unread bytes fill the
-// system's buffers, and then the peer has to wait.
+// memory. [WithSocket] makes streams and servers of sockets that exist already. A stream receives
+// only when a task reads from it: unread bytes fill the system's buffers, and then the peer has to
+// wait.
 //
 // A connection can also have a [Protocol] in place of a reader and a writer: callbacks, which its
 // [Transport] calls without a task. [CreateConnection] and [CreateServer] make such connections.
 //
 // A loop creates its poller, epoll or kqueue, when its first descriptor is registered. On
-// a system that has neither, calls that need a descriptor return [ErrNoPoller]. In virtual
-// time they return [ErrVirtualIO], since nobody knows how long a peer takes. Descriptors
-// that belong to streams, servers and processes are closed with the loop at the latest;
-// those passed to [Loop.AddReader] and the Sock methods remain the caller's.
+// a system that has neither, a goroutine makes each call that waits, by packages net and os;
+// only [Loop.AddReader], [Loop.AddWriter] and the Sock methods return [ErrNoPoller]. In virtual
+// time all calls that need a descriptor return [ErrVirtualIO], since nobody knows how long a
+// peer takes. Descriptors that belong to streams, servers and processes are closed with the loop
+// at the latest; those passed to [Loop.AddReader] and the Sock methods remain the caller's.
 //
 // Each call takes options of one type, such as [ConnectOption], whose documentation lists
 // them. An option for several calls, such as [WithTLS], has the types of all of them. An

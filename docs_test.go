@@ -3,13 +3,11 @@ package asyncio_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -78,7 +76,7 @@ func TestTheCodeOfTheDocsCompiles(t *testing.T) {
 		{"mod", "edit", "-require", "github.com/go-asyncio/asyncio@v0.0.0"},
 		{"test", "-mod=mod", "-vet=off", "./..."},
 	} {
-		cmd := exec.Command("go", args...)
+		cmd := goCommand(t, args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 		out, err := cmd.CombinedOutput()
@@ -139,23 +137,4 @@ func TestTheLinksOfTheDocsExist(t *testing.T) {
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o666))
-}
-
-// Every public name of asyncio is in the first column of a table of the porting guide.
-func TestThePortingGuideListsEveryNameOfAsyncio(t *testing.T) {
-	guide, err := os.ReadFile(filepath.Join("docs", "porting.md"))
-	require.NoError(t, err)
-	known := make(map[string]bool)
-	for _, row := range regexp.MustCompile(`(?m)^\| (.*?) \|`).FindAllStringSubmatch(string(guide), -1) {
-		for _, word := range regexp.MustCompile(`\w+`).FindAllString(row[1], -1) {
-			known[word] = true
-		}
-	}
-	names, err := os.ReadFile(filepath.Join("testdata", "asyncio_names.txt"))
-	require.NoError(t, err)
-	for name := range strings.Lines(string(names)) {
-		if name = strings.TrimSpace(name); !strings.HasPrefix(name, "#") {
-			assert.True(t, known[name[strings.LastIndex(name, ".")+1:]], "%s is in no table", name)
-		}
-	}
 }

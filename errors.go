@@ -68,8 +68,8 @@ var (
 	// ErrNothingToWait is returned by Wait for an empty slice.
 	ErrNothingToWait = errors.New("asyncio: nothing to wait for")
 
-	// ErrNoPoller is returned by calls that need a descriptor on a system with neither epoll nor
-	// kqueue.
+	// ErrNoPoller is returned by AddReader, AddWriter and the Sock methods on a system with neither
+	// epoll nor kqueue. Streams and everything else work there, too.
 	ErrNoPoller = errors.New("asyncio: no epoll and no kqueue on this system")
 
 	// ErrVirtualIO is returned by calls that need a descriptor in virtual time. Use StreamPair
@@ -79,6 +79,10 @@ var (
 	// ErrReaderBusy is returned to a task that reads from a stream while another task is waiting to
 	// read from it.
 	ErrReaderBusy = errors.New("asyncio: another task is already reading from this stream")
+
+	// ErrGeneratorRunning is returned to a task that calls Next or Close of a Generator whose body
+	// another task is running, or that the body itself calls.
+	ErrGeneratorRunning = errors.New("asyncio: generator is already running")
 
 	// ErrExecutorShutDown is returned by ThreadPoolExecutor.Submit, and so by
 	// RunInExecutor, after Shutdown.

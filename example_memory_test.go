@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-asyncio/asyncio"
 )
@@ -130,4 +131,39 @@ func ExampleConn() {
 	// one
 	// two
 	// three
+}
+
+// A test feeds a parser with what a peer would send.
+func ExampleNewStreamReader() {
+	runExample(func(ctx context.Context) error {
+		r := asyncio.NewStreamReader(ctx)
+		r.FeedData([]byte("first\nsec"))
+		r.FeedData([]byte("ond\n"))
+		r.FeedEOF()
+		for line, err := range r.Lines(ctx) {
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s", line)
+		}
+		return nil
+	})
+	// Output:
+	// first
+	// second
+}
+
+func ExampleStreamWriter_SendFile() {
+	runExample(func(ctx context.Context) error {
+		client, server := asyncio.StreamPair(ctx)
+		file := strings.NewReader("a file, by and large") // or an *os.File
+		n, err := client.Writer.SendFile(ctx, file, 2, 4)
+		if err != nil {
+			return err
+		}
+		p, err := server.Reader.ReadExactly(ctx, int(n))
+		fmt.Printf("%s\n", p)
+		return err
+	})
+	// Output: file
 }

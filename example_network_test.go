@@ -83,6 +83,10 @@ func ExampleServer() {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintln(w, "hello")
+		if _, err := r.ReadLine(ctx); err != nil { // the server has accepted the connection
+			return err
+		}
 		asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
 			defer w.Close()
 			fmt.Fprintln(w, "one last word")

@@ -2,12 +2,13 @@ package asyncio_test
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,7 +80,7 @@ func TestAnExecutorRunsTheFunctionAndTheTaskGetsItsOutcome(t *testing.T) {
 	})
 }
 
-func TestAnExecutorThatTakesNoWork(t *testing.T) {
+func TestAnErrorOrPanicOfSubmitReachesTheCaller(t *testing.T) {
 	for _, loop := range []asyncio.Option{asyncio.WithVirtualTime(), asyncio.WithDebug()} {
 		_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 			refuses := &byHand{err: errBoom}
@@ -107,7 +108,7 @@ type inPlace struct{}
 
 func (inPlace) Submit(work func()) error { work(); return nil }
 
-func TestAnExecutorThatRunsTheFunctionInPlace(t *testing.T) {
+func TestAnExecutorMayRunTheFunctionWithinSubmit(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		v, err := asyncio.RunInExecutor(ctx, inPlace{}, func(context.Context) (int, error) { return 42, nil })
 		assert.Equal(t, 42, v)
@@ -115,7 +116,7 @@ func TestAnExecutorThatRunsTheFunctionInPlace(t *testing.T) {
 	})
 }
 
-func TestAFunctionThatIsCancelledBeforeTheExecutorComesToItIsNotCalled(t *testing.T) {
+func TestAFunctionCancelledBeforeItsExecutorBeginsItIsNotCalled(t *testing.T) {
 	executor := &byHand{}
 	fn := func(context.Context) (int, error) { t.Error("called"); return 0, nil }
 	await := func(ctx context.Context) error {
@@ -140,7 +141,7 @@ func TestAFunctionThatIsCancelledBeforeTheExecutorComesToItIsNotCalled(t *testin
 	assert.Equal(t, 3, executor.work(), "submitted")
 }
 
-func TestTheContextOfAFunctionInAnExecutorIsCancelledWithTheAwait(t *testing.T) {
+func TestCancellingTheAwaitCancelsTheContextOfAFunctionInAnExecutor(t *testing.T) {
 	executor := asyncio.NewThreadPoolExecutor(1)
 	var cause error
 	run(t, func(ctx context.Context) error {
@@ -235,93 +236,113 @@ func TestAThreadPoolExecutorRunsALimitedNumberInOrder(t *testing.T) {
 	assert.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
 }
 
-var errOther = errors.New("of the other loop")
-
-// otherLoop runs a loop on another goroutine until the test ends.
-func otherLoop(t *testing.T, opts ...asyncio.LoopOption) *asyncio.Loop {
-	loop := asyncio.NewLoop(opts...)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		assert.NoError(t, loop.RunForever(context.Background()))
-	}()
-	t.Cleanup(func() {
-		loop.Stop()
-		<-ended
-		assert.NoError(t, loop.Close())
-	})
-	return loop
-}
-
-func TestAWrappedFutureGetsTheOutcomeOfTheOtherLoop(t *testing.T) {
-	other := otherLoop(t)
-	outcome := func(v int, err error) *asyncio.ConcurrentFuture[int] {
-		return asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-			assert.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-			return v, err
+// The pool's only function waits for the loop, and the other one waits in line.
+func TestVirtualTimeMovesOnWhileAFunctionWaitsInTheLineOfAPool(t *testing.T) {
+	for name, via := range map[string]func(ctx context.Context, pool *asyncio.ThreadPoolExecutor, fn func(context.Context) (int, error)) (int, error){
+		"RunInExecutor": func(ctx context.Context, pool *asyncio.ThreadPoolExecutor, fn func(context.Context) (int, error)) (int, error) {
+			return asyncio.RunInExecutor(ctx, pool, fn)
+		},
+		"ToThread": func(ctx context.Context, pool *asyncio.ThreadPoolExecutor, fn func(context.Context) (int, error)) (int, error) {
+			asyncio.RunningLoop(ctx).SetDefaultExecutor(pool)
+			return asyncio.ToThread(ctx, fn)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := asyncio.NewThreadPoolExecutor(2)
+			var tr trace
+			run(t, func(ctx context.Context) error {
+				loop := asyncio.RunningLoop(ctx)
+				funcs := make([]func(ctx context.Context) error, 1000)
+				for i := range funcs {
+					funcs[i] = func(ctx context.Context) error {
+						_, err := via(ctx, pool, func(ctx context.Context) (int, error) {
+							if i >= 2 {
+								return i, nil
+							}
+							return asyncio.RunCoroutineThreadsafe(loop, answer(time.Duration(i+1)*time.Hour, i)).Result(ctx)
+						})
+						if i < 3 {
+							tr.at(ctx, "%d", i)
+						}
+						return err
+					}
+				}
+				return asyncio.GatherErr(ctx, funcs...)
+			})
+			pool.Shutdown(true)
+			tr.expect(t, "1h0m0s 0", "1h0m0s 2", "2h0m0s 1")
 		})
 	}
-	run(t, func(ctx context.Context) error { // in virtual time, which stands still while the other loop works
-		v, err := asyncio.WrapFuture(ctx, outcome(42, nil)).Await(ctx)
-		require.NoError(t, err)
-		assert.Equal(t, 42, v)
-		require.Equal(t, errOther, errOf(ctx, asyncio.WrapFuture(ctx, outcome(0, errOther))))
-		f := asyncio.WrapFuture(ctx, outcome(0, asyncio.ErrCancelled))
-		require.ErrorIs(t, errOf(ctx, f), asyncio.ErrCancelled)
-		assert.True(t, f.Cancelled())
-		_, err = asyncio.WaitFor(ctx, asyncio.WrapFuture(ctx, outcome(1, nil)), time.Second)
-		require.NoError(t, err)
-		return asyncio.Sleep(ctx, time.Hour)
+}
+
+// A function in line holds up time if what runs before it is not the loop's.
+func TestVirtualTimeStandsStillForAFunctionInTheLineOfAPoolThatOthersUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool := asyncio.NewThreadPoolExecutor(1)
+		require.NoError(t, pool.Submit(func() { time.Sleep(time.Second) }))
+		run(t, func(ctx context.Context) error {
+			_, err := asyncio.WaitFor(ctx, asyncio.Coro[int](func(ctx context.Context) (int, error) {
+				return asyncio.RunInExecutor(ctx, pool, func(context.Context) (int, error) { return 1, nil })
+			}), time.Millisecond)
+			return err
+		})
+		pool.Shutdown(true)
 	})
 }
 
-func TestCancellingAWrappedFutureCancelsTheOtherLoopsTask(t *testing.T) {
-	other := otherLoop(t)
-	cancelled := make(chan error)
-	inner := asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-		err := asyncio.Sleep(ctx, time.Hour)
-		cancelled <- err
-		return 0, err
-	})
-	run(t, func(ctx context.Context) error {
-		task := asyncio.CreateTask(ctx, asyncio.Coro[int](asyncio.WrapFuture(ctx, inner).Await))
-		giveWay(ctx, 1)
-		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { // until the other has begun
-			return asyncio.RunCoroutineThreadsafe(other, func(ctx context.Context) (int, error) {
-				return 0, asyncio.Sleep(ctx, 0)
-			}).Result(context.Background())
-		})
-		task.Cancel()
-		giveWay(ctx, 3)
-		assert.True(t, task.Cancelled())
-		require.NoError(t, asyncio.Sleep(ctx, time.Hour), "time stands still no more")
+func TestTheReportOfAStandstillMarksFunctionsThatHaveNotBegun(t *testing.T) {
+	got := inStandstill(t, func(ctx context.Context) error { // its executor does not come to it
+		executor, block := &byHand{}, make(chan struct{})
+		close(block)
+		time.AfterFunc(time.Minute, func() { executor.work() })
+		_, err := asyncio.RunInExecutor(ctx, executor, blockedOne(block))
 		return err
 	})
-	require.ErrorIs(t, <-cancelled, asyncio.ErrCancelled)
-	_, err := inner.Result(t.Context())
-	require.ErrorIs(t, err, asyncio.ErrCancelled)
+	require.Len(t, got, 1)
+	assert.Regexp(t, "^"+standstillMessage+`\S+\.blockedOne\.\w+ \(not begun by its executor\)$`, got[0])
 }
 
-func TestAWrappedFutureOfItsOwnLoopAndOneThatIsDone(t *testing.T) {
+func TestAnExecutorKeepsNothingOfACancelledCall(t *testing.T) {
+	pool := asyncio.NewThreadPoolExecutor(1)
+	block := make(chan struct{})
+	require.NoError(t, pool.Submit(func() { <-block }))
+	var captured weak.Pointer[[1 << 20]byte]
+	run(t, func(ctx context.Context) error {
+		task := asyncio.CreateTask(ctx, func(ctx context.Context) (byte, error) {
+			large := new([1 << 20]byte)
+			captured = weak.Make(large)
+			return asyncio.RunInExecutor(ctx, pool, func(context.Context) (byte, error) { return large[0], nil })
+		})
+		giveWay(ctx, 2)
+		task.Cancel()
+		require.ErrorIs(t, errOf(ctx, task), asyncio.ErrCancelled)
+		return nil
+	})
+	assert.Eventually(t, func() bool {
+		runtime.GC()
+		return captured.Value() == nil
+	}, 10*time.Second, time.Millisecond)
+	close(block)
+	pool.Shutdown(true)
+}
+
+func TestAMisusedExecutorPanicsClearly(t *testing.T) {
+	const notMade = "asyncio: executor was not made by NewThreadPoolExecutor"
+	fn := func(context.Context) (int, error) { return 1, nil }
 	run(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
-		inner := asyncio.RunCoroutineThreadsafe(loop, answer(time.Hour, 42))
-		v, err := asyncio.WrapFuture(ctx, inner).Await(ctx)
-		require.NoError(t, err)
-		assert.Equal(t, 42, v)
-		done := asyncio.WrapFuture(ctx, inner)
-		assert.False(t, done.Done(), "as in asyncio")
-		giveWay(ctx, 1)
-		assert.True(t, done.Done())
-		v, err = done.Result()
-		assert.Equal(t, 42, v)
-		return err
-	})
-	closed := asyncio.NewLoop()
-	require.NoError(t, closed.Close())
-	run(t, func(ctx context.Context) error {
-		_, err := asyncio.WrapFuture(ctx, asyncio.RunCoroutineThreadsafe(closed, answer(0, 1))).Await(ctx)
-		require.Equal(t, asyncio.ErrLoopClosed, err)
-		return nil
+		for _, pool := range []*asyncio.ThreadPoolExecutor{nil, new(asyncio.ThreadPoolExecutor)} {
+			assert.PanicsWithValue(t, notMade, func() { _ = pool.Submit(func() {}) })
+			assert.PanicsWithValue(t, notMade, func() { pool.Shutdown(false) })
+			assert.PanicsWithValue(t, notMade, func() { _, _ = asyncio.RunInExecutor(ctx, pool, fn) })
+			assert.PanicsWithValue(t, notMade, func() { loop.SetDefaultExecutor(pool) })
+		}
+		pool := asyncio.NewThreadPoolExecutor(1)
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _ = pool.Submit(nil) })
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.RunInExecutor[int](ctx, pool, nil) })
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.RunInExecutor[int](ctx, nil, nil) })
+		assert.PanicsWithValue(t, "asyncio: nil function", func() { _, _ = asyncio.ToThread[int](ctx, nil) })
+		pool.Shutdown(true)
+		return asyncio.Sleep(ctx, time.Hour) // time does not stand still
 	})
 }

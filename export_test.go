@@ -95,3 +95,30 @@ func FunctionsInLine(l *Loop) int {
 
 // HasDriver reports whether a task drives the loop.
 func (l *Loop) HasDriver() bool { return l.driver != nil }
+
+// StreamOver makes a stream of a connection whose calls block.
+func StreamOver(ctx context.Context, conn net.Conn) (*StreamReader, *StreamWriter) {
+	s := openNetConn(RunningLoop(ctx), conn, newStreamOptions[ConnectOption](nil))
+	s.watchDrop()
+	return &s.reader, &s.writer
+}
+
+// SetClosePatience sets how long a loop that closes waits for blocking calls.
+func SetClosePatience(d time.Duration) (restore func()) {
+	old := closePatience
+	closePatience = d
+	return func() { closePatience = old }
+}
+
+// OperateSlowly makes the operation of c with a goroutine that takes a while each time that it is to
+// wait.
+func OperateSlowly(ctx context.Context, c SelectCase) error {
+	return running(ctx).operate(ctx, slowOperation{c}, waitSelect)
+}
+
+type slowOperation struct{ SelectCase }
+
+func (s slowOperation) wait(ask <-chan struct{}) (made, asked bool) {
+	time.Sleep(time.Millisecond)
+	return s.SelectCase.wait(ask)
+}

@@ -65,10 +65,7 @@ func (l *Loop) doIn(ctx, bound context.Context, name string, work func(ctx conte
 	if !l.threads.foreign.add(call) {
 		return net.ErrClosed
 	}
-	if l.virtual {
-		call.wait = l.threads.beginForeignCall()
-	}
-	if l.post(call) != nil {
+	if l.threads.postForeignCall(call) != nil {
 		call.abandon(net.ErrClosed)
 	}
 	if bound != nil {
@@ -131,7 +128,7 @@ func (c *foreignCall) abandon(err error) {
 
 func (c *foreignCall) end(err error) {
 	c.loop.threads.foreign.remove(c)
-	c.loop.threads.endWait(c.wait)
+	c.loop.threads.endForeignCall(c)
 	c.done <- err
 }
 

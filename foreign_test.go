@@ -244,7 +244,7 @@ func TestAReadElsewhereLosesNothingIfTheLoopBlocksAfterTakingItUp(t *testing.T) 
 			assert.Equal(t, make([]byte, 10), p)
 			done <- err
 		}()
-		for len(asyncio.RunningLoop(ctx).AllTasks()) == 1 {
+		for len(asyncio.RunningLoop(ctx).AllTasks()) == 1 && len(done) == 0 { // on a slow machine it may give up at once
 			giveWay(ctx, 1)
 		}
 		giveWay(ctx, 1) // lets it wait
@@ -541,7 +541,7 @@ func TestAnyGoroutineMayUseAConnInDebugMode(t *testing.T) {
 
 // The patience limits waiting for a blocked loop, not waiting for the peer.
 func TestAReadElsewhereWaitsForAsLongAsThePeerTakes(t *testing.T) {
-	defer asyncio.SetLoopPatience(40 * time.Millisecond)()
+	defer asyncio.SetLoopPatience(300 * time.Millisecond)()
 	runReal(t, func(ctx context.Context) error {
 		client, server := connPair(ctx)
 		read := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -552,7 +552,7 @@ func TestAReadElsewhereWaitsForAsLongAsThePeerTakes(t *testing.T) {
 			})
 			return nil
 		}))
-		require.NoError(t, asyncio.Sleep(ctx, 300*time.Millisecond))
+		require.NoError(t, asyncio.Sleep(ctx, time.Second))
 		_, err := server.Write([]byte("x"))
 		require.NoError(t, err)
 		_, err = read.Await(ctx)

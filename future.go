@@ -103,9 +103,15 @@ func (f *Future[T]) Loop() *Loop { return f.future.loop }
 // String describes the kind of future, such as "gather of 3".
 func (f *Future[T]) String() string { return f.future.describe() }
 
-func (f *Future[T]) start(context.Context) FutureLike[T] { return f }
-func (f *Future[T]) core() *future                       { return &f.future }
-func (f *Future[T]) result() T                           { return f.value }
+func (f *Future[T]) start(context.Context) FutureLike[T] {
+	if f == nil {
+		panic("asyncio: nil future")
+	}
+	return f
+}
+
+func (f *Future[T]) core() *future { return &f.future }
+func (f *Future[T]) result() T     { return f.value }
 
 func valueUnless[T any](err error, v T) (T, error) {
 	if err != nil {

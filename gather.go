@@ -21,9 +21,10 @@ func Gather[T any, A Awaitable[T]](ctx context.Context, aws ...A) *Future[[]T] {
 	})
 }
 
-// GatherErr runs funcs concurrently, each in a task, and suspends until all have returned. If one
-// fails, GatherErr returns its error at once, and the others go on. Cancelling the wait cancels the
-// tasks that have not ended. It is "await asyncio.gather(...)" for functions without results.
+// GatherErr runs funcs concurrently, each in a task. It suspends until all have returned nil, or
+// until one has failed: then it returns that error, and the others go on. Cancelling the wait
+// cancels the tasks that have not ended. It is asyncio.gather, awaited, for functions without
+// results.
 func GatherErr(ctx context.Context, funcs ...func(ctx context.Context) error) error {
 	coros := make([]Coro[None], len(funcs))
 	for i, f := range funcs {
@@ -66,7 +67,7 @@ func gather[T, R any, A Awaitable[T]](ctx context.Context, aws []A, keepErrors b
 		}
 	}()
 	for i, aw := range aws { // one by one: a coroutine that starts eagerly may end the futures before it
-		sources[i] = aw.start(ctx)
+		sources[i] = EnsureFuture[T](ctx, aw)
 		if f := sources[i].core(); f.loop == l {
 			g.add(f)
 		}
@@ -224,7 +225,7 @@ func (f *future) gathered() error {
 func startAll[T any, A Awaitable[T]](ctx context.Context, aws []A) []FutureLike[T] {
 	sources := make([]FutureLike[T], len(aws))
 	for i, aw := range aws {
-		sources[i] = aw.start(ctx)
+		sources[i] = EnsureFuture[T](ctx, aw)
 	}
 	return sources
 }

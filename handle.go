@@ -41,30 +41,32 @@ func (h *Handle) describe() string {
 
 // A ThreadsafeHandle is a callback scheduled by CallSoonThreadsafeHandle. Any goroutine may use it.
 type ThreadsafeHandle struct {
-	fn        atomic.Pointer[func()] // nil once it was called or cancelled
-	cancelled atomic.Bool
+	fn atomic.Pointer[func()] // nil once the call has begun; &cancelledCallback once it was cancelled
 }
+
+// cancelledCallback stands for a callback that was cancelled.
+var cancelledCallback = func() {}
 
 // Cancel keeps the callback from being called unless the call has begun, and reports whether it
 // does. It may be called more than once.
 func (h *ThreadsafeHandle) Cancel() bool {
-	if h.fn.Swap(nil) != nil {
-		h.cancelled.Store(true)
+	if fn := h.fn.Load(); fn != nil {
+		h.fn.CompareAndSwap(fn, &cancelledCallback) // if it fails, the call has begun or another Cancel was first
 	}
-	return h.cancelled.Load()
+	return h.Cancelled()
 }
 
 // Cancelled reports whether Cancel has kept the callback from being called.
-func (h *ThreadsafeHandle) Cancelled() bool { return h.cancelled.Load() }
+func (h *ThreadsafeHandle) Cancelled() bool { return h.fn.Load() == &cancelledCallback }
 
 func (h *ThreadsafeHandle) run(l *Loop) {
-	if fn := h.fn.Swap(nil); fn != nil {
+	if fn := h.fn.Load(); fn != nil && fn != &cancelledCallback && h.fn.CompareAndSwap(fn, nil) {
 		l.call(*fn)
 	}
 }
 
 func (h *ThreadsafeHandle) describe() string {
-	if fn := h.fn.Load(); fn != nil {
+	if fn := h.fn.Load(); fn != nil && fn != &cancelledCallback {
 		return callbackName(*fn)
 	}
 	return "cancelled callback"

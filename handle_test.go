@@ -13,7 +13,7 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-func TestACallbackOfAnotherGoroutineIsCancelledFromThere(t *testing.T) {
+func TestAnotherGoroutineCanCancelTheCallbackThatItHasScheduled(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		calls := 0
@@ -125,4 +125,26 @@ func TestHalfOfManyTimersCanBeCancelled(t *testing.T) {
 	}
 	require.ErrorIs(t, loop.RunForever(t.Context()), asyncio.ErrDeadlock)
 	assert.Equal(t, n/2, fired)
+}
+
+func TestConcurrentCancelsOfAThreadsafeHandleAllReportTrue(t *testing.T) {
+	loop := asyncio.NewLoop()
+	defer loop.Close()
+	for range 2000 {
+		h, err := loop.CallSoonThreadsafeHandle(func() { t.Error("called all the same") })
+		require.NoError(t, err)
+		var began, ended sync.WaitGroup
+		began.Add(1)
+		for range 4 {
+			ended.Go(func() {
+				began.Wait()
+				assert.True(t, h.Cancel())
+				assert.True(t, h.Cancelled())
+			})
+		}
+		began.Done()
+		ended.Wait()
+	}
+	loop.Stop()
+	require.NoError(t, loop.RunForever(t.Context()))
 }

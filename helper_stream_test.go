@@ -17,8 +17,12 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
-// Package os/signal starts a goroutine when it is first used, and keeps it.
+// Package os/signal starts a goroutine when it is first used, and keeps it. The runtime opens the
+// descriptors of its poller when the first pollable file is opened, and keeps them.
 func init() {
+	if r, w, err := os.Pipe(); err == nil {
+		_, _ = r.Close(), w.Close()
+	}
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
 	signal.Stop(c)
@@ -72,5 +76,14 @@ func echo(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter)
 		if err := w.Drain(ctx); err != nil {
 			return nil
 		}
+	}
+}
+
+// eventually lets the loop go on until cond holds, which something outside the loop brings about.
+func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !cond(); {
+		require.True(t, time.Now().Before(end), what)
+		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
 	}
 }

@@ -121,6 +121,13 @@ func inTurn(t *testing.T, body func(ctx context.Context)) {
 	})
 }
 
+// withoutDebug keeps GOASYNCIODEBUG from turning debug mode on in a test that depends on tasks that
+// drive, or in which debug mode would report more.
+func withoutDebug(t *testing.T) {
+	t.Helper()
+	t.Setenv("GOASYNCIODEBUG", "")
+}
+
 // needInterrupt skips a test of SIGINT if the test process ignores the signal.
 func needInterrupt(t *testing.T) {
 	t.Helper()
@@ -129,15 +136,22 @@ func needInterrupt(t *testing.T) {
 	}
 }
 
-// needPoller skips the test if the system cannot poll descriptors.
-func needPoller(t *testing.T) {
-	t.Helper()
+// hasPoller reports whether the system can poll descriptors.
+func hasPoller() bool {
 	p, err := poll.New()
-	if err == poll.ErrUnsupported {
-		t.Skipf("%v: there are no sockets and pipes of the loop's", err)
+	if err == nil {
+		p.Close()
 	}
-	require.NoError(t, err)
-	require.NoError(t, p.Close())
+	return err != poll.ErrUnsupported
+}
+
+// needPoller skips the test if the system cannot poll descriptors. The reason says why the test is
+// about such descriptors.
+func needPoller(t *testing.T, reason string) {
+	t.Helper()
+	if !hasPoller() {
+		t.Skip("there is no poller: " + reason)
+	}
 }
 
 // errOf awaits a future or task and returns its error.
@@ -161,4 +175,14 @@ func withoutStacks(ws []asyncio.WaitingTask) []asyncio.WaitingTask {
 		ws[i].Stack = nil
 	}
 	return ws
+}
+
+// assertNoMoreGoroutines waits until there are no more goroutines than limit. Some may still be
+// ending.
+func assertNoMoreGoroutines(t *testing.T, limit int) {
+	t.Helper()
+	for start := time.Now(); goroutines() > limit && time.Since(start) < 10*time.Second; {
+		runtime.Gosched()
+	}
+	assert.LessOrEqual(t, goroutines(), limit, "goroutines")
 }

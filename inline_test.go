@@ -1,7 +1,6 @@
 package asyncio_test
 
 import (
-	"os/exec"
 	"regexp"
 	"testing"
 
@@ -12,7 +11,7 @@ import (
 // The functions on the hot path must be inlined, since a call after a switch costs as much as a
 // mispredicted branch. They are only a few statements below the compiler's budget.
 func TestTheHotPathIsInlined(t *testing.T) {
-	out, err := exec.Command("go", "build", "-gcflags=-m=2", ".").CombinedOutput()
+	out, err := goCommand(t, "build", "-gcflags=-m=2", ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	inlined := make(map[string]bool)
 	typeArguments := regexp.MustCompile(`\[[^]]*\]`)

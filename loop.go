@@ -38,15 +38,16 @@ type Loop struct {
 	chores      uint64 // the turn that next runs doChores
 
 	// Tasks, and errors of futures.
-	tasks     taskList
-	lastID    uint64 // of the last task with a default name; see task.id
-	named     uint64 // twice the number of tasks that were given a name
-	fibers    fiber.Pool[suspension]
-	unseen    nodeList    // errors that nobody has looked at, oldest first
-	inspected bool        // Inspect was called
-	watchdog  *watchdog   // of the run; nil unless the loop is inspected or in debug mode
-	recorder  *recorder   // nil unless the loop is inspected or in debug mode
-	labelled  atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
+	tasks      taskList
+	lastID     uint64 // of the last task with a default name; see task.id
+	named      uint64 // twice the number of tasks that were given a name
+	fibers     fiber.Pool[suspension]
+	unseen     nodeList    // errors that nobody has looked at, oldest first
+	inspected  bool        // Inspect was called
+	watchdog   *watchdog   // of the run; nil unless the loop is inspected or in debug mode
+	recorder   *recorder   // nil unless the loop is inspected or in debug mode
+	generators nodeList    // generators that have begun and have not ended, in that order
+	labelled   atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]
@@ -70,6 +71,7 @@ type Loop struct {
 
 	// Owned by the loop, which closes or stops them.
 	reactor   reactor.Reactor
+	blockers  blockers
 	signals   signals
 	processes processes
 	threads   threads
@@ -259,11 +261,12 @@ func (l *Loop) endRun() {
 	l.running.Store(false) // last, since a goroutine that sees it may start the next run
 }
 
-// abandon kills the remaining tasks and closes the loop.
+// abandon kills the remaining tasks and generators, and closes the loop.
 func (l *Loop) abandon() {
-	for t := l.tasks.head; t != nil; t = l.tasks.head {
-		l.tasks.remove(t)
-		l.kill(t)
+	l.killTasks()
+	for g := l.generators.head; g != nil; g = l.generators.head {
+		g.run.run(l)
+		l.killTasks() // those that the generator has created
 	}
 	l.fibers.Release()
 	l.record(false)
@@ -271,16 +274,28 @@ func (l *Loop) abandon() {
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
 	l.posted.mu.Unlock()
 	l.reactor.Close()
+	l.blockers.close()
 	l.threads.close()
 	l.signals.stop()
 	left := l.processes.kill()
+	ended := l.blockers.wait()
 	l.timers.Clear()
 	l.ready.Clear()
 	defer l.reportUnseen() // deferred for a handler that calls runtime.Goexit
 	for _, err := range left {
 		l.report(ExceptionContext{Message: "a process goes on after the end of its loop", Err: err})
 	}
+	if !ended {
+		l.report(ExceptionContext{Message: "a read or a write of a connection goes on after the end of its loop"})
+	}
 	l.shutDownThreads()
+}
+
+func (l *Loop) killTasks() {
+	for t := l.tasks.head; t != nil; t = l.tasks.head {
+		l.tasks.remove(t)
+		l.kill(t)
+	}
 }
 
 // kill unwinds a task that is never to resume. Its future ends as cancelled.

@@ -6,6 +6,7 @@ package asyncio
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -13,24 +14,30 @@ import (
 // anything overflows into the past.
 const Never time.Duration = 1<<63 - 1
 
-// Seconds returns the least duration of at least s seconds, so that a time computed as a number
-// of seconds, as in Python, is not a nanosecond early. If s seconds are too long for a Duration,
-// Seconds returns Never. It panics if s is not a number.
+// Seconds returns s seconds as a duration, rounded up to the next nanosecond: a time that was
+// computed as a number of seconds, as in Python, does not become a nanosecond early. What lies
+// within the precision of s is not rounded up, so that 0.1 is 100 ms. If s seconds are too long for
+// a Duration, Seconds returns Never. It panics if s is NaN.
 func Seconds(s float64) time.Duration {
-	switch ns := s * float64(time.Second); {
+	const limit = float64(Never) / float64(time.Second)
+	switch {
 	case math.IsNaN(s):
-		panic("asyncio: Seconds of what is not a number")
-	case ns >= float64(Never):
+		panic("asyncio: seconds are not a number")
+	case s >= limit:
 		return Never
-	case ns <= math.MinInt64:
+	case s <= -limit:
 		return math.MinInt64
-	default:
-		d := time.Duration(math.Floor(ns))
-		for d.Seconds() < s {
-			d++
-		}
-		return d
 	}
+	whole, part := math.Modf(s)
+	ns := part * float64(time.Second)
+	d := time.Duration(whole)*time.Second + time.Duration(math.Floor(ns))
+	if math.FMA(part, float64(time.Second), -ns) < 0 && ns == math.Floor(ns) { // the product was rounded up to a nanosecond
+		d--
+	}
+	if d.Seconds() < s {
+		d++
+	}
+	return d
 }
 
 // A clock is the loop's time.
@@ -149,6 +156,9 @@ func (c *clock) set(d time.Duration) *time.Timer {
 // context to wait for, the loop is deadlocked.
 func (l *Loop) idleVirtual() {
 	defer l.failOnPanic() // the context of a function that waits for the loop may panic
+	if l.settleChannels() {
+		return
+	}
 	if l.threads.busy() || l.posted.any.Load() {
 		l.waitForThreads()
 	} else if when, ok := l.timers.Next(); ok {
@@ -160,6 +170,8 @@ func (l *Loop) idleVirtual() {
 		if l.ready.Len() == 0 { // unless a context has panicked, which made its task ready
 			l.wait(Never)
 		}
+	} else if l.threads.awaitsOutside() {
+		l.waitForOutside()
 	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil && !l.stopping.Load() { // no context became done meanwhile
 		l.deadlock()
 	}
@@ -170,6 +182,36 @@ func (l *Loop) waitForThreads() {
 	l.beginInstant()
 	if patience := l.reportStandstill(); l.ready.Len() == 0 {
 		l.wait(patience)
+	}
+}
+
+// settleChannels makes the tasks ready whose operations on channels have been made, and reports
+// whether there are any.
+func (l *Loop) settleChannels() bool {
+	woken := l.threads.settle(l.timers.Len() > 0)
+	if woken {
+		// Other goroutines may keep this instant going. Nothing shows whether they do, so tasks that
+		// hand values to each other over channels, on and on at one instant, are never a livelock.
+		l.beginInstant()
+	}
+	return woken
+}
+
+// waitForOutside waits until another goroutine makes something ready. It reports once if that takes
+// long.
+func (l *Loop) waitForOutside() {
+	l.beginInstant()
+	begun := time.Now()
+	l.wait(standstill)
+	if time.Since(begun) < standstill || l.ready.Len() > 0 {
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "virtual time has stood still for %v, until other goroutines act", standstill)
+	enumerate(&b, l.waiting(0), ", ", func(w WaitingTask) { b.WriteString(w.Name + " waits for " + w.For) })
+	l.report(ExceptionContext{Message: b.String()})
+	if l.ready.Len() == 0 {
+		l.wait(Never)
 	}
 }
 
@@ -188,7 +230,7 @@ func (l *Loop) isHeld() bool {
 // real time.
 func (l *Loop) awaitsDeadline() bool {
 	for w := l.watches.head; w != nil; w = w.next {
-		if w, ok := w.run.(*watch); ok && w.mayExpire() {
+		if w, ok := w.run.(interface{ mayExpire() bool }); ok && w.mayExpire() {
 			return true
 		}
 	}
@@ -197,12 +239,22 @@ func (l *Loop) awaitsDeadline() bool {
 
 func (l *Loop) deadlock() {
 	l.stuck = true
-	e := &DeadlockError{Waiting: make([]WaitingTask, 0, l.tasks.n)}
-	for t := l.tasks.head; t != nil; t = t.next {
-		e.Waiting = append(e.Waiting, t.waiting(len(e.Waiting) < 1000))
-	}
+	e := &DeadlockError{Waiting: l.waiting(maxStacks)}
 	for _, ring := range l.rings() {
 		e.Rings = append(e.Rings, waitingTasks(ring))
 	}
 	l.fail(e)
+}
+
+// maxStacks is the number of tasks whose stacks a DeadlockError has.
+const maxStacks = 1000
+
+// waiting returns the tasks that are not done, when all of them wait. The first of them, as many as
+// stacks says, have their stacks.
+func (l *Loop) waiting(stacks int) (tasks []WaitingTask) {
+	tasks = make([]WaitingTask, 0, l.tasks.n)
+	for t := l.tasks.head; t != nil; t = t.next {
+		tasks = append(tasks, t.waiting(len(tasks) < stacks))
+	}
+	return tasks
 }

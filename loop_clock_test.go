@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -167,14 +168,21 @@ func TestSecondsAreRoundedUpToTheLeastDurationThatIsNotEarly(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 10_000 {
-		s := random.Float64() * math.Pow(10, float64(random.IntN(14)-4))
-		d := asyncio.Seconds(s)
-		assert.GreaterOrEqual(t, d.Seconds(), s)
-		if s < 1e6 {
-			assert.Less(t, (d - 1).Seconds(), s, "more than needed")
+		s := random.Float64() * math.Pow(10, float64(random.IntN(15)-4))
+		if random.IntN(2) == 0 {
+			s = -s
 		}
+		d := asyncio.Seconds(s)
+		if d == asyncio.Never || d == math.MinInt64 {
+			assert.GreaterOrEqual(t, math.Abs(s), asyncio.Never.Seconds())
+			continue
+		}
+		assert.GreaterOrEqual(t, d.Seconds(), s)
+		exact := new(big.Rat).Mul(new(big.Rat).SetFloat64(s), big.NewRat(int64(time.Second), 1))
+		more, _ := exact.Sub(big.NewRat(int64(d), 1), exact).Float64()
+		assert.Less(t, math.Abs(more), 1.0, "nanoseconds between %v s and %d", s, d)
 	}
-	assert.Panics(t, func() { asyncio.Seconds(math.NaN()) })
+	assert.PanicsWithValue(t, "asyncio: seconds are not a number", func() { asyncio.Seconds(math.NaN()) })
 }
 
 // A timer that sets itself again until a time computed in seconds has come would go on forever at

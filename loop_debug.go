@@ -88,20 +88,31 @@ const wrongGoroutine = "asyncio: call from a goroutine that is not the event loo
 // the result of asyncio's get_running_loop.
 func (l *Loop) IsCurrent() bool { return l.running.Load() && l.here() }
 
-// here reports whether the caller is the running task, or a callback of the running loop. Any
-// goroutine may ask. A goroutine other than the loop's reads fields that the loop writes at the
-// same time, hence the norace. That is harmless: words are not torn, and no value that it can read,
-// old or new, is its own number. A fiber clears its number before its goroutine ends, and endRun
-// clears the number of the run; only after that can another goroutine get it.
+// here reports whether the caller is the running task, a callback of the running loop, or a handler
+// that a task which drives calls between two steps. Any goroutine may ask. A goroutine other than
+// the loop's reads fields that the loop writes at the same time, hence the norace. That is harmless:
+// words are not torn, and no value that it can read, old or new, is its own number. A fiber clears
+// its number before its goroutine ends, and endRun clears the number of the run; only after that
+// can another goroutine get it.
 //
 //go:norace
 func (l *Loop) here() bool {
 	g := gid.G()
+	if d := l.driver; d != nil && d.isOn(g) { // current is then the task that it has resumed last
+		return true
+	}
 	if t := l.current; t != nil {
-		f := t.fiber
-		return f != nil && f.Is(g)
+		return t.isOn(g)
 	}
 	return l.goroutine == g
+}
+
+// isOn reports whether the fiber of t has the goroutine g.
+//
+//go:norace
+func (t *task) isOn(g uintptr) bool {
+	f := t.fiber
+	return f != nil && f.Is(g)
 }
 
 // bind records that tasks of l wait in q. It panics if tasks of another loop have waited there,

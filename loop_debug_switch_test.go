@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func wrongly(fn func()) (panicked bool) {
 }
 
 func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
+	withoutDebug(t)
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
@@ -86,6 +88,104 @@ func TestDebugModeIsSwitchedWhileTheLoopRuns(t *testing.T) {
 		join(ctx, partner)
 		return nil
 	})
+}
+
+func TestDebugModeMayBeSwitchedOnWhileADriverPolls(t *testing.T) {
+	withoutDebug(t)
+	runReal(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		defer w.Close()
+		in, err := asyncio.ConnectReadPipe(ctx, r)
+		require.NoError(t, err)
+		defer in.Close()
+		reader := asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return in.ReadExactly(ctx, 1) })
+		giveWay(ctx, 2)
+		for _, suspend := range []bool{false, true} { // how the step ends that has switched
+			_, err := spawn(ctx, func(ctx context.Context) error {
+				giveWay(ctx, 1) // from now on main drives
+				_, err := w.Write([]byte("x"))
+				loop.SetDebug(true)
+				assert.True(t, loop.HasDriver())
+				if suspend {
+					giveWay(ctx, 1)
+				}
+				return err
+			}).Await(ctx)
+			require.NoError(t, err)
+			_, err = reader.Await(ctx)
+			require.NoError(t, err)
+			loop.SetDebug(false)
+			giveWay(ctx, 2)
+			reader = asyncio.CreateTask(ctx, func(ctx context.Context) ([]byte, error) { return in.ReadExactly(ctx, 1) })
+			giveWay(ctx, 2)
+		}
+		reader.Cancel()
+		return nil
+	})
+}
+
+// A contextThatCalls calls a function each time it is asked whether it is done.
+type contextThatCalls struct {
+	context.Context
+	fn func()
+}
+
+func (c contextThatCalls) Done() <-chan struct{} { return make(chan struct{}) }
+
+func (c contextThatCalls) Err() error {
+	c.fn()
+	return nil
+}
+
+func TestDebugModeMayBeSwitchedOnWhileADriverLooksAtContexts(t *testing.T) {
+	withoutDebug(t)
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		calls := 0
+		sleeper := spawn(ctx, func(ctx context.Context) error {
+			return asyncio.Sleep(contextThatCalls{ctx, func() { calls++; loop.AllTasks() }}, time.Hour)
+		})
+		_, err := spawn(ctx, func(ctx context.Context) error {
+			giveWay(ctx, 1)
+			assert.True(t, loop.HasDriver())
+			calls = 0
+			loop.SetDebug(true)
+			return nil
+		}).Await(ctx)
+		require.NoError(t, err)
+		assert.Positive(t, calls)
+		sleeper.Cancel()
+		require.ErrorIs(t, errOf(ctx, sleeper), asyncio.ErrCancelled, "the context has not panicked")
+		return nil
+	})
+}
+
+// In the turn in which debug mode is turned on, a task may still drive another: the step of the
+// other is not its own.
+func TestDebugModeDoesNotBlameATaskForTheStepOfAnotherThatItDrives(t *testing.T) {
+	withoutDebug(t)
+	var log bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	inTurn(t, func(ctx context.Context) {
+		loop := asyncio.RunningLoop(ctx)
+		loop.SetSlowCallbackDuration(0)
+		var event asyncio.Event
+		loop.CallSoon(func() { loop.SetDebug(true) })
+		waits := asyncio.CreateTask(ctx, asyncio.Do(event.Wait), asyncio.WithName("waits"))
+		driven := spawn(ctx, func(ctx context.Context) error {
+			assert.True(t, loop.HasDriver())
+			giveWay(ctx, 3)
+			loop.SetDebug(false)
+			event.Set()
+			return nil
+		})
+		join(ctx, waits, driven)
+	})
+	assert.Contains(t, log.String(), "blocked", "by the steps of later turns")
+	assert.NotContains(t, log.String(), "waits")
 }
 
 func TestDebugModeThatIsSwitchedOnFromAWrongGoroutinePanics(t *testing.T) {

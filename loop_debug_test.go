@@ -13,9 +13,11 @@ import (
 	"github.com/go-asyncio/asyncio"
 )
 
+// wrong is the panic of debug mode for a call from another goroutine.
+const wrong = "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
+	"or ToThread for a library that starts goroutines"
+
 func TestInDebugModeCallsFromAWrongGoroutinePanic(t *testing.T) {
-	wrong := "asyncio: call from a goroutine that is not the event loop's; use CallSoonThreadsafe or RunCoroutineThreadsafe, " +
-		"or ToThread for a library that starts goroutines"
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
 		f := asyncio.NewFuture[int](loop)
@@ -76,9 +78,14 @@ func TestDebugModeLogsCallbacksThatBlockTheLoop(t *testing.T) {
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	block := func() {
+		for start := time.Now(); time.Since(start) == 0; { // a clock may move in steps of 15 ms
+		}
+	}
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		asyncio.CurrentTask(ctx).SetName("hog")
-		asyncio.RunningLoop(ctx).CallSoon(func() {})
+		asyncio.RunningLoop(ctx).CallSoon(block)
+		block()
 		return nil
 	}), asyncio.WithDebug(), asyncio.WithSlowCallbackDuration(time.Nanosecond))
 	require.NoError(t, err)

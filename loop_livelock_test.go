@@ -293,7 +293,7 @@ func inStandstill(t *testing.T, main func(ctx context.Context) error) (messages 
 	return messages
 }
 
-const standstillMessage = "virtual time has stood still for 10s, until these functions given to ToThread return: "
+const standstillMessage = "virtual time has stood still for 10s, until these functions on other goroutines return: "
 
 func TestAFunctionThatStopsVirtualTimeIsReportedOnce(t *testing.T) {
 	t.Run("while nothing else goes on", func(t *testing.T) {

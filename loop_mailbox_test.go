@@ -28,7 +28,7 @@ func TestItemsPostedWhileTheLoopFallsAsleepWakeIt(t *testing.T) {
 			})
 		},
 		"in the poller": func(t *testing.T, ctx context.Context) {
-			needPoller(t)
+			needPoller(t, "the loop waits in it")
 			_, err := asyncio.StartServer(ctx, func(context.Context, *asyncio.StreamReader, *asyncio.StreamWriter) error { return nil }, "127.0.0.1:0")
 			must(err)
 		},

@@ -32,6 +32,17 @@ func (l *Loop) needPoller() error {
 	return nil
 }
 
+// needIO is needPoller for everything that does without a poller where the system has none.
+func (l *Loop) needIO() error {
+	if err := l.needPoller(); err != ErrNoPoller {
+		return err
+	}
+	return nil
+}
+
+// polls reports whether descriptors are polled. Otherwise their calls block, on goroutines.
+func (l *Loop) polls() bool { return l.reactor.Poller() != nil }
+
 // dropCallbacks removes the callbacks of the caller's descriptor and wakes its tasks, before it
 // is closed. The open file lives on in a duplicate, so epoll would go on reporting it.
 func (l *Loop) dropCallbacks(fd int) {
@@ -102,19 +113,28 @@ func (l *Loop) callbacksOf(fd int) (*fdCallbacks, error) {
 	if err := l.needPoller(); err != nil {
 		return nil, err
 	}
-	switch h := l.reactor.Handler(fd).(type) {
-	case *fdCallbacks:
-		return h, nil
-	case nil:
-		if _, err := netfd.IsNonblock(fd); err != nil { // before the reactor's table grows
-			return nil, fmt.Errorf("asyncio: bad descriptor %d: %w", fd, err)
-		}
-		c := &fdCallbacks{loop: l, fd: fd}
-		l.reactor.Enter(fd, c)
-		return c, nil
-	default:
-		return nil, fmt.Errorf("asyncio: descriptor %d belongs to a stream", fd)
+	if err := l.checkNotOwned(fd); err != nil {
+		return nil, err
 	}
+	if c, ok := l.reactor.Handler(fd).(*fdCallbacks); ok {
+		return c, nil
+	}
+	if _, err := netfd.IsNonblock(fd); err != nil { // before the reactor's table grows
+		return nil, fmt.Errorf("asyncio: bad descriptor %d: %w", fd, err)
+	}
+	c := &fdCallbacks{loop: l, fd: fd}
+	l.reactor.Enter(fd, c)
+	return c, nil
+}
+
+// checkNotOwned returns an error if a descriptor belongs to one of the loop's streams, servers or
+// datagram endpoints.
+func (l *Loop) checkNotOwned(fd int) error {
+	switch l.reactor.Handler(fd).(type) {
+	case nil, *fdCallbacks:
+		return nil
+	}
+	return fmt.Errorf("asyncio: descriptor %d belongs to a stream", fd)
 }
 
 // fdCallbacks holds the callbacks of a descriptor of the caller's, and the tasks that wait for

@@ -20,6 +20,7 @@ import (
 // A duplicate, such as a child process may have, keeps the socket of a closed descriptor open.
 // Events on that socket do not concern the loop.
 func TestAClosedDescriptorIsNoLongerPolled(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	// Each case leaves a duplicate of a descriptor that was closed while it was polled, and makes
 	// the duplicate ready.
 	var left []int
@@ -190,6 +191,7 @@ func TestAClosedDescriptorIsNoLongerPolled(t *testing.T) {
 
 // The number of a closed descriptor, whose socket a duplicate keeps open, is in use again.
 func TestEventsOfAnEarlierDescriptorWithTheSameNumberAreDropped(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -214,6 +216,7 @@ func TestEventsOfAnEarlierDescriptorWithTheSameNumberAreDropped(t *testing.T) {
 
 // If a caller closes a descriptor before RemoveReader, epoll keeps reporting it for ever.
 func TestALoopForgetsDescriptorsThatWereClosedTooEarly(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		r, w, peer := accepted(t, ctx)
@@ -255,6 +258,7 @@ func TestALoopForgetsDescriptorsThatWereClosedTooEarly(t *testing.T) {
 }
 
 func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -283,6 +287,8 @@ func TestATaskThatWasNotWokenGoesOnWaiting(t *testing.T) {
 }
 
 func TestADescriptorThatCanNoLongerBePolledWakesItsTasks(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)

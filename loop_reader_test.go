@@ -39,6 +39,7 @@ func writeFD(t *testing.T, fd int, s string) {
 }
 
 func TestAReaderIsCalledAsLongAsThereIsSomethingToRead(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -63,6 +64,7 @@ func TestAReaderIsCalledAsLongAsThereIsSomethingToRead(t *testing.T) {
 }
 
 func TestASecondReaderReplacesTheFirst(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -78,6 +80,7 @@ func TestASecondReaderReplacesTheFirst(t *testing.T) {
 }
 
 func TestTheReaderAndTheWriterOfADescriptorAreIndependent(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -95,6 +98,7 @@ func TestTheReaderAndTheWriterOfADescriptorAreIndependent(t *testing.T) {
 }
 
 func TestADescriptorMayBeClosedUnderThePoller(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -115,6 +119,7 @@ func TestADescriptorMayBeClosedUnderThePoller(t *testing.T) {
 }
 
 func TestAddReaderRefusesTheDescriptorOfAStream(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -129,6 +134,7 @@ func TestAddReaderRefusesTheDescriptorOfAStream(t *testing.T) {
 }
 
 func TestAddReaderRefusesNumbersThatAreNotDescriptors(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		require.Error(t, l.AddReader(-1, func() {}))
@@ -141,6 +147,7 @@ func TestAddReaderRefusesNumbersThatAreNotDescriptors(t *testing.T) {
 }
 
 func TestAPanicInAReaderIsReported(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	reports := 0
 	a, b := socketpair(t)
 	defer closeFD(t, a, b)
@@ -160,6 +167,7 @@ func TestAPanicInAReaderIsReported(t *testing.T) {
 }
 
 func TestClosingALoopLeavesTheCallersDescriptorsOpen(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	a, b := socketpair(t)
 	runReal(t, func(ctx context.Context) error {
 		return asyncio.RunningLoop(ctx).AddReader(a, func() {})
@@ -171,6 +179,7 @@ func TestClosingALoopLeavesTheCallersDescriptorsOpen(t *testing.T) {
 }
 
 func TestOtherGoroutinesWakeALoopThatPolls(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -188,6 +197,7 @@ func TestOtherGoroutinesWakeALoopThatPolls(t *testing.T) {
 }
 
 func TestALoopThatPollsIsNeverEarly(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -203,6 +213,7 @@ func TestALoopThatPollsIsNeverEarly(t *testing.T) {
 }
 
 func TestTheContextOfARunEndsALoopThatPolls(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	a, b := socketpair(t)
 	defer closeFD(t, a, b)
 	outer, cancel := context.WithCancel(t.Context())

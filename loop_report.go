@@ -1,8 +1,10 @@
 package asyncio
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -14,8 +16,9 @@ type ExceptionContext struct {
 	Err     error  // nil if there is none
 	Task    string // the name of the task concerned, or "" if there is none
 
-	// Extra is what a library passes to CallExceptionHandler besides: values that a handler may
-	// want to inspect or to log.
+	// Extra holds further values that a handler may want to inspect or to log. A panic of a
+	// protocol comes with "transport" and "protocol", as in asyncio. A library may pass others to
+	// CallExceptionHandler.
 	Extra map[string]any
 }
 
@@ -70,9 +73,22 @@ func (c ExceptionContext) log() {
 		attrs = append(attrs, "err", c.Err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
-		attrs = append(attrs, name, c.Extra[name])
+		attrs = append(attrs, name, loggable(c.Extra[name]))
 	}
 	slog.Error("asyncio: "+c.Message, attrs...)
+}
+
+// loggable returns the name of v's type if v is a pointer that cannot describe itself: slog would
+// log the fields that it points to.
+func loggable(v any) any {
+	switch v.(type) {
+	case nil, error, fmt.Stringer, slog.LogValuer:
+		return v
+	}
+	if t := reflect.TypeOf(v); t.Kind() == reflect.Pointer {
+		return t.String()
+	}
+	return v
 }
 
 // call calls a user's callback. A panic in it is reported, and does not end the loop.

@@ -45,7 +45,7 @@ func TestWithoutAHandlerReportsAreLogged(t *testing.T) {
 	assert.Contains(t, log.String(), "panic in exception handler")
 }
 
-func TestTheExceptionHandlerIsSetAtRunTimeAndChained(t *testing.T) {
+func TestAnExceptionHandlerSetAtRunTimeCanPassReportsOn(t *testing.T) {
 	var first, second reports
 	take := func(r *reports) func(*asyncio.Loop, asyncio.ExceptionContext) {
 		return func(_ *asyncio.Loop, c asyncio.ExceptionContext) { *r = append(*r, c) }
@@ -85,6 +85,10 @@ func TestTheDefaultExceptionHandlerLogs(t *testing.T) {
 	loop.DefaultExceptionHandler(c)
 	assert.Contains(t, log.String(), `msg="asyncio: lost" task=worker err=boom job=a size=3`)
 	assert.Empty(t, seen)
+	log.Reset()
+	loop.DefaultExceptionHandler(asyncio.ExceptionContext{Message: "lost", Extra: map[string]any{
+		"future": asyncio.NewFuture[int](loop), "loop": loop, "nothing": nil, "why": errBoom}})
+	assert.Contains(t, log.String(), `msg="asyncio: lost" future=future loop=*asyncio.Loop nothing=<nil> why=boom`)
 	log.Reset()
 	loop.SetExceptionHandler(nil)
 	loop.CallExceptionHandler(c)

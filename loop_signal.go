@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -100,8 +101,10 @@ type signalHandler struct {
 // AddSignalHandler returns ErrLoopClosed after Close. It returns an error for a signal that
 // cannot be handled: there is no signal of that number, the system does not deliver it to
 // programs, or the Go runtime keeps it to itself, as it does SIGSEGV and other signals that
-// report a fault. It panics if sig or fn is nil. It does not suspend. It is asyncio's
-// add_signal_handler.
+// report a fault. On Windows it takes os.Interrupt, which stands for Ctrl+C and Ctrl+Break, and
+// syscall.SIGTERM, for the end of the session or of the console's window, after which the system
+// leaves the program some seconds. It panics if sig or fn is nil. It does not suspend. It is
+// asyncio's add_signal_handler, which asyncio does not have on Windows.
 func (l *Loop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.checkCallback(fn == nil)
 	if sig == nil {
@@ -153,8 +156,8 @@ func (h *signalHandler) run(l *Loop) {
 // interruptIgnored reports whether SIGINT was ignored when the program began, as it is under
 // nohup and in the background of a shell script. Whoever arranged that wants no program to
 // receive it. It is recorded here because package os/signal forgets it once the program asks
-// for the signal.
-var interruptIgnored = signal.Ignored(os.Interrupt)
+// for the signal. WebAssembly has no signals, and package os/signal panics there.
+var interruptIgnored = runtime.GOARCH != "wasm" && signal.Ignored(os.Interrupt)
 
 // An interrupter makes SIGINT cancel a task, for WithInterrupt.
 type interrupter struct {

@@ -176,7 +176,15 @@ func (l *Loop) SockRecvFrom(ctx context.Context, fd, n int) (p []byte, from net.
 	if n < 0 {
 		panic("asyncio: SockRecvFrom of a negative number of bytes")
 	}
-	p, n = make([]byte, min(n, maxDatagram)), 0
+	p = make([]byte, min(n, maxDatagram))
+	n, from, err = l.SockRecvFromInto(ctx, fd, p)
+	return p[:n], from, err
+}
+
+// SockRecvFromInto is SockRecvFrom into p, and suspends like it. It returns the number of bytes
+// received, which may be 0, and drops those for which p has no room. It is asyncio's
+// sock_recvfrom_into.
+func (l *Loop) SockRecvFromInto(ctx context.Context, fd int, p []byte) (n int, from net.Addr, err error) {
 	err = l.attempt(ctx, fd, poll.Read, "recvfrom", func() (err error) {
 		n, from, err = netfd.RecvFrom(fd, p, "udp") // TCP gives no address
 		return err
@@ -184,7 +192,7 @@ func (l *Loop) SockRecvFrom(ctx context.Context, fd, n int) (p []byte, from net.
 	if a, ok := from.(*net.UnixAddr); ok {
 		a.Net, _ = netfd.Network(fd)
 	}
-	return p[:n], from, err
+	return n, from, err
 }
 
 // maxDatagram is more than any system sends in one datagram.

@@ -72,6 +72,7 @@ func emptyFD(t *testing.T, fd int) {
 }
 
 func TestSockCallsWithAFastPeerLetOtherTasksRun(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	for name, call := range map[string]func(l *asyncio.Loop, ctx context.Context, fd int, addr net.Addr) error{
 		"SockRecv": func(l *asyncio.Loop, ctx context.Context, fd int, _ net.Addr) error {
 			_, err := l.SockRecv(ctx, fd, 1)
@@ -158,6 +159,7 @@ func TestSockCallsWithAFastPeerLetOtherTasksRun(t *testing.T) {
 }
 
 func TestSockCallsCancelledWhileTheyYieldLoseNothing(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -186,6 +188,7 @@ func TestSockCallsCancelledWhileTheyYieldLoseNothing(t *testing.T) {
 }
 
 func TestSockCallsRefuseNumbersThatAreNotTheCallersDescriptors(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		e, err := asyncio.CreateDatagramEndpoint(ctx, "127.0.0.1:0", "")
@@ -249,6 +252,7 @@ func TestSockCallsRefuseNumbersThatAreNotTheCallersDescriptors(t *testing.T) {
 }
 
 func TestSockCallsOnAPipe(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		fds := make([]int, 2)
@@ -277,6 +281,7 @@ func TestSockCallsOnAPipe(t *testing.T) {
 }
 
 func TestABlockingDescriptorIsAnErrorInDebugMode(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -293,6 +298,7 @@ func TestABlockingDescriptorIsAnErrorInDebugMode(t *testing.T) {
 }
 
 func TestConnectingToAFullUnixServerIsRetried(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"}
@@ -338,6 +344,7 @@ func TestConnectingToAFullUnixServerIsRetried(t *testing.T) {
 
 // The sender's socket has room, so the poller would report it as ready at once.
 func TestSendingToAFullUnixReceiverIsRetried(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		addr := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unixgram"}
@@ -374,6 +381,7 @@ func TestSendingToAFullUnixReceiverIsRetried(t *testing.T) {
 }
 
 func TestClosingALoopUnwindsTasksInSockCalls(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	a, b := socketpair(t)
 	defer closeFD(t, a, b)
 	fillFD(t, a)
@@ -400,6 +408,7 @@ func TestClosingALoopUnwindsTasksInSockCalls(t *testing.T) {
 }
 
 func TestSockCalls(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		a, b := socketpair(t)
@@ -447,6 +456,7 @@ func TestSockCalls(t *testing.T) {
 
 // Between two calls the caller may close the descriptor, and its number may be in use again.
 func TestSockCallsWorkOnAReusedNumber(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		for range 3 {
@@ -463,6 +473,7 @@ func TestSockCallsWorkOnAReusedNumber(t *testing.T) {
 }
 
 func TestSockConnectAndAccept(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -502,6 +513,7 @@ func TestSockConnectAndAccept(t *testing.T) {
 }
 
 func TestSockDatagrams(t *testing.T) {
+	needPoller(t, "AddReader and the Sock calls need one")
 	runReal(t, func(ctx context.Context) error {
 		l := asyncio.RunningLoop(ctx)
 		var fds [2]int
@@ -528,6 +540,25 @@ func TestSockDatagrams(t *testing.T) {
 		got, err := recv.Await(ctx)
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(got))
+
+		p := []byte("....")
+		into := spawn(ctx, func(ctx context.Context) error {
+			n, from, err := l.SockRecvFromInto(ctx, fds[0], p)
+			require.Equal(t, "hell", string(p[:n]), "the rest is dropped")
+			require.Equal(t, addrs[1].String(), from.String())
+			return err
+		})
+		settled(ctx)
+		_, err = l.SockSendTo(ctx, fds[1], []byte("hello"), addrs[0])
+		require.NoError(t, err)
+		require.NoError(t, errOf(ctx, into))
+		cancelled := spawn(ctx, func(ctx context.Context) error {
+			_, _, err := l.SockRecvFromInto(ctx, fds[0], p)
+			return err
+		})
+		settled(ctx)
+		cancelled.Cancel()
+		require.ErrorIs(t, errOf(ctx, cancelled), asyncio.ErrCancelled)
 		return nil
 	})
 }

@@ -146,7 +146,7 @@ func TestClose(t *testing.T) {
 		assert.True(t, task.Cancelled())
 		assert.True(t, unborn.Cancelled())
 		assert.ErrorIs(t, task.Exception(), asyncio.ErrLoopClosed)
-		assert.LessOrEqual(t, goroutines(), before)
+		assertNoMoreGoroutines(t, before)
 	})
 }
 

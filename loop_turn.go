@@ -56,7 +56,7 @@ func (l *Loop) turn() {
 		l.left--
 		r := l.ready.PopFront()
 		switch t, ok := r.(*task); {
-		case l.debug:
+		case l.timed:
 			l.runTimed(r)
 		case ok && t.fiber != nil: // t.run(l) without the call; see task.direct
 			l.current = t
@@ -116,6 +116,7 @@ func (l *Loop) doChores() {
 	l.noteTurn()
 	l.trim()
 	if l.virtual {
+		l.settleChannels() // in case tasks keep each other going at this instant
 		l.checkInstant()
 	}
 }

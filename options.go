@@ -61,8 +61,8 @@ func WithSlowCallbackDuration(d time.Duration) LoopOption {
 
 // WithEagerTasks makes all tasks of the loop start eagerly, as [WithEagerStart] does for one task:
 // the tasks of CreateTask and of groups, and those that calls such as Gather, Shield and AsCompleted
-// create from coroutines. Main starts in the usual way. It is asyncio's eager_task_factory. See
-// [Loop.SetEagerTasks].
+// create from coroutines. Main and the handlers of a server's connections start in the usual way. It
+// is asyncio's eager_task_factory. See [Loop.SetEagerTasks].
 func WithEagerTasks() LoopOption { return loopSetting(func(c *config) { c.eager = true }) }
 
 // WithVirtualTime makes the loop's time jump to the next timer whenever nothing is ready: sleeping
@@ -70,12 +70,12 @@ func WithEagerTasks() LoopOption { return loopSetting(func(c *config) { c.eager 
 // *DeadlockError. If tasks and callbacks go on and on at the same instant, it ends with a
 // *LivelockError; see [WithMaxTurnsPerInstant].
 //
-// While a function that ToThread started is running, time stands still. The loop does not wait for
-// other goroutines. If time stands still for ten seconds of real time, the loop reports the name of
-// the function to the exception handler, once, since the function may be waiting for something that
-// happens only as time moves on; then the loop goes on waiting. Deadlines of contexts are in real
-// time. The loop waits for the deadlines of contexts derived in tasks when it has nothing else left
-// to do. Use Timeout instead.
+// While a function of ToThread or RunInExecutor is running, time stands still, unless the function
+// waits for the loop. The loop does not wait for other goroutines. If time stands still for ten
+// seconds of real time, the loop reports the name of the function to the exception handler, once,
+// since the function may be waiting for something that happens only as time moves on; then the loop
+// goes on waiting. Deadlines of contexts are in real time. The loop waits for the deadlines of
+// contexts derived in tasks when it has nothing else left to do. Use Timeout instead.
 func WithVirtualTime() LoopOption { return loopSetting(func(c *config) { c.virtual = true }) }
 
 // WithExceptionHandler sets the function that the loop calls, on its goroutine, with errors that

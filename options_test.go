@@ -56,6 +56,43 @@ func TestOptionsAndConstructorsRefuseNonsenseAtOnce(t *testing.T) {
 	}
 }
 
+func TestCallsRefuseNilAtOnce(t *testing.T) {
+	var (
+		future     *asyncio.Future[int]
+		task       *asyncio.Task[int]
+		concurrent *asyncio.ConcurrentFuture[int]
+		noContext  context.Context
+	)
+	in := func(call func(ctx context.Context)) func() { return func() { started(call) } }
+	for name, c := range map[string]struct {
+		panics string
+		call   func()
+	}{
+		"EnsureFuture(nil)":           {"nil awaitable", in(func(ctx context.Context) { asyncio.EnsureFuture[int](ctx, nil) })},
+		"EnsureFuture(nil future)":    {"nil future", in(func(ctx context.Context) { asyncio.EnsureFuture[int](ctx, future) })},
+		"EnsureFuture(nil task)":      {"nil task", in(func(ctx context.Context) { asyncio.EnsureFuture[int](ctx, task) })},
+		"EnsureFuture(nil Coro)":      {"nil coroutine", in(func(ctx context.Context) { asyncio.EnsureFuture[int](ctx, asyncio.Coro[int](nil)) })},
+		"EnsureFuture(Any(nil))":      {"nil awaitable", in(func(ctx context.Context) { asyncio.EnsureFuture(ctx, asyncio.Any[int](nil)) })},
+		"Gather(nil)":                 {"nil awaitable", in(func(ctx context.Context) { asyncio.Gather[int](ctx, asyncio.Awaitable[int](nil)) })},
+		"Gather(nil future)":          {"nil future", in(func(ctx context.Context) { asyncio.Gather(ctx, future) })},
+		"GatherErr(nil)":              {"nil coroutine", in(func(ctx context.Context) { _ = asyncio.GatherErr(ctx, nil) })},
+		"Shield(nil)":                 {"nil awaitable", in(func(ctx context.Context) { asyncio.Shield[int](ctx, nil) })},
+		"Shield(nil task)":            {"nil task", in(func(ctx context.Context) { asyncio.Shield[int](ctx, task) })},
+		"WrapFuture(nil)":             {"future was not made by RunCoroutineThreadsafe", in(func(ctx context.Context) { asyncio.WrapFuture(ctx, concurrent) })},
+		"WrapFuture(zero)":            {"future was not made by RunCoroutineThreadsafe", in(func(ctx context.Context) { asyncio.WrapFuture(ctx, new(asyncio.ConcurrentFuture[int])) })},
+		"Timeout(nil)":                {"nil body", in(func(ctx context.Context) { _ = asyncio.Timeout(ctx, 1, nil) })},
+		"TimeoutValue(nil)":           {"nil body", in(func(ctx context.Context) { _, _ = asyncio.TimeoutValue[int](ctx, 1, nil) })},
+		"WithContext(nil)":            {"nil context", func() { asyncio.WithContext(noContext) }},
+		"CallSoonThreadsafeHandle":    {"nil callback", func() { _, _ = asyncio.NewLoop().CallSoonThreadsafeHandle(nil) }},
+		"SetSlowCallbackDuration(-1)": {"a slow callback duration must not be negative", func() { asyncio.NewLoop().SetSlowCallbackDuration(-1) }},
+		"NewThreadPoolExecutor(0)":    {"NewThreadPoolExecutor needs a positive number", func() { asyncio.NewThreadPoolExecutor(0) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.PanicsWithValue(t, "asyncio: "+c.panics, c.call)
+		})
+	}
+}
+
 func giveWayOnce(ctx context.Context) error { return asyncio.Sleep(ctx, 0) }
 
 // started calls fn in a task, and panics if fn does.

@@ -32,6 +32,7 @@ func terminal(t *testing.T) (master, tty *os.File) {
 }
 
 func TestATerminalSharedWithOthersStillBlocksForThem(t *testing.T) {
+	needPoller(t, "a stream takes a file over without duplicating its descriptor")
 	master, tty := terminal(t)
 	talk(t, tty, tty, master, master, "\x04", func() { require.True(t, blocks(t, tty)) })
 	require.True(t, blocks(t, tty))
@@ -39,6 +40,7 @@ func TestATerminalSharedWithOthersStillBlocksForThem(t *testing.T) {
 
 // The controlling side of a terminal cannot be reopened: opening it would make another terminal.
 func TestADescriptorMadeNonBlockingBlocksAgainAfterItsLastStream(t *testing.T) {
+	needPoller(t, "a stream takes a file over without duplicating its descriptor")
 	for _, closes := range []bool{true, false} {
 		master, tty := terminal(t)
 		share := shareOf(t, master)

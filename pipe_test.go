@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -119,6 +120,7 @@ func TestAFIFOWhoseWritersHaveGoneIsReadToItsEnd(t *testing.T) {
 }
 
 func TestAFileStaysTheCallersAfterAFailure(t *testing.T) {
+	needPoller(t, "the test makes the poller fail")
 	dir := t.TempDir()
 	usable := func(t *testing.T, f *os.File) {
 		t.Helper()
@@ -176,6 +178,7 @@ func TestAFileStaysTheCallersAfterAFailure(t *testing.T) {
 }
 
 func TestADeviceThatCannotBePolledStaysTheCallers(t *testing.T) {
+	needPoller(t, "the test makes the poller fail")
 	if !hasReopening {
 		t.Skip("kqueue can poll it")
 	}
@@ -225,6 +228,7 @@ func TestASocketSharedWithOthersStillBlocksForThem(t *testing.T) {
 }
 
 func TestBytesThatArriveOnASharedSocketAfterCloseAreLeftForTheOthers(t *testing.T) {
+	needPoller(t, "a stream takes a file over without duplicating its descriptor")
 	runReal(t, func(ctx context.Context) error {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -246,6 +250,7 @@ func TestBytesThatArriveOnASharedSocketAfterCloseAreLeftForTheOthers(t *testing.
 }
 
 func TestAPipeOfTheProgramItselfIsTakenOver(t *testing.T) {
+	needPoller(t, "a stream takes a file over without duplicating its descriptor")
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
@@ -344,6 +349,7 @@ func talk(t *testing.T, stdin, stdout *os.File, in io.Writer, out io.Reader, end
 }
 
 func TestStandardStreamsStayOpen(t *testing.T) {
+	needPoller(t, "nothing ends the pending read of a standard stream")
 	stdin, in := sharedPipe(t)
 	out, stdout := sharedPipe(t)
 	talk(t, stdin, stdout, in, out, "", func() {
@@ -354,6 +360,37 @@ func TestStandardStreamsStayOpen(t *testing.T) {
 	})
 	require.True(t, blocks(t, stdin))
 	require.True(t, blocks(t, stdout))
+}
+
+func TestAStandardStreamCanBeReadAfterClose(t *testing.T) {
+	for _, closed := range []bool{true, false} { // otherwise by the end of the run
+		in, out, err := os.Pipe()
+		require.NoError(t, err)
+		defer func(stdin *os.File) { os.Stdin = stdin }(os.Stdin)
+		os.Stdin = in
+		runReal(t, func(ctx context.Context) error {
+			r, err := asyncio.ConnectReadPipe(ctx, os.Stdin)
+			require.NoError(t, err)
+			task := spawn(ctx, func(ctx context.Context) error {
+				_, err := r.Read(ctx, 1)
+				return err
+			})
+			settled(ctx)
+			task.Cancel()
+			require.Error(t, errOf(ctx, task))
+			if closed {
+				r.Close()
+			}
+			return nil
+		})
+		_, err = out.WriteString("x")
+		require.NoError(t, err)
+		n, err := in.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.NoError(t, in.Close())
+		require.NoError(t, out.Close())
+	}
 }
 
 func TestPipesAreStreams(t *testing.T) {
@@ -407,7 +444,10 @@ func TestPipesAreStreams(t *testing.T) {
 		w, err = asyncio.ConnectWritePipe(ctx, out)
 		require.NoError(t, err)
 		require.NoError(t, r.Close())
-		_, err = w.Write([]byte{1})
+		for err == nil { // without a poller, the second write fails
+			_, err = w.Write([]byte{1})
+			giveWay(ctx, 1)
+		}
 		require.ErrorIs(t, err, syscall.EPIPE)
 		require.NoError(t, w.Close())
 
@@ -417,4 +457,30 @@ func TestPipesAreStreams(t *testing.T) {
 		require.ErrorContains(t, err, "is not a pipe")
 		return file.Close()
 	})
+}
+
+// A read of such a file blocks a thread, and nothing ends it but the writer.
+func TestAFileWhoseReadsBlockDoesNotHoldTheLoop(t *testing.T) {
+	var fds [2]int
+	require.NoError(t, syscall.Pipe(fds[:]))
+	in, out := os.NewFile(uintptr(fds[0]), "blocking"), os.NewFile(uintptr(fds[1]), "writer")
+	defer out.Close()
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		r, err := asyncio.ConnectReadPipe(ctx, in)
+		if err != nil {
+			return err
+		}
+		_, err = out.WriteString("hello\n")
+		require.NoError(t, err)
+		line, err := r.ReadLine(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "hello\n", string(line))
+		err = asyncio.Timeout(ctx, time.Millisecond, func(ctx context.Context, _ *asyncio.TimeoutScope) error {
+			_, err := r.Read(ctx, 1)
+			return err
+		})
+		require.ErrorIs(t, err, asyncio.ErrTimeout)
+		return r.Close()
+	}))
+	require.NoError(t, err)
 }

@@ -6,6 +6,7 @@ import "runtime/debug"
 // ConnectionMade once, DataReceived any number of times, EOFReceived at most once, and
 // ConnectionLost once. They run as callbacks of the loop, outside of any task, so they must not
 // suspend. A panic in a callback is reported to the exception handler and aborts the connection.
+// When the loop closes, it closes the connection and calls no callback, as in asyncio.
 //
 // A protocol that embeds BaseProtocol defines only the methods that it needs. If a protocol also
 // has the methods of a FlowControlProtocol or a BufferedProtocol, the transport calls those as
@@ -30,8 +31,8 @@ type Protocol interface {
 }
 
 // A FlowControlProtocol is notified when the peer does not keep up with the bytes written. A
-// Protocol, a DatagramProtocol or a SubprocessProtocol may have these methods. It is a part of
-// asyncio's BaseProtocol.
+// Protocol, a DatagramProtocol or a SubprocessProtocol may have these methods. A panic in one of
+// them is reported, and the connection goes on. It is a part of asyncio's BaseProtocol.
 type FlowControlProtocol interface {
 	// PauseWriting is called when the transport keeps more unsent bytes than the high water mark,
 	// before the Write that exceeds the mark returns.
@@ -49,6 +50,7 @@ type BufferedProtocol interface {
 
 	// GetBuffer returns the memory to receive into, which must not be empty. sizeHint is the
 	// recommended size, or -1. It may be called again before BufferUpdated, if no bytes have come.
+	// If it closes or pauses the transport, nothing is received.
 	GetBuffer(sizeHint int) []byte
 
 	// BufferUpdated is called when n bytes have been received into the memory.
@@ -78,16 +80,34 @@ func checkFactory(isNil bool) {
 	}
 }
 
-// reportCallback is deferred around a call of a protocol and reports a panic.
-func reportCallback(l *Loop, callback string) {
+// makeProtocol calls a factory. It panics if that returns nil.
+func makeProtocol[P any](factory func() P) P {
+	p := factory()
+	checkProtocol(any(p) == nil)
+	return p
+}
+
+// checkProtocol panics if a protocol is nil.
+func checkProtocol(isNil bool) {
+	if isNil {
+		panic("asyncio: nil protocol")
+	}
+}
+
+// reportCallback is deferred around a call of a transport's protocol and reports a panic.
+func reportCallback(l *Loop, callback string, transport, protocol any) {
 	if r := recover(); r != nil {
-		_ = l.reportPanic(callback, r)
+		_ = l.reportPanic(callback, r, transport, protocol)
 	}
 }
 
 // reportPanic reports a panic of a protocol's callback, and returns it as an error.
-func (l *Loop) reportPanic(callback string, panicked any) error {
+func (l *Loop) reportPanic(callback string, panicked, transport, protocol any) error {
 	err := &PanicError{panicked, debug.Stack()}
-	l.report(ExceptionContext{Message: "panic in " + callback + " of a protocol", Err: err})
+	l.report(ExceptionContext{
+		Message: "panic in " + callback + " of a protocol",
+		Err:     err,
+		Extra:   map[string]any{"transport": transport, "protocol": protocol},
+	})
 	return err
 }

@@ -149,10 +149,11 @@ func (l *Loop) shutDown() error {
 	if err := l.cancelAndWait(l.threads.foreign.close()); err != nil {
 		return err
 	}
-	// asyncio now shuts down its asynchronous generators and its executor, in a task each. Entries
-	// that are ready still run during these two steps.
-	for range 2 {
-		step := CreateTask(l.Context(context.Background()), Do(func(context.Context) error { return nil }))
+	// asyncio now shuts down its executor, too, in a task of its own. Entries that are ready still
+	// run during these two steps.
+	nothing := func(context.Context) error { return nil }
+	for _, f := range []func(context.Context) error{l.ShutdownAsyncgens, nothing} {
+		step := CreateTask(l.Context(context.Background()), Do(f))
 		if err := l.runUntilDone(context.Background(), &step.task.future); err != nil {
 			return err
 		}

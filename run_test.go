@@ -148,11 +148,7 @@ func TestRunLeavesNoGoroutineBehindHoweverItEnds(t *testing.T) {
 				}), append(way.opts, asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))...)
 			}()
 			<-done
-			// The goroutine above, and that of the context, may still be ending.
-			for start := time.Now(); goroutines() > before && time.Since(start) < 10*time.Second; {
-				runtime.Gosched()
-			}
-			assert.LessOrEqual(t, goroutines(), before, "goroutines")
+			assertNoMoreGoroutines(t, before) // the one above, and that of the context, may still be ending
 		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -66,20 +66,48 @@ func startServer(ctx context.Context, begin func(*connection), address string, o
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.loop.localAddrs(ctx, s.options.network, address)
+	if o.sockets != nil {
+		return s.begun(s.adopt(address))
+	}
+	addrs, err := s.addrs(ctx, address)
 	if err != nil {
 		return nil, err
-	}
-	addrs := make([]net.Addr, len(found))
-	for i, a := range found {
-		addrs[i] = net.TCPAddrFromAddrPort(a)
 	}
 	return s.start(addrs)
 }
 
+// addrs looks up the addresses to listen on, of address and of the same port on the other hosts.
+func (s *Server) addrs(ctx context.Context, address string) ([]net.Addr, error) {
+	addresses := []string{address}
+	if len(s.options.hosts) > 0 {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fmt.Errorf("asyncio: %w", err)
+		}
+		for _, host := range s.options.hosts {
+			addresses = append(addresses, net.JoinHostPort(host, port))
+		}
+	}
+	var addrs []net.Addr
+	seen := make(map[netip.AddrPort]bool)
+	for _, address := range addresses {
+		found, err := s.loop.localAddrs(ctx, s.options.network, address)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			if !seen[a] {
+				seen[a] = true
+				addrs = append(addrs, net.TCPAddrFromAddrPort(a))
+			}
+		}
+	}
+	return addrs, nil
+}
+
 // StartUnixServer is StartServer for the path of a unix socket. It replaces a socket that an
-// earlier server has left there, and removes its own when it is closed. It does not suspend. It
-// is asyncio.start_unix_server.
+// earlier server has left there. When it is closed, it removes its own, but not one that has
+// replaced it; see [WithoutCleanupSocket]. It does not suspend. It is asyncio.start_unix_server.
 func StartUnixServer(ctx context.Context, handler ConnectionHandler, path string, opts ...UnixServeOption) (*Server, error) {
 	return startUnixServer(ctx, byHandler(handler), path, newStreamOptions(opts))
 }
@@ -89,9 +117,10 @@ func startUnixServer(ctx context.Context, begin func(*connection), path string, 
 	if err != nil {
 		return nil, err
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		_ = os.Remove(path) // if this fails, bind fails with a better error
+	if o.sockets != nil {
+		return s.begun(s.adopt(path))
 	}
+	removeSocket(path)
 	return s.start([]net.Addr{&net.UnixAddr{Name: path, Net: "unix"}})
 }
 
@@ -113,7 +142,7 @@ func newServer(ctx context.Context, begin func(*connection), network string, o *
 	if err := o.check(network, true); err != nil {
 		return nil, err
 	}
-	if err := l.needPoller(); err != nil {
+	if err := l.needIO(); err != nil {
 		return nil, err
 	}
 	return &Server{loop: l, ctx: ctx, begin: begin, network: network, options: o}, nil
@@ -256,6 +285,7 @@ func (s *Server) waitEnded(ctx context.Context) error {
 
 // connections ranges over the connections. A connection may end while it is yielded.
 func (s *Server) connections(yield func(*connection) bool) {
+	s.loop.check()
 	for e := s.conns.Front(); e != nil; {
 		next := e.Next()
 		if !yield(e.Value.(*connection)) {
@@ -308,16 +338,11 @@ func (c *connection) abort() {
 // Loop returns the loop that s belongs to. It is asyncio's get_loop.
 func (s *Server) Loop() *Loop { return s.loop }
 
-// serve starts to serve a socket, which it takes over.
-func (s *Server) serve(fd int, peer net.Addr) {
-	st, err := openSocket(s.loop, fd, s.network, peer, s.options)
-	if err != nil {
-		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
-		return
-	}
+// serve starts to serve a connection that was accepted.
+func (s *Server) serve(st *stream) {
 	c := &connection{server: s, stream: st}
 	st.serverSide = true
-	st.below.(*socket).ended = c.onClosed
+	st.ended = c.onClosed
 	c.place = s.conns.PushBack(c)
 	s.open++
 	s.begin(c)
@@ -348,7 +373,7 @@ func (c *connection) encrypt(ctx context.Context) bool {
 	if o.tls == nil {
 		return true
 	}
-	err := c.stream.startTLS(ctx, o.tls, true, o.handshakeTimeout)
+	err := c.stream.startTLS(ctx, o.tls, true, o)
 	// Anybody can send anything, so this is reported in debug mode only, as in asyncio.
 	if err != nil && c.server.loop.debug && !isCancelled(err) {
 		message := fmt.Sprintf("TLS handshake with %v failed", c.stream.writer.RemoteAddr())

@@ -17,7 +17,10 @@ import (
 // A listener is a socket that accepts connections.
 type listener struct {
 	server *Server
-	fd     int // -1 once closed
+	fd     int          // -1 once closed, or if there is no poller
+	below  net.Listener // accepts if there is no poller, otherwise nil
+	call   *connCall    // the pending Accept of below, or one whose connection has no room yet, or nil
+	closed bool
 	addr   net.Addr
 	path   string       // of a unix socket, or empty
 	file   os.FileInfo  // the file at path, or nil: the abstract namespace has no files
@@ -35,7 +38,12 @@ type Socket struct{ l *listener }
 func (s Socket) Addr() net.Addr { return s.l.addr }
 
 // Fd returns the descriptor, which still belongs to the server.
-func (s Socket) Fd() uintptr { return uintptr(s.l.fd) }
+func (s Socket) Fd() uintptr {
+	if fd, ok := descriptor(s.l.below).(int); ok {
+		return uintptr(fd)
+	}
+	return uintptr(s.l.fd)
+}
 
 // portTries is the number of ports that the server tries if it was given port 0, to find one that
 // is free on all its addresses.
@@ -47,6 +55,12 @@ func (s *Server) start(addrs []net.Addr) (*Server, error) {
 	for tries := 1; taken && tries < portTries; tries++ {
 		taken, err = s.listenAll(addrs)
 	}
+	return s.begun(err)
+}
+
+// begun starts serving unless WithoutServing was given. If err is not nil, listening has failed, and
+// it closes the server.
+func (s *Server) begun(err error) (*Server, error) {
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -90,6 +104,9 @@ func (s *Server) withPort(addr net.Addr) (_ net.Addr, chosen bool) {
 
 // listen makes a socket that listens on addr.
 func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
+	if !s.loop.polls() {
+		return s.listenNet(addr)
+	}
 	fd, err := netfd.Socket(addr)
 	if err != nil {
 		return nil, err
@@ -120,16 +137,37 @@ func (s *Server) listen(addr net.Addr) (_ *listener, err error) {
 		ln.path = unix.Name
 		ln.file, _ = os.Lstat(unix.Name)
 	}
-	if err := system.listen(fd, min(s.options.backlog, math.MaxInt32)); err != nil {
+	if err := system.listen(fd, s.backlog()); err != nil {
 		return nil, err
 	}
 	if ln.addr = system.localAddr(fd, s.network); ln.addr == nil {
 		return nil, errNoAddress
 	}
-	return ln, s.loop.reactor.Own(fd, ln)
+	if err := s.loop.reactor.Own(fd, ln); err != nil {
+		return nil, err
+	}
+	if s.options.keepSocket {
+		ln.file = nil
+	}
+	return ln, nil
 }
 
 var errNoAddress = errors.New("asyncio: the system does not tell the address of a socket")
+
+// backlog returns the number of connections that may wait for the server.
+func (s *Server) backlog() int {
+	if s.options.backlog < 0 {
+		return 100 // as in asyncio
+	}
+	return min(s.options.backlog, math.MaxInt32)
+}
+
+// removeSocket removes the socket at path, if there is one, so that another can be bound there.
+func removeSocket(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path) // if this fails, bind fails with a better error
+	}
+}
 
 // OnReady is called when there may be a connection to accept.
 func (ln *listener) OnReady(poll.Ready) { ln.schedule() }
@@ -169,11 +207,13 @@ func (ln *listener) run(*Loop) {
 			ln.full = true
 			return
 		}
-		fd, peer, err := system.accept(ln.fd)
+		st, err := ln.accept()
 		switch {
 		case err == nil:
 			ln.failed = 0
-			s.serve(fd, peer)
+			if st != nil {
+				s.serve(st)
+			}
 		case err == netfd.ErrAgain:
 			ln.failed = 0
 			return
@@ -190,6 +230,24 @@ func (ln *listener) run(*Loop) {
 	ln.schedule()
 }
 
+// accept accepts a connection. It returns netfd.ErrAgain if there is none. If it reports that the
+// loop has no room for the connection, it returns no stream.
+func (ln *listener) accept() (*stream, error) {
+	if ln.below != nil {
+		return ln.acceptNet()
+	}
+	fd, peer, err := system.accept(ln.fd)
+	if err != nil {
+		return nil, err
+	}
+	s := ln.server
+	st, err := openSocket(s.loop, fd, ln.addr.Network(), peer, s.options)
+	if err != nil {
+		s.loop.report(ExceptionContext{Message: "cannot serve a connection", Err: err})
+	}
+	return st, nil
+}
+
 // pause makes the listener try again after acceptRetryDelay.
 func (ln *listener) pause(err error) {
 	l := ln.server.loop
@@ -204,15 +262,20 @@ func (ln *listener) pause(err error) {
 // close closes the socket. A second call does nothing, since the number may be another
 // descriptor's by then.
 func (ln *listener) close() {
-	if ln.fd < 0 {
+	if ln.closed {
 		return
 	}
+	ln.closed = true
 	if ln.retry != nil {
 		ln.retry.Cancel()
 	}
-	ln.server.loop.reactor.Remove(ln.fd)
-	netfd.Close(ln.fd)
-	ln.fd = -1
+	if ln.below != nil {
+		ln.closeNet()
+	} else {
+		ln.server.loop.reactor.Remove(ln.fd)
+		netfd.Close(ln.fd)
+		ln.fd = -1
+	}
 	if ln.file == nil {
 		return
 	}

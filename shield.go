@@ -6,7 +6,7 @@ import "context"
 // cancelling that future, or a task that awaits it, does not cancel aw. If aw is a coroutine,
 // Shield creates a task for it. Shield itself does not suspend. It is asyncio.shield.
 func Shield[T any](ctx context.Context, aw Awaitable[T]) *Future[T] {
-	inner := aw.start(ctx)
+	inner := EnsureFuture(ctx, aw)
 	out := NewFuture[T](RunningLoop(ctx))
 	if inner.core().loop != out.future.loop {
 		out.future.finish(ErrForeignLoop)

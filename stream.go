@@ -23,6 +23,7 @@ type stream struct {
 	serverSide bool
 	above      streamEvents // the TLS stream that this one carries, the Transport over it, or nil
 	drop       *dropWatch   // closes the stream when it becomes garbage, or nil
+	ended      func()       // called when the stream is closed, or nil
 }
 
 // A transport moves the bytes of a stream. None of its methods suspends. When a read or a write
@@ -36,8 +37,8 @@ type transport interface {
 	stopReceiving()              // called before the last reads: bytes that arrive later are not wanted
 	canCloseWrite() bool
 	closeWrite() error
-	close()               // calls onClosed, at once or after the buffered bytes are sent
-	abort()               // calls onClosed at once; drops the buffered bytes
+	close()               // calls onClosed, at once or when the buffered bytes are sent and it is closed
+	abort()               // close that drops the buffered bytes
 	reset()               // abort that the peer sees as a reset, where possible
 	info(name string) any // for GetExtraInfo
 }
@@ -77,6 +78,9 @@ func (s *stream) onReadable() {
 }
 
 func (s *stream) onWritable() {
+	if s.writer.kept.Len() == 0 && !s.writer.paused { // the usual case: each event of a socket says that there is room
+		return
+	}
 	s.writer.flush()
 	if s.above != nil {
 		s.above.onWritable()
@@ -90,5 +94,8 @@ func (s *stream) onClosed() {
 	s.writer.closed()
 	if s.above != nil {
 		s.above.onClosed()
+	}
+	if s.ended != nil {
+		s.ended()
 	}
 }

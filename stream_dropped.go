@@ -18,7 +18,7 @@ type dropWatch struct {
 	busy    *stream   // the stream, while it has something to send
 	below   transport // the stream's transport
 	cleanup runtime.Cleanup
-	opened  string // the file and line that opened the stream, in debug mode
+	opened  string // the file and line that opened the stream, or "" if that was not in debug mode
 }
 
 // watchDrop arranges for s, which is new, to be closed when it becomes garbage.
@@ -35,9 +35,14 @@ func (s *stream) watchDrop() {
 // run is called on the loop once the stream is garbage.
 func (d *dropWatch) run(l *Loop) {
 	d.below.close()
-	if l.debug {
-		l.report(ExceptionContext{Message: "stream was dropped without Close; it was opened at " + d.opened})
+	if !l.debug {
+		return
 	}
+	opened := "before debug mode was turned on"
+	if d.opened != "" {
+		opened = "at " + d.opened
+	}
+	l.report(ExceptionContext{Message: "stream was dropped without Close; it was opened " + opened})
 }
 
 // hold keeps the stream alive while it is not idle.

@@ -1,5 +1,3 @@
-//go:build unix
-
 package asyncio_test
 
 import (
@@ -7,7 +5,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +23,7 @@ func open(t *testing.T, ctx context.Context, addr string, size int, opts ...asyn
 }
 
 func TestADroppedStreamIsClosed(t *testing.T) {
+	withoutDebug(t)
 	serverConfig, clientConfig := certificates()
 	for name, opts := range map[string]struct {
 		server []asyncio.ServeOption
@@ -57,6 +55,7 @@ func TestADroppedStreamIsClosed(t *testing.T) {
 }
 
 func TestADroppedPipeIsClosed(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w, err := os.Pipe()
 		require.NoError(t, err)
@@ -79,6 +78,7 @@ func TestADroppedPipeIsClosed(t *testing.T) {
 
 // A waiting task holds the stream, and so does a writer that still has bytes to send.
 func TestAStreamInUseIsNotDropped(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			if _, err := r.ReadExactly(ctx, 8<<20); err != nil {
@@ -119,13 +119,19 @@ func TestDebugModeReportsADroppedStream(t *testing.T) {
 		_, err = r.Read(ctx, 1)
 		require.Equal(t, io.EOF, err)
 		open(t, ctx, s.Addr().String(), 10)
-		eventually(t, ctx, func() bool { runtime.GC(); return len(reports) > 0 }, "the report")
+		eventually(t, ctx, func() bool { runtime.GC(); return len(reports) == 1 }, "the report")
+		loop := asyncio.RunningLoop(ctx)
+		loop.SetDebug(false)
+		open(t, ctx, s.Addr().String(), 10)
+		loop.SetDebug(true)
+		eventually(t, ctx, func() bool { runtime.GC(); return len(reports) == 2 }, "the other report")
 		return s.Shutdown(ctx, time.Minute)
 	}), asyncio.WithDebug(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, c.Message)
 	}))
 	require.NoError(t, err)
-	require.Len(t, reports, 1)
-	require.Contains(t, reports[0], "dropped without Close")
-	require.True(t, strings.Contains(reports[0], "stream_dropped_test.go:"), reports[0])
+	require.Len(t, reports, 2)
+	require.Contains(t, reports[0], "dropped without Close; it was opened at ")
+	require.Contains(t, reports[0], "stream_dropped_test.go:")
+	require.Equal(t, "stream was dropped without Close; it was opened before debug mode was turned on", reports[1])
 }

@@ -131,7 +131,6 @@ func TestAHandshakeTimeoutWithoutAHandshakeIsAnError(t *testing.T) {
 
 // A Dialer and Listen learn only from an argument that the socket is a unix socket.
 func TestAnOptionOnlyForTCPIsAnErrorForAUnixSocket(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		dir, err := os.MkdirTemp("", "")
 		require.NoError(t, err)

@@ -508,6 +508,7 @@ func heap() int {
 
 // A Goexit that ends the run unwinds the driving tasks, so it may end a task that reads.
 func TestAReaderWhoseTaskHasExitedIsNotBusy(t *testing.T) {
+	withoutDebug(t)
 	r := asyncio.NewRunner(asyncio.WithVirtualTime())
 	var client, server asyncio.Stream
 	done := make(chan struct{})

@@ -19,7 +19,7 @@ type socket struct {
 	writeOnly     bool         // the write end of a pipe, or a socket that serves as one
 	standard      bool         // a standard stream: unread bytes remain for the program and its children
 	local, remote net.Addr
-	ended         func() // called after onClosed, or nil
+	restore       func() // makes the file of a pipe as it was, or nil
 	sends         quota
 	queued        bool // in the ready queue, to go on writing
 }
@@ -103,8 +103,8 @@ func (s *socket) failure() error {
 
 func (s *socket) onClosed() {
 	s.above.onClosed()
-	if s.ended != nil {
-		s.ended()
+	if s.restore != nil {
+		s.restore()
 	}
 }
 
@@ -138,10 +138,7 @@ const (
 func (s *socket) write(p []byte) (n int, err error) {
 	for s.fd.Writable && n < len(p) {
 		if !s.sends.spend(s.loop, maxSends) {
-			if !s.queued {
-				s.queued = true
-				s.loop.push(s)
-			}
+			s.goOnLater()
 			break
 		}
 		m, err := s.fd.Write(p[n:min(len(p), n+sendSize)])
@@ -153,6 +150,14 @@ func (s *socket) write(p []byte) (n int, err error) {
 		n += m
 	}
 	return n, nil
+}
+
+// goOnLater makes the loop call run in the next turn.
+func (s *socket) goOnLater() {
+	if !s.queued {
+		s.queued = true
+		s.loop.push(s)
+	}
 }
 
 // run goes on writing, in the turn after one that used up its sends.
@@ -218,6 +223,14 @@ func (s *socket) closeFD() {
 		s.fd.Close()
 		s.onClosed()
 	}
+}
+
+func (s *socket) control(f func(fd uintptr)) error {
+	if s.fd.Num < 0 {
+		return net.ErrClosed
+	}
+	f(uintptr(s.fd.Num))
+	return nil
 }
 
 func (s *socket) info(name string) any {

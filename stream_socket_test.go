@@ -43,6 +43,7 @@ func withFD(t *testing.T, conn syscall.Conn, f func(fd int)) {
 // The system reports a reset only once. Whether a write or a read gets it, the reader must not take
 // the reset for the end of the stream.
 func TestAResetReportedToAWriteIsNotAnEndForTheReader(t *testing.T) {
+	needPoller(t, "a write fails after it has returned")
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("last words"))
@@ -70,6 +71,7 @@ func TestAResetReportedToAWriteIsNotAnEndForTheReader(t *testing.T) {
 // After a peer has closed its side a write to it fails, but the bytes that it sent have a proper
 // end.
 func TestAnEndThatArrivedBeforeAWriteFailedIsAnEnd(t *testing.T) {
+	needPoller(t, "a write fails after it has returned")
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := peer.Write([]byte("all"))
@@ -171,6 +173,9 @@ func TestAShortReadMayLeaveBytesUnread(t *testing.T) {
 		require.NoError(t, ln.Close())
 		w.Abort()
 
+		if !hasPoller() { // nothing could end a pending read of the file below
+			return nil
+		}
 		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
 		require.NoError(t, err)
 		r, err = asyncio.ConnectReadPipe(ctx, os.NewFile(uintptr(fds[0]), "datagrams"))
@@ -286,15 +291,6 @@ func TestATaskThatWritesWithoutEndLetsOtherTasksRun(t *testing.T) {
 	})
 }
 
-// eventually lets the loop go on until cond holds, which something outside the loop brings about.
-func eventually(t *testing.T, ctx context.Context, cond func() bool, what string) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !cond(); {
-		require.True(t, time.Now().Before(end), what)
-		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-	}
-}
-
 // The peer gets the bytes that the system had taken, and then the end.
 func TestAbortDeliversTheBytesThatWereSent(t *testing.T) {
 	runReal(t, func(ctx context.Context) error {
@@ -310,7 +306,8 @@ func TestAbortDeliversTheBytesThatWereSent(t *testing.T) {
 		require.NoError(t, w.WaitClosed(ctx))
 		got, err := asyncio.ToThread(ctx, func(context.Context) ([]byte, error) { return io.ReadAll(peer) })
 		require.NoError(t, err)
-		require.Len(t, got, sent)
+		require.GreaterOrEqual(t, len(got), sent)
+		require.LessOrEqual(t, len(got), sent+64<<10) // without a poller, the system takes a write in parts
 		return peer.Close()
 	})
 }
@@ -421,6 +418,7 @@ func TestAHalfClosedConnectionStaysOpen(t *testing.T) {
 }
 
 func TestAnIdleWriterDetectsThatItsPipeHasNoReader(t *testing.T) {
+	needPoller(t, "only a poller notices that a pipe has no reader before something is written")
 	runReal(t, func(ctx context.Context) error {
 		for _, kept := range []int{0, 1 << 20} {
 			r, f, err := os.Pipe()
@@ -442,6 +440,7 @@ func TestAnIdleWriterDetectsThatItsPipeHasNoReader(t *testing.T) {
 
 // A socket may serve as a pipe, with the same behaviour.
 func TestAnIdleWriterDetectsThatItsSocketHasNoReader(t *testing.T) {
+	needPoller(t, "only a poller notices that a pipe has no reader before something is written")
 	runReal(t, func(ctx context.Context) error {
 		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		require.NoError(t, err)
@@ -458,6 +457,7 @@ func TestAnIdleWriterDetectsThatItsSocketHasNoReader(t *testing.T) {
 
 // The loop has not yet been notified of it.
 func TestBytesThatArriveInTheTurnOfCloseCanBeRead(t *testing.T) {
+	needPoller(t, "the bytes of this turn have not reached the stream")
 	runReal(t, func(ctx context.Context) error {
 		r, w, peer := accepted(t, ctx)
 		_, err := w.WriteString("answer")

@@ -21,12 +21,13 @@ import (
 // other config StartTLS returns an error and leaves the connection as it is. It does the same,
 // with ErrReaderBusy, while another task waits to read. It panics if config is nil. It is
 // asyncio's start_tls.
-func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
-	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
+func (w *StreamWriter) StartTLS(ctx context.Context, config *tls.Config, opts ...StartTLSOption) error {
+	return w.stream.startTLS(ctx, config, w.stream.serverSide, newStreamOptions(opts))
 }
 
-// startTLS is StartTLS for either side. A timeout of 0 means a minute.
-func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, timeout time.Duration) error {
+// startTLS is StartTLS for either side. Of the options it heeds the timeouts.
+func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bool, o *streamOptions) error {
+	running(ctx) // panics outside a task, before anything is changed
 	if err := s.writer.refuse(); err != nil {
 		return err
 	}
@@ -43,13 +44,14 @@ func (s *stream) startTLS(ctx context.Context, config *tls.Config, serverSide bo
 		return errors.New("asyncio: a TLS client's config needs a ServerName or InsecureSkipVerify")
 	}
 	t := s.insertTLS(config, serverSide)
+	t.shutdownTimeout = o.shutdownTimeout
 	defer func() { // deferred, since a callback of the config may panic
 		t.wire.handshake = nil
 		if !t.ready {
 			t.below.writer.Close() // the alert for the peer is still sent
 		}
 	}()
-	err := Timeout(ctx, cmp.Or(timeout, time.Minute), func(ctx context.Context, _ *TimeoutScope) error {
+	err := Timeout(ctx, cmp.Or(o.handshakeTimeout, time.Minute), func(ctx context.Context, _ *TimeoutScope) error {
 		t.wire.handshake = ctx
 		// crypto/tls would watch a context that can be cancelled on another goroutine. Here a
 		// cancellation ends the suspension in wire.Read instead.
@@ -106,6 +108,9 @@ type tlsTransport struct {
 	wire  *wire
 	conn  *tls.Conn
 	ready bool // the handshake is done
+
+	shutdownTimeout time.Duration // 0 if Close does not wait for the peer
+	shutdown        *tlsShutdown  // since Close, if there is a shutdown timeout, or nil
 }
 
 func (t *tlsTransport) attach(above streamEvents) { t.below.above = above }
@@ -141,9 +146,18 @@ func (t *tlsTransport) write(p []byte) (n int, err error) {
 }
 
 func (t *tlsTransport) buffered() int       { return t.below.writer.WriteBufferSize() }
-func (t *tlsTransport) stopReceiving()      { t.below.below.stopReceiving() }
 func (t *tlsTransport) canCloseWrite() bool { return false }
 func (t *tlsTransport) closeWrite() error   { return t.conn.CloseWrite() }
+
+// stopReceiving is called by Close. With a shutdown timeout the stream below goes on receiving.
+func (t *tlsTransport) stopReceiving() {
+	switch {
+	case t.shutdownTimeout == 0 || !t.ready:
+		t.below.below.stopReceiving()
+	case t.shutdown == nil:
+		t.beginShutdown()
+	}
+}
 
 func (t *tlsTransport) close() {
 	// If CloseWrite failed, the stream below would report the error through above while the
@@ -153,6 +167,10 @@ func (t *tlsTransport) close() {
 		t.below.above = nil
 		_ = t.conn.CloseWrite()
 		t.below.above = above
+		if t.shutdown != nil {
+			t.shutdown.wait()
+			return
+		}
 	}
 	t.below.writer.Close()
 }

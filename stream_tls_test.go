@@ -306,7 +306,6 @@ func TestStartTLSRefusesAnInjectedPlainText(t *testing.T) {
 }
 
 func TestTLSWorksWithGosClientAndWithGosServer(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
@@ -357,7 +356,7 @@ func TestTLSWorksWithGosClientAndWithGosServer(t *testing.T) {
 }
 
 func TestAClientThatVanishesInTheHandshakeEndsOnlyItsConnection(t *testing.T) {
-	needPoller(t)
+	withoutDebug(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))

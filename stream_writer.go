@@ -19,7 +19,7 @@ const defaultHighWater = 64 << 10
 // A StreamWriter sends bytes to the peer. Write never suspends: it sends as much as it can at
 // once and keeps the rest, which the loop sends as the peer reads. Drain suspends while too many
 // bytes are kept; a program that writes without draining keeps in memory all bytes that the peer
-// does not read. Drain, WaitClosed and StartTLS suspend; its other methods do not. Only tasks and
+// does not read. Drain, SendFile, WaitClosed and StartTLS suspend; its other methods do not. Only tasks and
 // callbacks of its loop may use it. It is asyncio's StreamWriter.
 type StreamWriter struct {
 	stream    *stream
@@ -29,9 +29,9 @@ type StreamWriter struct {
 	drainers  waitq
 	closers   waitq
 	closing   bool  // Close, Abort or Reset was called
-	eof       bool  // WriteEOF was called
 	gone      bool  // the transport is closed
 	expired   bool  // the write deadline of a Conn has passed
+	barred    error // errWriteEOF or errSendFile, for as long as Write must not be called, or nil
 	err       error // the error that broke the connection, or nil
 	dropped   bool  // kept bytes were lost when the connection broke
 }
@@ -134,13 +134,13 @@ func (w *StreamWriter) WriteEOF() error {
 	switch {
 	case !w.CanWriteEOF():
 		return errors.ErrUnsupported
-	case w.eof:
+	case w.barred == errWriteEOF:
 		return nil
 	}
 	if err := w.refuse(); err != nil {
 		return err
 	}
-	w.eof = true
+	w.barred = errWriteEOF
 	if w.kept.Len() > 0 {
 		return nil // flush calls closeWrite later
 	}
@@ -243,6 +243,7 @@ func (w *StreamWriter) RemoteAddr() net.Addr {
 // are 64 KiB and 16 KiB. It panics unless 0 <= low <= high. It is asyncio's
 // set_write_buffer_limits.
 func (w *StreamWriter) SetWriteBufferLimits(high, low int) {
+	w.stream.loop.check()
 	if low < 0 || high < low {
 		panic(fmt.Sprintf("asyncio: high (%d) must be >= low (%d) must be >= 0", high, low))
 	}
@@ -265,10 +266,8 @@ func (w *StreamWriter) refuse() error {
 		return w.err
 	case w.closing:
 		return net.ErrClosed
-	case w.eof:
-		return errWriteEOF
 	}
-	return nil
+	return w.barred
 }
 
 var errWriteEOF = errors.New("asyncio: write after WriteEOF")
@@ -311,7 +310,7 @@ func (w *StreamWriter) finish() {
 	case w.closing:
 		w.stream.below.stopReceiving()
 		w.stream.below.close()
-	case w.eof:
+	case w.barred == errWriteEOF:
 		if err := w.stream.below.closeWrite(); err != nil {
 			w.fail(err)
 		}
@@ -333,7 +332,7 @@ func (w *StreamWriter) fail(err error) {
 		return
 	}
 	w.err = err
-	w.dropped = w.kept.Len() > 0
+	w.dropped = w.WriteBufferSize() > 0
 	w.kept, w.paused = buffer.Unsent{}, false
 	w.hold()
 	w.drainers.wakeAll()

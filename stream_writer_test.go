@@ -254,7 +254,6 @@ func TestTheEndsOfAPairHaveAddresses(t *testing.T) {
 }
 
 func TestASocketAnswersGetExtraInfo(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -271,7 +270,6 @@ func TestASocketAnswersGetExtraInfo(t *testing.T) {
 }
 
 func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, _ *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			return w.WaitClosed(ctx) // without reading
@@ -299,7 +297,7 @@ func TestTheMemoryOfAWriterIsBoundedByDrain(t *testing.T) {
 }
 
 func TestAnEchoOverASocketAllocatesNothing(t *testing.T) {
-	needPoller(t)
+	needPoller(t, "a goroutine that starts allocates")
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.StartServer(ctx, func(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
 			p := make([]byte, 100)

@@ -13,7 +13,8 @@ import (
 
 // A Process is a program that CreateSubprocessExec or CreateSubprocessShell has started. A
 // stream is nil unless the options asked for a Pipe. Stdin stays open until it is closed or no
-// process is left that could read from it, which may be later than the end of this process.
+// process is left that could read from it, which may be later than the end of this process. On
+// Windows it is closed with the end of this process.
 //
 // When the loop closes, it kills a process that is still running and waits for it to end. If
 // this program may not kill the process, since that runs as another user, or if the process
@@ -31,6 +32,7 @@ type Process struct {
 	cmd       *exec.Cmd
 	pid       int
 	waitDelay time.Duration
+	stdin     *netConn      // the pipe to the process's standard input, if it is not polled, or nil
 	exited    func()        // called when the process has ended, or nil
 	reaped    chan struct{} // closed once the process is reaped: the system has released its number
 	waitErr   error         // the error of cmd.Wait; valid once reaped is closed
@@ -42,14 +44,17 @@ type Process struct {
 // CreateSubprocessExec starts a program with arguments. It does not suspend, but the loop
 // stands still until the system has started the program. The error is exec.ErrNotFound if the
 // program is not found in PATH, and fs.ErrNotExist if it is named by a path and does not exist.
-// In virtual time it returns ErrVirtualIO. It is asyncio.create_subprocess_exec.
+// In virtual time it returns ErrVirtualIO. On Windows the arguments are quoted as Python quotes
+// them, for programs that split their command line by Microsoft's rules; a batch file does not.
+// It is asyncio.create_subprocess_exec.
 func CreateSubprocessExec(ctx context.Context, program string, args []string, opts ...ProcessOption) (*Process, error) {
 	o := newProcessOptions(opts)
 	return startStreams(ctx, exec.Command(program, args...), o)
 }
 
-// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or cmd.exe on Windows,
-// which gets the command unchanged. It does not suspend. It is asyncio.create_subprocess_shell.
+// CreateSubprocessShell starts a command in the system's shell: /bin/sh, or on Windows the program
+// that the variable ComSpec names, cmd.exe as a rule, which gets the command unchanged. It does not
+// suspend. It is asyncio.create_subprocess_shell.
 func CreateSubprocessShell(ctx context.Context, command string, opts ...ProcessOption) (*Process, error) {
 	o := newProcessOptions(opts)
 	o.shell = func(cmd *exec.Cmd) { setShellCommand(cmd, command) }
@@ -62,7 +67,9 @@ func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Proce
 	err := p.start(o, func(number int, end *os.File) (err error) {
 		switch number {
 		case 0:
-			p.Stdin, err = ConnectWritePipe(ctx, end)
+			if p.Stdin, err = ConnectWritePipe(ctx, end); err == nil {
+				p.setStdin(p.Stdin.stream)
+			}
 		case 1:
 			p.Stdout, err = ConnectReadPipe(ctx, end, WithLimit(o.limit))
 		case 2:
@@ -76,6 +83,10 @@ func startStreams(ctx context.Context, cmd *exec.Cmd, o *processOptions) (*Proce
 	}
 	return p, nil
 }
+
+// setStdin records the stream of the process's standard input. Without a poller, nothing but a write
+// notices that nobody is left to read it.
+func (p *Process) setStdin(s *stream) { p.stdin, _ = s.below.(*netConn) }
 
 // start starts the process. It calls connect with this program's end of each pipe and the number of
 // the process's descriptor at the other end; connect takes the end over unless it fails.
@@ -120,7 +131,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 	// The command gets files, never another io.Reader or io.Writer, so that cmd.Wait waits for
 	// the process alone and not for goroutines that copy.
 	if o.stdin.kind == toPipe {
-		r, w, err := os.Pipe()
+		r, w, err := processPipe(true)
 		if err != nil {
 			return err
 		}
@@ -144,7 +155,7 @@ func (p *Process) redirect(o *processOptions, connect func(int, *os.File) error,
 		if out.redirect.kind == toStdout {
 			*out.to = p.cmd.Stdout
 		} else if out.redirect.kind == toPipe {
-			r, w, err := os.Pipe()
+			r, w, err := processPipe(false)
 			if err != nil {
 				return err
 			}
@@ -309,9 +320,11 @@ func (r *StreamReader) takeAll() []byte {
 }
 
 // SendSignal sends the process a signal. It returns os.ErrProcessDone if the process has ended.
-// It is asyncio's send_signal.
+// Windows has no signals: there SIGTERM and os.Kill kill the process, os.Interrupt is Ctrl+Break,
+// which only a process with CREATE_NEW_PROCESS_GROUP can be sent (see WithCommand), and another
+// signal is an error that is errors.ErrUnsupported. It is asyncio's send_signal.
 func (p *Process) SendSignal(sig os.Signal) error {
-	return p.unlessReaped(func(child *os.Process) error { return child.Signal(sig) })
+	return p.unlessReaped(func(*os.Process) error { return sendSignal(p.cmd, sig) })
 }
 
 // Terminate asks the process to end, by SIGTERM. It returns os.ErrProcessDone if the process
@@ -319,12 +332,12 @@ func (p *Process) SendSignal(sig os.Signal) error {
 // is asyncio's terminate.
 func (p *Process) Terminate() error { return p.unlessReaped(terminate) }
 
-// Kill ends the process, by SIGKILL. It returns os.ErrProcessDone if the process has ended. The
-// processes that it has started go on. It is asyncio's kill.
+// Kill ends the process, by SIGKILL; on Windows its return code is 1. It returns os.ErrProcessDone
+// if the process has ended. The processes that it has started go on. It is asyncio's kill.
 func (p *Process) Kill() error { return p.unlessReaped(kill) }
 
 // kill is a variable so that a test can have a process that may not be killed.
-var kill = (*os.Process).Kill
+var kill = killProcess
 
 // unlessReaped calls fn with the process, unless it is reaped: then its number may be another
 // process's.
@@ -341,6 +354,9 @@ func (p *Process) unlessReaped(fn func(*os.Process) error) error {
 func (p *Process) run(l *Loop) {
 	delete(l.processes, p)
 	p.end()
+	if p.stdin != nil {
+		p.stdin.watchReader()
+	}
 	p.waiters.wakeAll()
 	if p.exited != nil {
 		p.exited()

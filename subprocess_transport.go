@@ -71,7 +71,8 @@ type SubprocessTransport struct {
 // SubprocessExec starts a program with arguments. It makes a protocol with factory and a transport
 // that calls it. The standard streams of the process are pipes unless an option sets them, as in
 // asyncio. It suspends until the protocol's ConnectionMade has returned. It returns the errors of
-// CreateSubprocessExec, and panics if factory is nil. It is asyncio's subprocess_exec.
+// CreateSubprocessExec, and panics if factory is nil or returns nil. It is asyncio's
+// subprocess_exec.
 func SubprocessExec[P SubprocessProtocol](ctx context.Context, factory func() P, program string, args []string, opts ...SubprocessOption) (*SubprocessTransport, P, error) {
 	return startSubprocess(ctx, factory, exec.Command(program, args...), newSubprocessOptions(opts))
 }
@@ -87,7 +88,7 @@ func SubprocessShell[P SubprocessProtocol](ctx context.Context, factory func() P
 func startSubprocess[P SubprocessProtocol](ctx context.Context, factory func() P, cmd *exec.Cmd, o *processOptions) (*SubprocessTransport, P, error) {
 	checkFactory(factory == nil)
 	l := running(ctx).loop
-	p := factory()
+	p := makeProtocol(factory)
 	t := &SubprocessTransport{process: &Process{loop: l, cmd: cmd, reaped: make(chan struct{})}, protocol: p}
 	t.process.exited = t.onExited
 	if err := t.process.start(o, t.connect); err != nil {
@@ -110,6 +111,9 @@ func (t *SubprocessTransport) connect(fd int, end *os.File) error {
 	if err == nil {
 		t.pipes[fd] = newTransport(s, &pipeProtocol{process: t, fd: fd})
 		t.open++
+		if fd == 0 {
+			t.process.setStdin(s)
+		}
 	}
 	return err
 }
@@ -168,9 +172,7 @@ func (t *SubprocessTransport) Protocol() SubprocessProtocol { return t.protocol 
 // panics if p is nil. It is asyncio's set_protocol.
 func (t *SubprocessTransport) SetProtocol(p SubprocessProtocol) {
 	t.process.loop.check()
-	if p == nil {
-		panic("asyncio: nil protocol")
-	}
+	checkProtocol(p == nil)
 	t.protocol = p
 }
 
@@ -219,17 +221,17 @@ func (t *SubprocessTransport) finish() {
 }
 
 func (t *SubprocessTransport) callMade() {
-	defer reportCallback(t.process.loop, "ConnectionMade")
+	defer reportCallback(t.process.loop, "ConnectionMade", t, t.protocol)
 	t.protocol.ConnectionMade(t)
 }
 
 func (t *SubprocessTransport) callExited() {
-	defer reportCallback(t.process.loop, "ProcessExited")
+	defer reportCallback(t.process.loop, "ProcessExited", t, t.protocol)
 	t.protocol.ProcessExited()
 }
 
 func (t *SubprocessTransport) callLost() {
-	defer reportCallback(t.process.loop, "ConnectionLost")
+	defer reportCallback(t.process.loop, "ConnectionLost", t, t.protocol)
 	t.protocol.ConnectionLost(nil)
 }
 
@@ -241,7 +243,7 @@ type pipeProtocol struct {
 }
 
 func (p *pipeProtocol) DataReceived(data []byte) {
-	defer reportCallback(p.process.process.loop, "PipeDataReceived")
+	defer reportCallback(p.process.process.loop, "PipeDataReceived", p.process, p.process.protocol)
 	p.process.protocol.PipeDataReceived(p.fd, data)
 }
 
@@ -255,7 +257,7 @@ func (p *pipeProtocol) ConnectionLost(err error) {
 }
 
 func (p *pipeProtocol) callLost(err error) {
-	defer reportCallback(p.process.process.loop, "PipeConnectionLost")
+	defer reportCallback(p.process.process.loop, "PipeConnectionLost", p.process, p.process.protocol)
 	p.process.protocol.PipeConnectionLost(p.fd, err)
 }
 

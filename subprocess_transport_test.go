@@ -49,7 +49,6 @@ func (r *processRecorder) ConnectionLost(err error) {
 func (r *processRecorder) waitLost(ctx context.Context) { until(ctx, func() bool { return r.lost }) }
 
 func TestAProcessCallsItsProtocol(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "cat", nil)
 		require.NoError(t, err)
@@ -72,7 +71,6 @@ func TestAProcessCallsItsProtocol(t *testing.T) {
 }
 
 func TestAShellCommandCallsItsProtocol(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessShell(ctx, newProcessRecorder, "echo out; echo err >&2; exit 3", asyncio.WithStdin(asyncio.DevNull))
 		require.NoError(t, err)
@@ -86,7 +84,6 @@ func TestAShellCommandCallsItsProtocol(t *testing.T) {
 }
 
 func TestAProcessThatEndsAtOnceCallsItsProtocolInOrder(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		for range 10 {
 			_, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "true", nil,
@@ -100,7 +97,6 @@ func TestAProcessThatEndsAtOnceCallsItsProtocolInOrder(t *testing.T) {
 }
 
 func TestCloseOfAProcessKillsIt(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "sleep", []string{"1000"})
 		require.NoError(t, err)
@@ -115,7 +111,6 @@ func TestCloseOfAProcessKillsIt(t *testing.T) {
 }
 
 func TestAProcessProtocolMaySignal(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "sleep", []string{"1000"})
 		require.NoError(t, err)
@@ -130,30 +125,30 @@ func TestAProcessProtocolMaySignal(t *testing.T) {
 }
 
 func TestAProgramThatIsNotThereHasNoTransport(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		_, _, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "there-is-no-such-program", nil)
 		require.ErrorIs(t, err, exec.ErrNotFound)
-		pause(ctx)
+		settled(ctx)
 		return nil
 	})
 }
 
 func TestAPanicOfAProcessProtocolIsReportedAndNotTheEnd(t *testing.T) {
-	needPoller(t)
-	var reports []string
+	var reports []asyncio.ExceptionContext
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		tr, r, err := asyncio.SubprocessExec(ctx, newProcessRecorder, "cat", nil)
 		require.NoError(t, err)
 		r.onData = func() { panic(r.out) }
 		tr.PipeTransport(0).WriteString("x")
 		until(ctx, func() bool { return len(reports) == 1 })
+		require.Equal(t, map[string]any{"transport": tr, "protocol": r}, reports[0].Extra)
 		tr.PipeTransport(0).Close()
 		r.waitLost(ctx)
 		return nil
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
-		reports = append(reports, c.Message)
+		reports = append(reports, c)
 	}))
 	require.NoError(t, err)
-	require.Equal(t, []string{"panic in PipeDataReceived of a protocol"}, reports)
+	require.Len(t, reports, 1)
+	require.Equal(t, "panic in PipeDataReceived of a protocol", reports[0].Message)
 }

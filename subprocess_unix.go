@@ -12,7 +12,11 @@ func shellCommand(command string) *exec.Cmd { return exec.Command("/bin/sh", "-c
 
 func setShellCommand(*exec.Cmd, string) {}
 
+func sendSignal(cmd *exec.Cmd, sig os.Signal) error { return cmd.Process.Signal(sig) }
+
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+
+func killProcess(p *os.Process) error { return p.Kill() }
 
 func returnCode(state *os.ProcessState) int {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {

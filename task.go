@@ -151,10 +151,16 @@ func (t *Task[T]) String() string { return t.task.describe() }
 func (t *Task[T]) cancel(cause error) bool { return t.task.cancel(cause) }
 func (t *Task[T]) describe() string        { return t.task.describe() }
 
-func (t *Task[T]) start(context.Context) FutureLike[T] { return t }
-func (t *Task[T]) core() *future                       { return &t.task.future }
-func (t *Task[T]) base() *task                         { return &t.task }
-func (t *Task[T]) result() T                           { return t.value }
+func (t *Task[T]) start(context.Context) FutureLike[T] {
+	if t == nil {
+		panic("asyncio: nil task")
+	}
+	return t
+}
+
+func (t *Task[T]) core() *future { return &t.task.future }
+func (t *Task[T]) base() *task   { return &t.task }
+func (t *Task[T]) result() T     { return t.value }
 
 func (t *Task[T]) invoke(ctx context.Context) (err error) {
 	coro := t.coro
@@ -391,6 +397,14 @@ func (t *task) uncancel() int {
 		}
 	}
 	return int(t.cancels)
+}
+
+// delivered returns the number of requests to cancel t that waits of t have returned.
+func (t *task) delivered() int32 {
+	if t.mustCancel {
+		return t.cancels - 1
+	}
+	return t.cancels
 }
 
 // Name returns the task's name. Any goroutine may call it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +114,56 @@ var suspensions = []struct {
 			})
 			return err
 		}
+	}},
+	{"Receive", func(context.Context) func(context.Context) error {
+		ch := make(chan int)
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Receive(ctx, ch)
+			return err
+		}
+	}},
+	{"Receive from a nil channel", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Receive[int](ctx, nil)
+			return err
+		}
+	}},
+	{"Receive behind another task", func(ctx context.Context) func(context.Context) error {
+		ch := make(chan int)
+		spawn(ctx, func(ctx context.Context) error {
+			_, _, err := asyncio.Receive(ctx, ch)
+			return err
+		})
+		giveWay(ctx, 1)
+		return func(ctx context.Context) error {
+			_, _, err := asyncio.Receive(ctx, ch)
+			return err
+		}
+	}},
+	{"Send", func(context.Context) func(context.Context) error {
+		ch := make(chan int)
+		return func(ctx context.Context) error { return asyncio.Send(ctx, ch, 1) }
+	}},
+	{"Select", func(context.Context) func(context.Context) error {
+		ch := make(chan int)
+		return func(ctx context.Context) error {
+			_, err := asyncio.Select(ctx, asyncio.ReceiveFrom(ch), asyncio.SendTo(ch, 1))
+			return err
+		}
+	}},
+	{"AwaitDone", func(context.Context) func(context.Context) error {
+		return func(ctx context.Context) error { return asyncio.AwaitDone(ctx, context.Background()) }
+	}},
+	{"AwaitDone of a context that may be cancelled", func(ctx context.Context) func(context.Context) error {
+		other, cancel := context.WithCancel(ctx)
+		asyncio.RunningLoop(ctx).CallLater(asyncio.Never, cancel)
+		return func(ctx context.Context) error { return asyncio.AwaitDone(ctx, other) }
+	}},
+	{"AwaitGroup", func(ctx context.Context) func(context.Context) error {
+		var wg sync.WaitGroup
+		wg.Add(1)
+		asyncio.CurrentTask(ctx).OnDone(wg.Done)
+		return func(ctx context.Context) error { return asyncio.AwaitGroup(ctx, &wg) }
 	}},
 	{"AsCompleted", func(ctx context.Context) func(context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
@@ -276,6 +328,13 @@ var suspensions = []struct {
 		_ = w.Close()
 		return w.WaitClosed
 	}},
+	{"StreamWriter.SendFile", func(ctx context.Context) func(context.Context) error {
+		w := unread(ctx)
+		return func(ctx context.Context) error {
+			_, err := w.SendFile(ctx, strings.NewReader("file"), 0, -1)
+			return err
+		}
+	}},
 	{"StreamWriter.StartTLS", func(ctx context.Context) func(context.Context) error {
 		client, _ := asyncio.StreamPair(ctx)
 		return func(ctx context.Context) error {
@@ -286,6 +345,8 @@ var suspensions = []struct {
 
 // otherSuspensions lists the suspension points that are not in suspensions, each with the reason.
 var otherSuspensions = map[string]string{
+	"Generator.Next": waitsInABody, "Generator.Close": waitsInABody, "Loop.ShutdownAsyncgens": waitsInABody,
+
 	"Barrier.Abort": needsSomeTurns, "Barrier.Reset": needsSomeTurns,
 
 	"Conn.Read": takesNoContext, "Conn.Write": takesNoContext,
@@ -298,18 +359,20 @@ var otherSuspensions = map[string]string{
 	"DatagramEndpoint.Drain": needsDescriptors, "DatagramEndpoint.RecvFrom": needsDescriptors,
 	"DatagramEndpoint.WaitClosed": needsDescriptors,
 	"CreateConnection":            needsDescriptors, "CreateUnixConnection": needsDescriptors, "ConnectAcceptedSocket": needsDescriptors,
-	"CreateServer": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
+	"CreateServer": needsDescriptors, "Transport.SendFile": needsDescriptors, "Transport.StartTLS": needsDescriptors, "CreateDatagramTransport": needsDescriptors,
 	"SubprocessExec": needsDescriptors, "SubprocessShell": needsDescriptors,
 	"ConnectReadPipeTransport": needsDescriptors, "ConnectWritePipeTransport": needsDescriptors,
+	"AwaitCmd":            "needs a process",
 	"Process.Communicate": needsDescriptors, "Process.Wait": needsDescriptors,
 	"Loop.SockAccept": needsDescriptors, "Loop.SockConnect": needsDescriptors, "Loop.SockRecv": needsDescriptors,
-	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,
-	"Loop.SockSendTo": needsDescriptors, "Loop.GetAddrInfo": needsDescriptors,
+	"Loop.SockRecvFrom": needsDescriptors, "Loop.SockRecvFromInto": needsDescriptors, "Loop.SockSendFile": needsDescriptors, "Loop.SockRecvInto": needsDescriptors, "Loop.SockSendAll": needsDescriptors,
+	"Loop.SockSendTo": needsDescriptors, "Loop.GetAddrInfo": needsDescriptors, "Loop.GetNameInfo": needsDescriptors,
 }
 
 const (
 	needsDescriptors = "needs descriptors or the resolver, and so real time"
 	needsSomeTurns   = "waits for a few turns at most"
+	waitsInABody     = "waits in a body, which has a context of its own"
 	takesNoContext   = "takes no context that could be derived"
 )
 

@@ -52,6 +52,7 @@ func TestTasksThatDoNotWaitShareACoroutine(t *testing.T) {
 
 // The chain of drivers is bounded, and a task outside it is resumed too.
 func TestTasksThatWaitForEachOtherDriveInABoundedChain(t *testing.T) {
+	withoutDebug(t)
 	const tasks = 50
 	run(t, func(ctx context.Context) error {
 		deepest := 0
@@ -243,6 +244,7 @@ func TestATaskThatAGoexitUnwindsWhileItIsReadyDoesNotRunAgain(t *testing.T) {
 }
 
 func TestAPanicThatHidesAGoexitLeavesNoDriverBehind(t *testing.T) {
+	withoutDebug(t)
 	r := asyncio.NewRunner(asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
 	q := asyncio.NewQueue[int](0)
 	// runIn runs main on a goroutine of its own, which main may end.

@@ -20,7 +20,7 @@ func runEager(t *testing.T, main func(ctx context.Context) error) {
 }
 
 // Order is compared with CPython's in internal/conformance, features/eager_tasks.
-func TestAllCallsThatMakeTasksStartThemEagerlyIfTheLoopSaysSo(t *testing.T) {
+func TestInAnEagerLoopEveryCallThatCreatesATaskStartsItAtOnce(t *testing.T) {
 	runEager(t, func(ctx context.Context) error {
 		n := 0
 		count := asyncio.Coro[int](func(context.Context) (int, error) { n++; return n, nil })
@@ -62,7 +62,7 @@ func TestMainOfAnEagerLoopStartsInTheLoop(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestEagerStartOfALoopIsSwitchedAtRunTime(t *testing.T) {
+func TestEagerTasksCanBeTurnedOnAndOffAtRunTime(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		loop := asyncio.RunningLoop(ctx)
 		at := answer(0, 1)
@@ -84,7 +84,7 @@ func TestEagerStartOfALoopIsSwitchedAtRunTime(t *testing.T) {
 
 // A coroutine that starts eagerly ends a future that Gather has been given before it. CPython has
 // the future's callback scheduled then, so that the outer future is done in the next turn.
-func TestAnEagerChildOfAGatherEndsAnEarlierOne(t *testing.T) {
+func TestAnEagerChildOfAGatherMayEndAFutureBeforeIt(t *testing.T) {
 	runEager(t, func(ctx context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		set := asyncio.Coro[int](func(context.Context) (int, error) { return 2, f.SetResult(1) })
@@ -98,8 +98,8 @@ func TestAnEagerChildOfAGatherEndsAnEarlierOne(t *testing.T) {
 	})
 }
 
-// As TestAnEagerChildOfAGatherEndsAnEarlierOne, for a future that is gathered twice.
-func TestAnEagerChildOfAGatherEndsAnEarlierOneThatIsRepeated(t *testing.T) {
+// As TestAnEagerChildOfAGatherMayEndAFutureBeforeIt, for a future that is gathered twice.
+func TestAnEagerChildOfAGatherMayEndAFutureThatIsGatheredTwice(t *testing.T) {
 	runEager(t, func(ctx context.Context) error {
 		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
 		fail := asyncio.Coro[int](func(context.Context) (int, error) { return 2, f.SetException(errBoom) })

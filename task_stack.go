@@ -18,24 +18,26 @@ const maxFrames = 64
 // frames returns the frames in which t stands, the innermost first, without those of the library
 // below the call that the coroutine has made. It returns nil if t is done or has not begun, and if
 // t is starting another task eagerly. Only the loop's goroutine may call it.
-func (t *task) frames() []Frame {
+func (t *task) frames() (frames []Frame) {
 	if t.fiber == nil {
 		return nil
 	}
 	l := t.loop
-	var pcs [maxFrames]uintptr
-	n := 0
-	capture := func() { n = runtime.Callers(2, pcs[:]) }
 	if t == l.current {
-		capture()
-		frames := ofCoroutine(runtime.CallersFrames(pcs[:n]))
-		return frames[1:] // without the call that asks
+		return capture(2)[1:] // without the call that asks
 	}
 	l.stopDriving()
 	if t == l.driver || t.starting {
 		return nil
 	}
-	t.fiber.Probe(capture)
+	t.fiber.Probe(func() { frames = append(frames, capture(3)...) })
+	return frames
+}
+
+// capture returns the frames of a coroutine or a generator that runs, without the skip innermost ones.
+func capture(skip int) []Frame {
+	var pcs [maxFrames]uintptr
+	n := runtime.Callers(skip+1, pcs[:])
 	return ofCoroutine(runtime.CallersFrames(pcs[:n]))
 }
 
@@ -56,10 +58,10 @@ func (l *Loop) stopDriving() {
 	l.undriven--
 }
 
-// GetStack returns the frames in which t stands, the innermost first: the call of this package that
-// suspends it, and the functions of the program down to its coroutine. It returns nil if t is done
-// or has not begun, and if t is starting another task eagerly. It does not suspend. It is asyncio's
-// get_stack, which returns the outermost frame first.
+// GetStack returns the frames in which t stands, the innermost first: the call of this package in
+// which it waits, and the functions of the program down to its coroutine. It returns nil if t is
+// done or has not begun, and if t is starting another task eagerly. It does not suspend. It is
+// asyncio's get_stack, which returns the outermost frame first.
 func (t *Task[T]) GetStack() []Frame {
 	t.task.loop.check()
 	return t.task.frames()

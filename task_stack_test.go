@@ -210,3 +210,33 @@ func TestPrintStackSaysSoIfThereIsNone(t *testing.T) {
 		join(ctx, task)
 	})
 }
+
+//go:noinline
+func readNumber(ctx context.Context, g *asyncio.Generator[int]) error {
+	_, err := g.Next(ctx)
+	return err
+}
+
+func TestAStackGoesOnFromAGeneratorsBodyToItsReader(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		var e asyncio.Event
+		inner := asyncio.Pull(ctx, func(yield func(int, error) bool) {
+			err := e.Wait(ctx)
+			yield(1, err)
+		})
+		outer := asyncio.Pull(ctx, func(yield func(int, error) bool) { yield(1, readNumber(ctx, inner)) })
+		reader := spawn(ctx, func(ctx context.Context) error { return readNumber(ctx, outer) })
+		giveWay(ctx, 1)
+		for range 2 {
+			got := functions(reader.GetStack())
+			require.Len(t, got, 8, "%q", got)
+			assert.Equal(t, "(*Event).Wait", got[0])
+			assert.Contains(t, got[1], "TestAStackGoesOn")
+			assert.Equal(t, []string{"(*Generator[...]).Next", "readNumber"}, got[2:4])
+			assert.Contains(t, got[4], "TestAStackGoesOn")
+			assert.Equal(t, []string{"(*Generator[...]).Next", "readNumber"}, got[5:7])
+		}
+		e.Set()
+		join(ctx, reader)
+	})
+}

@@ -31,7 +31,7 @@ func seesColour(t *testing.T, want any) func(context.Context) error {
 }
 
 // In Python a task has the context variables of the code that creates it.
-func TestATaskOfAGroupSeesTheValuesOfTheContextThatItIsGiven(t *testing.T) {
+func TestWithContextGivesATaskOfAGroupTheValues(t *testing.T) {
 	run(t, func(ctx context.Context) error {
 		return asyncio.WithTaskGroup(withColour(ctx, "red"), func(ctx context.Context, tg *asyncio.TaskGroup) error {
 			blue := withColour(ctx, "blue")
@@ -49,7 +49,7 @@ func TestATaskOfAGroupSeesTheValuesOfTheContextThatItIsGiven(t *testing.T) {
 	})
 }
 
-func TestATaskGivenAnotherContextIsCancelledByTheContextItIsCreatedWith(t *testing.T) {
+func TestWithContextLeavesCancellationToTheContextOfCreateTask(t *testing.T) {
 	inTurn(t, func(ctx context.Context) {
 		of, cancel := context.WithCancelCause(withColour(ctx, "red"))
 		values, cancelValues := context.WithCancelCause(withColour(ctx, "blue"))
@@ -77,7 +77,7 @@ func TestATaskGivenAnotherContextIsCancelledByTheContextItIsCreatedWith(t *testi
 	})
 }
 
-func TestATaskGivenAnotherContextHasItsProfilerLabels(t *testing.T) {
+func TestWithContextGivesATaskTheProfilerLabels(t *testing.T) {
 	labelled := pprof.WithLabels(context.Background(), pprof.Labels("colour", "blue"))
 	inTurn(t, func(ctx context.Context) {
 		_, err := asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error {
@@ -87,8 +87,4 @@ func TestATaskGivenAnotherContextHasItsProfilerLabels(t *testing.T) {
 		}), asyncio.WithContext(labelled)).Await(ctx)
 		require.NoError(t, err)
 	})
-}
-
-func TestWithContextOfNilPanics(t *testing.T) {
-	assert.PanicsWithValue(t, "asyncio: nil context", func() { asyncio.WithContext(nil) }) //nolint:staticcheck // on purpose
 }

@@ -28,6 +28,12 @@ const (
 	waitSocketRoom
 	waitProcess
 	waitProtocol
+	waitReceive
+	waitSend
+	waitSelect
+	waitNoChannel
+	waitContext
+	waitConnection
 )
 
 var waitReasons = [...]string{
@@ -54,6 +60,12 @@ var waitReasons = [...]string{
 	waitSocketRoom:   "room in a socket",
 	waitProcess:      "a process",
 	waitProtocol:     "a protocol's ConnectionMade",
+	waitReceive:      "a value from a channel",
+	waitSend:         "a receiver of a channel",
+	waitSelect:       "one of several channels",
+	waitNoChannel:    "a nil channel",
+	waitContext:      "the end of a context",
+	waitConnection:   "a connection",
 }
 
 func (r waitReason) String() string { return waitReasons[r] }

@@ -14,8 +14,9 @@ type TaskGroup struct {
 	members nodeList // the groupTasks whose end the group has not seen, in the order of their creation
 	errs    []error  // in the order in which they happened
 
+	waiter *task // in join; the parent, unless the body of a generator has yielded to another task
+
 	exiting         bool // the body has returned
-	waiting         bool // join waits for the members
 	aborting        bool // the members have been cancelled
 	cancelledParent bool // the group has cancelled its parent itself
 }
@@ -132,11 +133,11 @@ func (tg *TaskGroup) abort() {
 func (m *groupTask) run(*Loop) {
 	tg := m.group
 	m.member.unlink()
-	if tg.parent.state != pending { // runtime.Goexit has ended it; m's error stays unseen, and so is reported
-		return
+	if w := tg.waiter; w != nil && w.state == pending && tg.members.head == nil {
+		w.wake()
 	}
-	if tg.waiting && tg.members.head == nil {
-		tg.parent.wake()
+	if tg.parent.state != pending { // m's error stays unseen, and so is reported
+		return
 	}
 	if err := m.task.failed(); err != nil {
 		tg.errs = append(tg.errs, err)
@@ -184,10 +185,11 @@ func (tg *TaskGroup) exit(cancelled bool, err error) error {
 // have been cancelled. last is the last cancellation of all, which may be the group's own.
 func (tg *TaskGroup) join() (first, last error) {
 	ctx := tg.ctx
+	t := tg.parent.loop.current
 	for tg.members.head != nil {
-		tg.waiting = true
-		err := tg.parent.block(ctx, &wait{reason: waitTaskGroup}, 0)
-		tg.waiting = false
+		tg.waiter = t
+		err := t.block(ctx, &wait{reason: waitTaskGroup}, 0)
+		tg.waiter = nil
 		if err == nil {
 			continue
 		}

@@ -143,6 +143,7 @@ func TestAnEagerMemberThatExitsEndsTheRun(t *testing.T) {
 // A Goexit that ends the run unwinds the drivers, so it may end a task that waits for the members
 // of a group. The members end when the runner is closed.
 func TestAGroupWhoseTaskHasExitedLeavesItsMembersToTheRunner(t *testing.T) {
+	withoutDebug(t)
 	var reports []string
 	var err error
 	done := make(chan struct{})

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -39,6 +40,9 @@ func ToThread[T any](ctx context.Context, fn func(ctx context.Context) (T, error
 
 // onThread is ToThread with the slots of lane, or with executor if that is not nil.
 func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor, fn func(ctx context.Context) (T, error)) (v T, err error) {
+	if fn == nil {
+		panic("asyncio: nil function")
+	}
 	c := &threadCall[T]{
 		thread: threadContext{Context: ctx, loop: l, lane: lane},
 		fn:     fn,
@@ -81,7 +85,7 @@ type calledOnThread interface {
 }
 
 // errGoexit is the error of a function that called runtime.Goexit.
-var errGoexit = errors.New("asyncio: function given to ToThread called runtime.Goexit")
+var errGoexit = errors.New("asyncio: function on another goroutine called runtime.Goexit")
 
 func (c *threadCall[T]) work() {
 	th := &c.thread.loop.threads
@@ -114,20 +118,27 @@ type threads struct {
 	functions lane     // for the functions of ToThread
 	executor  Executor // runs the functions of ToThread in place of the lane, unless nil; the loop's goroutine alone uses it
 	lookups   lane     // for name lookups, which slow functions must not hold up
+	processes lane     // for waits for processes, which need no limit
+	groups    lane     // for waits for a sync.WaitGroup, which need no limit
+	channels  channels // the loop's goroutine alone uses it, and contexts
+	contexts  int      // the number of contexts that tasks wait for in AwaitDone
 	running   sync.WaitGroup
 	foreign   foreignCalls
 
-	mu      sync.Mutex
-	calls   []*threadContext // functions that have a slot or were submitted to an executor, in no particular order
-	futures map[failer]bool  // pending ConcurrentFutures
-	others  int              // pending ConcurrentFutures of other loops that are wrapped
-	changes uint64           // counts each time that a function began, ended or went on after waiting for the loop
+	mu             sync.Mutex
+	calls          []*threadContext // functions that have a slot or were submitted to an executor, in no particular order
+	futures        map[failer]bool  // pending ConcurrentFutures
+	others         int              // pending ConcurrentFutures of other loops that are wrapped
+	othersSince    time.Time        // when others last changed
+	othersReported bool             // it was reported since then that others hold up virtual time
+	changes        uint64           // counts each time that a function began, ended or went on after waiting for the loop
 }
 
 // A lane limits the number of functions of one kind that run at a time.
 type lane struct {
-	free int       // free slots; guarded by threads.mu
-	line list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	free    int       // free slots; guarded by threads.mu
+	line    list.List // the *threadContexts of functions that wait for a slot; guarded by threads.mu
+	outside bool      // the functions wait for other goroutines, so virtual time does not stand still for them
 }
 
 // maxLookups limits the number of names that are looked up at a time. A lookup spends its time
@@ -139,6 +150,8 @@ func (th *threads) init(max int) {
 		max = min(32, runtime.NumCPU()+4)
 	}
 	th.functions.free, th.lookups.free = max, maxLookups
+	th.processes.free, th.groups.free = math.MaxInt, math.MaxInt
+	th.groups.outside = true
 }
 
 // count returns the number of functions that run, and of those of ToThread that wait in line.
@@ -224,8 +237,7 @@ func (th *threads) withdraw(c *threadContext) {
 		c.lane.line.Remove(c.inLine)
 		c.inLine = nil
 	}
-	if c.submitted {
-		c.submitted = false
+	if s := c.submission; s != nil && s.thread.Swap(nil) != nil {
 		th.remove(c)
 		th.running.Done()
 	}
@@ -247,16 +259,61 @@ func (th *threads) awaitOther(n int) {
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	th.others += n
+	th.othersSince, th.othersReported = time.Now(), false
 	th.changes++
 }
 
-// busy reports whether a function is running that does not wait for the loop, or a result of
-// another loop is awaited. Virtual time stands still while it does.
+// busy reports whether virtual time has to stand still, for a function or for the result of another
+// loop.
 func (th *threads) busy() bool {
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	return th.others > 0 || slices.ContainsFunc(th.calls, func(c *threadContext) bool { return !c.waitsForLoop() })
+	if th.others > 0 {
+		return true
+	}
+	for range th.holders {
+		return true
+	}
+	return false
 }
+
+// holders yields the functions for which virtual time stands still. These are all but three kinds:
+// functions that wait for the loop, functions in the line of a ThreadPoolExecutor that begin only
+// when such functions return, and those that wait for something outside the loop. The caller holds
+// mu.
+func (th *threads) holders(yield func(*threadContext) bool) {
+	var waiting map[*ThreadPoolExecutor]int // functions that wait for the loop, by the pool in which they run
+	for _, c := range th.calls {
+		switch {
+		case c.isOutside() || !c.hasBegun():
+		case !c.waitsForLoop():
+			if !yield(c) {
+				return
+			}
+		case c.pool != nil:
+			if waiting == nil {
+				waiting = make(map[*ThreadPoolExecutor]int)
+			}
+			waiting[c.pool]++
+		}
+	}
+	for _, c := range th.calls {
+		if !c.isOutside() && !c.hasBegun() && !(c.pool != nil && c.pool.isHeldBy(waiting[c.pool])) && !yield(c) {
+			return
+		}
+	}
+}
+
+// awaitsOutside reports whether a task waits for something that only goroutines outside the loop may
+// bring about. Virtual time moves on meanwhile, but the loop is not deadlocked.
+func (th *threads) awaitsOutside() bool {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	return th.contexts > 0 || th.channels.waits.head != nil ||
+		slices.ContainsFunc(th.calls, func(c *threadContext) bool { return c.isOutside() && !c.isCancelled() })
+}
+
+func (th *threads) settle(timeMoves bool) (woken bool) { return th.channels.settle(timeMoves) }
 
 // news returns a number that changes whenever a function begins, ends, or goes on after waiting
 // for the loop.
@@ -267,22 +324,28 @@ func (th *threads) news() uint64 {
 }
 
 // overdue returns the names of the functions for which virtual time has stood still too long,
-// each once, and the time after which there may be more: Never if no other function is running.
+// each once, and the time after which there may be more: Never if there is no other function.
 func (th *threads) overdue() (names []string, patience time.Duration) {
-	const slack = 100 * time.Millisecond // so that functions which began together are reported together
 	th.mu.Lock()
 	defer th.mu.Unlock()
 	patience = Never
-	for _, c := range th.calls {
-		if c.reported || len(c.waits) > 0 {
-			continue
-		}
-		if left := standstill - time.Since(c.since); left > 0 {
+	isOverdue := func(since time.Time) bool {
+		const slack = 100 * time.Millisecond // so that functions which began together are reported together
+		left := standstill - time.Since(since)
+		if left > 0 {
 			patience = min(patience, left+slack)
-		} else {
-			c.reported = true
-			names = append(names, c.call.describe())
 		}
+		return left <= 0
+	}
+	for c := range th.holders {
+		if !c.reported && len(c.waits) == 0 && isOverdue(c.since) { // with waits, it is about to go on
+			c.reported = true
+			names = append(names, c.describe())
+		}
+	}
+	if th.others > 0 && !th.othersReported && isOverdue(th.othersSince) {
+		th.othersReported = true
+		names = append(names, "a coroutine of another loop, which WrapFuture awaits")
 	}
 	slices.Sort(names)
 	return names, patience
@@ -299,7 +362,7 @@ const standstill = 10 * time.Second
 func (l *Loop) reportStandstill() (patience time.Duration) {
 	names, patience := l.threads.overdue()
 	if len(names) > 0 {
-		message := fmt.Sprintf("virtual time has stood still for %v, until these functions given to ToThread return: %s",
+		message := fmt.Sprintf("virtual time has stood still for %v, until these functions on other goroutines return: %s",
 			standstill, strings.Join(names, ", "))
 		l.push(callback(func() { l.report(ExceptionContext{Message: message}) }))
 	}
@@ -328,19 +391,32 @@ func (th *threads) beginWait(c *threadContext, ctx context.Context, f failer) *t
 	return w
 }
 
-// beginForeignCall records that a function begins to wait for a foreign call, which is about to
-// be posted. It returns nil if the calling goroutine does not run a function of ToThread.
-func (th *threads) beginForeignCall() *threadWait {
+// postForeignCall posts c. If the calling goroutine runs a function of ToThread in virtual time, it
+// records that the function waits for c. It does both under mu, so at any instant either virtual
+// time stands still for the function or c is posted.
+func (th *threads) postForeignCall(c *foreignCall) error {
+	if !c.loop.virtual {
+		return c.loop.post(c)
+	}
 	th.mu.Lock()
 	defer th.mu.Unlock()
-	g := gid.G()
-	i := slices.IndexFunc(th.calls, func(c *threadContext) bool { return c.goroutine.Load() == g })
-	if i < 0 {
+	if c.state.Load() == callAbandoned { // the loop is closing
 		return nil
 	}
-	w := &threadWait{th.calls[i], context.Background(), nil}
-	w.thread.waits = append(w.thread.waits, w)
-	return w
+	g := gid.G()
+	if i := slices.IndexFunc(th.calls, func(c *threadContext) bool { return c.goroutine.Load() == g }); i >= 0 {
+		c.wait = &threadWait{th.calls[i], context.Background(), nil}
+		c.wait.thread.waits = append(c.wait.thread.waits, c.wait)
+	}
+	return c.loop.post(c)
+}
+
+// endForeignCall records that the function that waits for c goes on, if there is one.
+func (th *threads) endForeignCall(c *foreignCall) {
+	th.mu.Lock()
+	w := c.wait
+	th.mu.Unlock()
+	th.endWait(w)
 }
 
 // endWait records that a function goes on, unless endFuture has done so already. w may be nil.
@@ -413,7 +489,7 @@ func (l *Loop) shutDownThreads() {
 	case <-time.After(standstill):
 	}
 	if names := th.unreported(); len(names) > 0 {
-		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions given to ToThread return: %s",
+		l.report(ExceptionContext{Message: fmt.Sprintf("the loop cannot close for %v, until these functions on other goroutines return: %s",
 			standstill, strings.Join(names, ", "))})
 	}
 }
@@ -424,7 +500,7 @@ func (th *threads) unreported() (names []string) {
 	defer th.mu.Unlock()
 	for _, c := range th.calls {
 		if !c.reported {
-			names = append(names, c.call.describe())
+			names = append(names, c.describe())
 		}
 	}
 	slices.Sort(names)

@@ -19,8 +19,10 @@ import (
 type threadContext struct {
 	context.Context // the task's
 	loop            *Loop
-	lane            *lane          // nil if an executor calls the function
-	call            calledOnThread // the call that this context is part of
+	lane            *lane               // nil if an executor calls the function
+	submission      *submission         // nil if no executor does
+	pool            *ThreadPoolExecutor // the executor, if it is one
+	call            calledOnThread      // the call that this context is part of
 
 	mu          sync.Mutex
 	inner       context.Context // provides Done and Err; nil until it is needed
@@ -30,12 +32,11 @@ type threadContext struct {
 	goroutine atomic.Uintptr // gid.G of the function's goroutine
 
 	// Guarded by loop.threads.mu.
-	inLine    *list.Element // the element of lane.line while the function waits for a slot
-	index     int           // the position in threads.calls while the function is there
-	reported  bool          // it was reported that the function holds up virtual time
-	submitted bool          // an executor has the function and has not called it yet
-	waits     []*threadWait
-	since     time.Time // when the function began, or went on after waiting; in virtual time only
+	inLine   *list.Element // the element of lane.line while the function waits for a slot
+	index    int           // the position in threads.calls while the function is there
+	reported bool          // it was reported that the function holds up virtual time
+	waits    []*threadWait
+	since    time.Time // when the function began, or went on after waiting; in virtual time only
 }
 
 type threadKey struct{} // the *threadContext
@@ -89,6 +90,8 @@ func (c *threadContext) isCancelled() bool {
 	return c.cause != nil
 }
 
+func (c *threadContext) isOutside() bool { return c.lane != nil && c.lane.outside }
+
 // threadValues is a threadContext as the parent of its inner context: it has the values and the
 // deadline, but is never done itself.
 type threadValues threadContext
@@ -100,4 +103,17 @@ func (c *threadValues) Err() error            { return nil }
 // does not count.
 func (c *threadContext) waitsForLoop() bool {
 	return slices.ContainsFunc(c.waits, func(w *threadWait) bool { return w.ctx.Err() == nil })
+}
+
+// describe names the function in a report.
+func (c *threadContext) describe() string {
+	if !c.hasBegun() {
+		return c.call.describe() + " (not begun by its executor)"
+	}
+	return c.call.describe()
+}
+
+// hasBegun reports whether the function, which has a slot or was submitted to an executor, has begun.
+func (c *threadContext) hasBegun() bool {
+	return c.submission == nil || c.submission.thread.Load() == nil
 }

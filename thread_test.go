@@ -278,7 +278,7 @@ func TestAFunctionThatKeepsALoopFromClosingIsReported(t *testing.T) {
 				require.ErrorIs(t, err, errBoom)
 				assert.Equal(t, time.Hour, time.Since(begun), "Run waits")
 				require.Len(t, r.texts(), 1)
-				assert.Contains(t, r.texts()[0], "the loop cannot close for 10s, until these functions given to ToThread return: github.com/")
+				assert.Contains(t, r.texts()[0], "the loop cannot close for 10s, until these functions on other goroutines return: github.com/")
 				assert.Contains(t, r.texts()[0], ".blockedOne.")
 				assert.NotContains(t, r.texts()[0], ", github.com/")
 			})

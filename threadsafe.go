@@ -126,6 +126,9 @@ func (f *ConcurrentFuture[T]) Cancel() bool {
 func WrapFuture[T any](ctx context.Context, f *ConcurrentFuture[T]) *Future[T] {
 	l := RunningLoop(ctx)
 	l.check()
+	if f == nil || f.loop == nil {
+		panic("asyncio: future was not made by RunCoroutineThreadsafe")
+	}
 	w := &wrapping[T]{inner: f, outer: NewFuture[T](l)}
 	if f.loop != l {
 		l.threads.awaitOther(1)

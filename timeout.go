@@ -41,8 +41,11 @@ func Timeout(ctx context.Context, d time.Duration, body func(ctx context.Context
 }
 
 // TimeoutValue is Timeout for a body with a result. If it returns an error, the result is the zero
-// value. It suspends when body does.
+// value. It suspends when body does. It is asyncio.timeout around a body with a result.
 func TimeoutValue[T any](ctx context.Context, d time.Duration, body func(ctx context.Context, scope *TimeoutScope) (T, error)) (v T, err error) {
+	if body == nil {
+		panic("asyncio: nil body")
+	}
 	err = Timeout(ctx, d, func(ctx context.Context, scope *TimeoutScope) (err error) {
 		v, err = body(ctx, scope)
 		return err
@@ -53,6 +56,9 @@ func TimeoutValue[T any](ctx context.Context, d time.Duration, body func(ctx con
 // TimeoutAt is Timeout with the limit at an instant of the loop's time; see [Loop.Time]. It
 // suspends when body does. It is asyncio.timeout_at.
 func TimeoutAt(ctx context.Context, when time.Duration, body func(ctx context.Context, scope *TimeoutScope) error) (err error) {
+	if body == nil {
+		panic("asyncio: nil body")
+	}
 	s := newTimeoutScope(ctx, when)
 	defer s.exit(&err) // deferred, since body may panic
 	return body(ctx, s)
@@ -158,15 +164,15 @@ func (s *TimeoutScope) exit(err *error) {
 // already. It is asyncio.wait_for.
 func WaitFor[T any](ctx context.Context, aw Awaitable[T], d time.Duration) (v T, err error) {
 	if d <= 0 {
-		return waitForNothing(ctx, aw.start(ctx))
+		return waitForNothing(ctx, EnsureFuture(ctx, aw))
 	}
 	s := newTimeoutScope(ctx, running(ctx).loop.after(d))
 	defer s.exit(&err)
 	return aw.Await(ctx)
 }
 
-// waitForNothing is WaitFor with no time at all: it cancels f unless f is done. A coroutine
-// does not even begin.
+// waitForNothing is WaitFor with no time at all: it cancels f unless f is done. So the task of a
+// coroutine ends before it begins, unless it starts eagerly.
 func waitForNothing[T any](ctx context.Context, f FutureLike[T]) (v T, err error) {
 	if f.Done() {
 		return f.Await(ctx)

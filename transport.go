@@ -15,8 +15,8 @@ import (
 	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
-// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS suspends; its
-// other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
+// A Transport is a connection, or one end of a pipe, that calls a Protocol. StartTLS and SendFile
+// suspend; its other methods do not. Only tasks and callbacks of its loop may use it. The loop holds a reference
 // to it until it is closed. It is asyncio's Transport.
 type Transport struct {
 	stream   *stream
@@ -47,8 +47,13 @@ func newTransport(s *stream, p Protocol) *Transport {
 
 // isWritePipe reports whether a stream is the writing end of a pipe, which receives nothing.
 func isWritePipe(s *stream) bool {
-	below, ok := s.below.(*socket)
-	return ok && below.writeOnly
+	switch below := s.below.(type) {
+	case *socket:
+		return below.writeOnly
+	case *netConn:
+		return below.writeOnly
+	}
+	return false
 }
 
 // Protocol returns the protocol. It is asyncio's get_protocol.
@@ -58,9 +63,7 @@ func (t *Transport) Protocol() Protocol { return t.protocol }
 // panics if p is nil. It is asyncio's set_protocol.
 func (t *Transport) SetProtocol(p Protocol) {
 	t.stream.loop.check()
-	if p == nil {
-		panic("asyncio: nil protocol")
-	}
+	checkProtocol(p == nil)
 	t.protocol = p
 	t.buffered, _ = p.(BufferedProtocol)
 	t.flow, _ = p.(FlowControlProtocol)
@@ -125,7 +128,7 @@ func (t *Transport) checkFull() {
 	}
 	t.full = true
 	if t.flow != nil {
-		defer reportCallback(t.stream.loop, "PauseWriting")
+		defer reportCallback(t.stream.loop, "PauseWriting", t, t.protocol)
 		t.flow.PauseWriting()
 	}
 }
@@ -138,7 +141,7 @@ func (t *Transport) checkRoom() {
 	}
 	t.full = false
 	if t.flow != nil && t.stream.writer.err == nil {
-		defer reportCallback(t.stream.loop, "ResumeWriting")
+		defer reportCallback(t.stream.loop, "ResumeWriting", t, t.protocol)
 		t.flow.ResumeWriting()
 	}
 }
@@ -151,12 +154,18 @@ func (t *Transport) CanWriteEOF() bool { return t.stream.writer.CanWriteEOF() }
 // sending. A pipe has only one direction, so WriteEOF closes it. A second WriteEOF does nothing. It
 // returns net.ErrClosed after Close, and errors.ErrUnsupported if CanWriteEOF is false. It is
 // asyncio's write_eof.
-func (t *Transport) WriteEOF() error { return t.stream.writer.WriteEOF() }
+func (t *Transport) WriteEOF() error {
+	err := t.stream.writer.WriteEOF()
+	if err == nil && isWritePipe(t.stream) {
+		t.closing = true
+	}
+	return err
+}
 
 // SetWriteBufferLimits sets the high and the low water mark, in bytes. The transport calls
 // PauseWriting when it keeps more than high unsent bytes, and then ResumeWriting when it keeps no
-// more than low. The defaults are 64 KiB and 16 KiB. It panics unless 0 <= low <= high. It is
-// asyncio's set_write_buffer_limits.
+// more than low. The defaults are 64 KiB and 16 KiB. In asyncio low is a quarter of high if it is
+// not given. It panics unless 0 <= low <= high. It is asyncio's set_write_buffer_limits.
 func (t *Transport) SetWriteBufferLimits(high, low int) {
 	t.stream.writer.SetWriteBufferLimits(high, low)
 	t.checkFull()
@@ -230,18 +239,26 @@ func (t *Transport) RemoteAddr() net.Addr { return t.stream.writer.RemoteAddr() 
 // protocol, whose ConnectionMade it does not call again. It suspends until the handshake is done.
 // If the handshake fails, it closes the connection. In all else it is StreamWriter.StartTLS. It is
 // asyncio's start_tls.
-func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...HandshakeOption) error {
+func (t *Transport) StartTLS(ctx context.Context, config *tls.Config, opts ...StartTLSOption) (err error) {
 	before := t.stream.below
-	err := t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts).handshakeTimeout)
-	switch {
-	case err == nil:
-		t.schedule() // bytes may have come with the handshake
-	case t.stream.below != before: // the handshake has begun
-		t.closing = true
-		t.cause = err
-		t.schedule()
-	}
+	err = errHandshakePanic // unless startTLS returns
+	defer func() {
+		if t.stream.below != before { // the handshake has begun
+			t.handshaken(err)
+		}
+	}()
+	err = t.stream.startTLS(ctx, config, t.stream.serverSide, newStreamOptions(opts))
 	return err
+}
+
+var errHandshakePanic = errors.New("asyncio: panic in a TLS handshake")
+
+// handshaken is called at the end of a handshake, whose failure has closed the stream.
+func (t *Transport) handshaken(err error) {
+	if err != nil && !t.closing {
+		t.closing, t.cause = true, err
+	}
+	t.schedule() // bytes may have come with the handshake
 }
 
 // schedule makes the loop run the transport in the next turn.
@@ -297,12 +314,16 @@ func (t *Transport) run(*Loop) {
 	}
 }
 
-// make calls ConnectionMade. Bytes that have come already are received in the next turn.
+// make calls ConnectionMade. The call that made the connection returns in the next turn, and only
+// then are bytes received that have come already. A connection that was closed meanwhile is lost
+// at once.
 func (t *Transport) make() {
 	t.made = true
 	t.callMade()
-	t.schedule()
 	t.opening.wakeAll()
+	if !t.gone {
+		t.schedule()
+	}
 }
 
 // receive passes received bytes to the protocol, at most maxReceives times in one turn, as a stream
@@ -316,7 +337,7 @@ func (t *Transport) receive() {
 		}
 		p := buf
 		if t.buffered != nil {
-			if p = t.callGetBuffer(); len(p) == 0 { // GetBuffer has panicked
+			if p = t.callGetBuffer(); !t.receives() { // GetBuffer has panicked, or closed or paused the transport
 				return
 			}
 		}
@@ -354,7 +375,7 @@ func (t *Transport) end(err error) {
 // guard is deferred around a call of the protocol. It reports a panic and aborts the connection.
 func (t *Transport) guard(callback string) {
 	if r := recover(); r != nil {
-		t.lose(t.stream.loop.reportPanic(callback, r))
+		t.lose(t.stream.loop.reportPanic(callback, r, t, t.protocol))
 	}
 }
 
@@ -389,7 +410,7 @@ func (t *Transport) callEOFReceived() (keepOpen bool) {
 }
 
 func (t *Transport) callLost() {
-	defer reportCallback(t.stream.loop, "ConnectionLost")
+	defer reportCallback(t.stream.loop, "ConnectionLost", t, t.protocol)
 	err, w := t.cause, &t.stream.writer
 	// A write pipe that breaks without losing bytes has only lost its reader: that is no error.
 	if err == nil && (w.dropped || !isWritePipe(t.stream)) {

@@ -4,79 +4,50 @@ package asyncio
 
 import (
 	"context"
-	"net"
 	"runtime/debug"
-
-	"github.com/go-asyncio/asyncio/internal/netfd"
 )
 
 // CreateConnection connects to a TCP address as OpenConnection does. It makes a protocol with
 // factory and a transport that calls it. It suspends until the connection is made, with WithTLS
-// also until the handshake is done, and until the protocol's ConnectionMade has returned. If it
-// is cancelled, it closes the connection. It panics if factory is nil. It is asyncio's
-// create_connection.
+// also until the handshake is done, and until the protocol's ConnectionMade has returned. The
+// protocol receives nothing before CreateConnection returns. If ConnectionMade panics,
+// CreateConnection returns the *PanicError. If it is cancelled, it closes the connection. It
+// panics if factory is nil or returns nil. It is asyncio's create_connection.
 func CreateConnection[P Protocol](ctx context.Context, factory func() P, address string, opts ...ConnectionOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
 	s, host, err := dialTCP(ctx, address, o)
-	return connect(ctx, s, err, factory, func() error { return s.encryptClient(ctx, host, o) })
+	return connect(ctx, s, err, o, factory, func() error { return s.encryptClient(ctx, host, o) })
 }
 
 // CreateUnixConnection is CreateConnection for the path of a unix socket, and suspends like it. It
 // is asyncio's create_unix_connection.
-func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, path string, opts ...TLSOption) (*Transport, P, error) {
+func CreateUnixConnection[P Protocol](ctx context.Context, factory func() P, path string, opts ...UnixConnectionOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
 	s, err := dialUnix(ctx, path, o)
-	return connect(ctx, s, err, factory, func() error { return s.encryptClient(ctx, "", o) })
+	return connect(ctx, s, err, o, factory, func() error { return s.encryptClient(ctx, "", o) })
 }
 
 // ConnectAcceptedSocket makes a protocol with factory and a transport that calls it, over a
-// connected TCP or unix socket that the caller has accepted, with SockAccept for instance. It
-// takes the descriptor over. But if fd is no such socket, the options do not fit or the loop
-// has no poller, it returns an error and the descriptor remains the caller's. With WithTLS,
-// this side is the server. It suspends like CreateConnection. It is asyncio's
-// connect_accepted_socket.
-func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, fd int, opts ...TLSOption) (*Transport, P, error) {
+// connection that the caller has accepted, with SockAccept for instance. sock is what [WithSocket]
+// takes for a connection, and becomes the loop's under the same conditions. With WithTLS, this side
+// is the server. It suspends like CreateConnection. It is asyncio's connect_accepted_socket.
+func ConnectAcceptedSocket[P Protocol](ctx context.Context, factory func() P, sock any, opts ...TLSOption) (*Transport, P, error) {
 	checkFactory(factory == nil)
 	o := newStreamOptions(opts)
-	s, err := adopt(running(ctx).loop, fd, o)
-	return connect(ctx, s, err, factory, func() error {
+	s, err := running(ctx).loop.adoptStream(sock, "", true, o)
+	return connect(ctx, s, err, o, factory, func() error {
 		if o.tls == nil {
 			return nil
 		}
-		return s.startTLS(ctx, o.tls, true, o.handshakeTimeout)
+		return s.startTLS(ctx, o.tls, true, o)
 	})
-}
-
-// adopt makes a stream of an accepted socket, which it takes over unless it fails.
-func adopt(l *Loop, fd int, o *streamOptions) (*stream, error) {
-	if err := l.needPoller(); err != nil {
-		return nil, err
-	}
-	network, err := netfd.Network(fd)
-	if err != nil {
-		return nil, err
-	}
-	if network != "tcp" && network != "unix" {
-		return nil, net.UnknownNetworkError(network)
-	}
-	if err := o.check(network, true); err != nil {
-		return nil, err
-	}
-	if err := netfd.SetNonblock(fd); err != nil {
-		return nil, err
-	}
-	s, err := openSocket(l, fd, network, nil, o)
-	if err == nil {
-		s.serverSide = true
-	}
-	return s, err
 }
 
 // connect calls encrypt, and makes a protocol and its transport over a connected stream. If that
 // fails, it closes the stream. If err is not nil, there is no stream, and connect returns err.
-func connect[P Protocol](ctx context.Context, s *stream, err error, factory func() P, encrypt func() error) (_ *Transport, p P, _ error) {
+func connect[P Protocol](ctx context.Context, s *stream, err error, o *streamOptions, factory func() P, encrypt func() error) (_ *Transport, p P, _ error) {
 	if err != nil {
 		return nil, p, err
 	}
@@ -86,7 +57,7 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 			s.writer.Close()
 		}
 	}()
-	p = factory()
+	p = makeProtocol(factory)
 	if err := encrypt(); err != nil {
 		return nil, p, err
 	}
@@ -101,13 +72,14 @@ func connect[P Protocol](ctx context.Context, s *stream, err error, factory func
 	if t.cause != nil {
 		return nil, p, t.cause
 	}
+	o.closeOriginals()
 	return t, p, nil
 }
 
 // CreateServer listens on a TCP address as StartServer does, and calls factory for a protocol for
 // each connection. It suspends while it looks a name up. The server counts a connection until its
-// socket is closed. A panic in factory is reported and closes that connection alone. CreateServer
-// panics if factory is nil. It is asyncio's create_server.
+// socket is closed. A factory that panics or returns nil is reported, and closes that connection
+// alone. CreateServer panics if factory is nil. It is asyncio's create_server.
 func CreateServer[P Protocol](ctx context.Context, factory func() P, address string, opts ...ServerOption) (*Server, error) {
 	return startServer(ctx, byProtocol(factory), address, newStreamOptions(opts))
 }
@@ -121,7 +93,7 @@ func CreateUnixServer[P Protocol](ctx context.Context, factory func() P, path st
 // byProtocol returns a function that makes a protocol for a connection.
 func byProtocol[P Protocol](factory func() P) func(*connection) {
 	checkFactory(factory == nil)
-	return func(c *connection) { c.beginProtocol(func() Protocol { return factory() }) }
+	return func(c *connection) { c.beginProtocol(func() Protocol { return makeProtocol(factory) }) }
 }
 
 // beginProtocol makes the connection's protocol and, after a handshake, its transport.

@@ -8,11 +8,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-asyncio/asyncio"
@@ -94,7 +96,6 @@ func networks(t *testing.T) []network {
 // onEachNetwork runs a test with a client and a server that echoes.
 func onEachNetwork(t *testing.T, body func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector)) {
 	t.Helper()
-	needPoller(t)
 	for _, n := range networks(t) {
 		t.Run(n.name, func(t *testing.T) {
 			runReal(t, func(ctx context.Context) error {
@@ -145,8 +146,27 @@ func TestCloseSendsWhatIsKeptAndAbortDoesNot(t *testing.T) {
 		require.ErrorIs(t, err, net.ErrClosed)
 		client.Close()
 		client.Abort()
-		pause(ctx)
+		settled(ctx)
 		require.Equal(t, 1, c.lost)
+	})
+}
+
+func TestAServerOfProtocolsShakesHandsInAnEagerLoop(t *testing.T) {
+	withoutDebug(t)
+	serverConfig, clientConfig := certificates()
+	runReal(t, func(ctx context.Context) error {
+		asyncio.RunningLoop(ctx).SetEagerTasks(true)
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
+		require.NoError(t, err)
+		_, vanishes, err := asyncio.OpenConnection(ctx, s.Addr().String())
+		require.NoError(t, err)
+		tr, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String(), asyncio.WithTLS(clientConfig))
+		require.NoError(t, err)
+		tr.WriteString("hello")
+		until(ctx, func() bool { return string(c.got) == "hello" })
+		vanishes.Reset()
+		tr.Close()
+		return s.Shutdown(ctx, time.Minute)
 	})
 }
 
@@ -203,7 +223,7 @@ func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 		l := asyncio.RunningLoop(ctx)
 		client.PauseReading()
 		client.Write(make([]byte, 8<<20))
-		pause(ctx)
+		settled(ctx)
 		client.ResumeReading()
 		turns := asyncio.Turns(l)
 		until(ctx, func() bool { return len(c.got) == 8<<20 })
@@ -214,6 +234,7 @@ func TestAFloodOfOneConnectionLeavesTheLoopToOthers(t *testing.T) {
 }
 
 func TestAnEchoAllocatesNothing(t *testing.T) {
+	needPoller(t, "a goroutine that starts allocates")
 	onEachNetwork(t, func(ctx context.Context, t *testing.T, s *asyncio.Server, client *asyncio.Transport, c *collector) {
 		p := []byte("hello")
 		n := allocs(func() {
@@ -233,7 +254,6 @@ func TestAnEchoAllocatesNothing(t *testing.T) {
 }
 
 func TestAStreamMayBeEncryptedUnderAProtocol(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, func() *starter { return &starter{ctx: ctx, config: serverConfig} }, "127.0.0.1:0")
@@ -274,7 +294,6 @@ func (s *starter) DataReceived(p []byte) {
 }
 
 func TestAHandshakeThatFailsUnderAProtocolLosesTheConnection(t *testing.T) {
-	needPoller(t)
 	serverConfig, clientConfig := certificates()
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
@@ -294,7 +313,6 @@ func TestAHandshakeThatFailsUnderAProtocolLosesTheConnection(t *testing.T) {
 }
 
 func TestACancelledCreateConnectionLeavesNothing(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
 		require.NoError(t, err)
@@ -325,7 +343,6 @@ func TestACancelledCreateConnectionLeavesNothing(t *testing.T) {
 }
 
 func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		made := func() *collector {
 			t.Error("a protocol was made")
@@ -336,10 +353,12 @@ func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
 		ln.Close()
 		_, _, err = asyncio.CreateConnection(ctx, made, ln.Addr().String())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-		_, _, err = asyncio.CreateUnixConnection(ctx, made, filepath.Join(t.TempDir(), "none"))
-		require.ErrorIs(t, err, os.ErrNotExist)
-		_, _, err = asyncio.ConnectAcceptedSocket(ctx, made, 1<<20)
-		require.ErrorIs(t, err, syscall.EBADF)
+		if runtime.GOOS != "windows" { // it has other errors
+			_, _, err = asyncio.CreateUnixConnection(ctx, made, filepath.Join(t.TempDir(), "none"))
+			require.ErrorIs(t, err, os.ErrNotExist)
+			_, _, err = asyncio.ConnectAcceptedSocket(ctx, made, 1<<20)
+			require.ErrorIs(t, err, syscall.EBADF)
+		}
 		return nil
 	})
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -350,7 +369,6 @@ func TestAConnectionThatCannotBeMadeIsAnError(t *testing.T) {
 }
 
 func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
-	needPoller(t)
 	var reports []string
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		n := 0
@@ -359,7 +377,9 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 			case 1:
 				panic("factory")
 			case 2:
-				return &recorder{loop: asyncio.RunningLoop(ctx), trace: new(trace), failIn: "made"}
+				r := newRecorder(ctx)
+				r.on["made"] = fail
+				return r
 			}
 			return newEchoer()
 		}, "127.0.0.1:0")
@@ -377,7 +397,7 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 
 		_, _, err = asyncio.CreateConnection(ctx, func() *recorder {
 			r := newRecorder(ctx)
-			r.failIn = "made"
+			r.on["made"] = fail
 			return r
 		}, s.Addr().String())
 		require.ErrorContains(t, err, "ZeroDivisionError")
@@ -385,13 +405,86 @@ func TestAPanicOfAFactoryOrOfConnectionMadeEndsOneConnection(t *testing.T) {
 		return s.WaitClosed(ctx)
 	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
 		reports = append(reports, c.Message)
+		if strings.Contains(c.Message, "ConnectionMade") {
+			r := c.Extra["protocol"].(*recorder)
+			require.Same(t, r.t, c.Extra["transport"])
+		}
 	}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"panic in a protocol factory", "panic in ConnectionMade of a protocol", "panic in ConnectionMade of a protocol"}, reports)
 }
 
+func TestAFactoryThatReturnsNoProtocolPanics(t *testing.T) {
+	runReal(t, func(ctx context.Context) error {
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
+		require.NoError(t, err)
+		require.PanicsWithValue(t, "asyncio: nil protocol", func() {
+			_, _, _ = asyncio.CreateConnection(ctx, func() asyncio.Protocol { return nil }, s.Addr().String())
+		})
+		require.PanicsWithValue(t, "asyncio: nil protocol", func() {
+			_, _, _ = asyncio.CreateDatagramTransport(ctx, func() asyncio.DatagramProtocol { return nil }, "127.0.0.1:0", "")
+		})
+		require.PanicsWithValue(t, "asyncio: nil protocol", func() {
+			_, _, _ = asyncio.SubprocessExec(ctx, func() asyncio.SubprocessProtocol { return nil }, "true", nil)
+		})
+		s.Close()
+		return s.WaitClosed(ctx)
+	})
+}
+
+// A server's factory that returns no protocol ends that connection alone, before a handshake.
+func TestAServerReportsAFactoryThatReturnsNoProtocol(t *testing.T) {
+	serverConfig, clientConfig := certificates()
+	var reports []string
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		none := func() asyncio.Protocol { return nil }
+		plain, err := asyncio.CreateServer(ctx, none, "127.0.0.1:0")
+		require.NoError(t, err)
+		_, c, err := asyncio.CreateConnection(ctx, newCollector, plain.Addr().String())
+		require.NoError(t, err)
+		c.waitLost(ctx)
+		encrypted, err := asyncio.CreateServer(ctx, none, "127.0.0.1:0", asyncio.WithTLS(serverConfig))
+		require.NoError(t, err)
+		_, _, err = asyncio.CreateConnection(ctx, newCollector, encrypted.Addr().String(), asyncio.WithTLS(clientConfig))
+		require.Error(t, err)
+		return nil
+	}), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) {
+		reports = append(reports, fmt.Sprint(c.Message, ": ", c.Err.(*asyncio.PanicError).Value))
+	}))
+	require.NoError(t, err)
+	const report = "panic in a protocol factory: asyncio: nil protocol"
+	require.Equal(t, []string{report, report}, reports)
+}
+
+// As in asyncio, all connections are lost when WaitClosed returns, even one that was closed before
+// its protocol was called.
+func TestEveryConnectionIsLostBeforeWaitClosedReturns(t *testing.T) {
+	for _, abort := range []bool{false, true} {
+		runReal(t, func(ctx context.Context) error {
+			c := newCollector()
+			var s *asyncio.Server
+			s, err := asyncio.CreateServer(ctx, func() *collector {
+				asyncio.RunningLoop(ctx).CallSoon(func() {
+					s.Close()
+					if abort {
+						s.AbortClients()
+					} else {
+						s.CloseClients()
+					}
+				})
+				return c
+			}, "127.0.0.1:0")
+			require.NoError(t, err)
+			peer, err := net.Dial("tcp", s.Addr().String())
+			require.NoError(t, err)
+			require.NoError(t, s.WaitClosed(ctx))
+			require.Equal(t, 1, c.lost)
+			return peer.Close()
+		})
+	}
+}
+
 func TestALoopThatClosesClosesItsTransports(t *testing.T) {
-	needPoller(t)
 	before := openDescriptors(t)
 	c := newCollector()
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
@@ -417,7 +510,6 @@ func TestAClosedLoopHasNoServerOfProtocols(t *testing.T) {
 }
 
 func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		made := 0
 		s, err := asyncio.CreateServer(ctx, func() *echoer {
@@ -430,7 +522,7 @@ func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 		second, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
 		require.NoError(t, err)
 		second.WriteString("x")
-		pause(ctx)
+		settled(ctx)
 		require.Equal(t, 1, made)
 		first.Close()
 		until(ctx, func() bool { return len(c.got) == 1 })
@@ -438,4 +530,47 @@ func TestAServerOfProtocolsHasNoMoreConnectionsThanItMay(t *testing.T) {
 		s.Close()
 		return s.WaitClosed(ctx)
 	})
+}
+
+func TestDebugModeRefusesTransportsOnTheWrongGoroutine(t *testing.T) {
+	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
+		s, err := asyncio.CreateServer(ctx, newEchoer, "127.0.0.1:0")
+		require.NoError(t, err)
+		tr, c, err := asyncio.CreateConnection(ctx, newCollector, s.Addr().String())
+		require.NoError(t, err)
+		d, datagrams, err := asyncio.CreateDatagramTransport(ctx, newDatagrams, "127.0.0.1:0", "")
+		require.NoError(t, err)
+		calls := map[string]func(){
+			"SetProtocol":          func() { tr.SetProtocol(c) },
+			"PauseReading":         tr.PauseReading,
+			"ResumeReading":        tr.ResumeReading,
+			"Write":                func() { _, _ = tr.Write(nil) },
+			"WriteString":          func() { _, _ = tr.WriteString("") },
+			"Writelines":           func() { _ = tr.Writelines(nil) },
+			"SetWriteBufferLimits": func() { tr.SetWriteBufferLimits(1, 1) },
+			"WriteEOF":             func() { _ = tr.WriteEOF() },
+			"Close":                func() { _ = tr.Close() },
+			"Abort":                tr.Abort,
+
+			"DatagramTransport.SetProtocol": func() { d.SetProtocol(datagrams) },
+			"DatagramTransport.SendTo":      func() { _ = d.SendTo(nil, nil) },
+			"DatagramTransport.Close":       func() { _ = d.Close() },
+			"DatagramTransport.Abort":       d.Abort,
+
+			"Server.Close":        s.Close,
+			"Server.CloseClients": s.CloseClients,
+			"Server.AbortClients": s.AbortClients,
+		}
+		for name, call := range calls {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				assert.PanicsWithValue(t, wrong, call, name)
+			}()
+			<-done
+		}
+		require.Zero(t, c.lost)
+		return nil
+	}), asyncio.WithDebug())
+	require.NoError(t, err)
 }

@@ -25,7 +25,6 @@ func osPipe(t *testing.T) (r, w *os.File) {
 }
 
 func TestPipesCallProtocols(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		reading, in, err := asyncio.ConnectReadPipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, r)
@@ -47,7 +46,7 @@ func TestPipesCallProtocols(t *testing.T) {
 }
 
 func TestAWritePipeNoticesThatItsReaderHasGone(t *testing.T) {
-	needPoller(t)
+	needPoller(t, "only a poller notices that a pipe has no reader before something is written")
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		writing, out, err := asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)
@@ -69,12 +68,13 @@ func TestAWritePipeNoticesThatItsReaderHasGone(t *testing.T) {
 }
 
 func TestAWritePipeIsClosedOnceAllIsSent(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		r, w := osPipe(t)
 		writing, out, err := asyncio.ConnectWritePipeTransport(ctx, func() *recorder { return newRecorder(ctx) }, w)
 		require.NoError(t, err)
 		writing.Write(muchToSend)
+		require.NoError(t, writing.WriteEOF())
+		require.True(t, writing.IsClosing())
 		writing.Close()
 		n, err := asyncio.ToThread(ctx, func(context.Context) (int64, error) { return io.Copy(io.Discard, r) })
 		require.NoError(t, err)
@@ -87,7 +87,6 @@ func TestAWritePipeIsClosedOnceAllIsSent(t *testing.T) {
 }
 
 func TestAFileThatIsNoPipeStaysAsItIs(t *testing.T) {
-	needPoller(t)
 	runReal(t, func(ctx context.Context) error {
 		f, err := os.CreateTemp(t.TempDir(), "file")
 		require.NoError(t, err)

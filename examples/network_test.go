@@ -113,6 +113,13 @@ func (c *caller) expect(want ...string) {
 	}
 }
 
+func (c *caller) expectEnd() {
+	c.t.Helper()
+	if rest, err := io.ReadAll(c.lines); len(rest) > 0 || err != nil {
+		c.t.Fatalf("got %q (%v), want the end", rest, err)
+	}
+}
+
 func TestEchoServerAndClient(t *testing.T) {
 	t.Parallel()
 	s := listen(t, "echo", "serve")
@@ -170,7 +177,7 @@ func TestChat(t *testing.T) {
 	bob.expect("Bob: hi Ann")
 	ann.say("/who")
 	ann.expect("* Ann, Bob")
-	ann.say(strings.Repeat("x", 5000))
+	ann.say(strings.Repeat("x", 3000)) // comes in one piece, so that no rest is taken for another line
 	ann.expect("* that line was too long")
 	bob.say("/quit")
 
@@ -318,6 +325,67 @@ func TestRedis(t *testing.T) {
 	if stdout, stderr, code := start(t, "redis", "-addr", addr, "-bench", "20000").wait(); code != 0 || !strings.HasPrefix(stdout, "20000 SETs") {
 		t.Errorf("-bench: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
+}
+
+func TestKeyvalue(t *testing.T) {
+	t.Parallel()
+	s := listen(t, "keyvalue")
+	client := exec.Command(filepath.Join(binDir, "redis"), "-addr", s.addr)
+	client.Stdin = strings.NewReader("PING\nSET a 1\nINCR a\nGET a\nGET none\nDEL a b\nECHO hello\nSET a\nSET a x\nINCR a\n")
+	out, err := client.CombinedOutput()
+	want := "PONG\nOK\n(integer) 2\n\"2\"\n(nil)\n(integer) 1\n\"hello\"\n" +
+		"(error) ERR unknown command 'SET', or a wrong number of arguments\nOK\n(error) ERR value is not an integer\n"
+	if err != nil || string(out) != want {
+		t.Errorf("%v, got:\n%s\nwant:\n%s", err, out, want)
+	}
+	if stdout, stderr, code := start(t, "redis", "-addr", s.addr, "-bench", "20000").wait(); code != 0 || !strings.HasPrefix(stdout, "20000 SETs") {
+		t.Errorf("-bench: exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+
+	c := call(t, s.addr)
+	for _, part := range []string{"*2\r", "\n$4\r\nec", "ho\r\n$2\r\n", "\n\n\r\n\r\n", "quit"} { // in pieces
+		if _, err := io.WriteString(c, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.expect("$2\r", "", "", "\r")
+	c.say("")
+	c.expect("+OK\r")
+	c.expectEnd()
+	// The server has read all of these when it closes the connection.
+	for input, want := range map[string]string{
+		"*x\r\n": "-ERR protocol error\r", "*1\r\n!\n": "-ERR protocol error\r", "*9999\r\n": "-ERR protocol error: too big a command\r",
+		strings.Repeat("x", 1<<20+1): "-ERR protocol error: too big a command\r",
+	} {
+		c := call(t, s.addr)
+		if _, err := io.WriteString(c, input); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(want)
+		c.expectEnd()
+	}
+	if rest := s.interrupt(); rest != "" {
+		t.Errorf("the server printed %q", rest)
+	}
+}
+
+// A session whose client does not read keeps few replies, and others go on.
+func TestKeyvalueDoesNotWaitForASlowReader(t *testing.T) {
+	t.Parallel()
+	const replies, size = 400, 100_000
+	s := listen(t, "keyvalue")
+	slow, other := call(t, s.addr), call(t, s.addr)
+	value := strings.Repeat("v", size)
+	slow.say("SET v " + value)
+	slow.expect("+OK\r")
+	slow.say(strings.TrimSuffix(strings.Repeat("GET v\n", replies), "\n"))
+	other.say("PING")
+	other.expect("+PONG\r")
+	for range replies {
+		slow.expect(fmt.Sprintf("$%d\r", size), value+"\r")
+	}
+	s.interrupt()
+	slow.expectEnd()
 }
 
 func TestRedisWithoutAServer(t *testing.T) {

@@ -49,7 +49,8 @@ type Fiber[S any] struct {
 	killed   bool   // Kill was called
 	returned bool   // main has returned
 
-	g uintptr // gid.G of its goroutine; 0 before that begins and from when it ends
+	g     uintptr   // gid.G of its goroutine; 0 before that begins and from when it ends
+	inner *Fiber[S] // the fiber on which the work goes on; see Call
 }
 
 // main returns the whole life of the fiber: running one work after another. It is not a method
@@ -90,16 +91,35 @@ func (f *Fiber[S]) exit() {
 	}
 }
 
-// Is reports whether g, which gid.G has returned to the caller, is the fiber's goroutine. Any
-// goroutine may call it, without synchronization with the fiber. On another goroutine Is reads 0 or
-// another goroutine's number, but never the caller's: a number is given to a new goroutine only
-// after the fiber has cleared it.
+// Is reports whether g, which gid.G has returned to the caller, is the goroutine that does the
+// fiber's work. Any goroutine may call it, without synchronization with the fiber. On another
+// goroutine Is reads 0 or another goroutine's number, but never the caller's: a number is given to a
+// new goroutine only after the fiber has cleared it.
 //
 //go:norace
-func (f *Fiber[S]) Is(g uintptr) bool { return f.g == g }
+func (f *Fiber[S]) Is(g uintptr) bool {
+	if inner := f.inner; inner != nil {
+		return inner.g == g
+	}
+	return f.g == g
+}
 
 // Resume runs the work until it suspends itself or returns.
 func (f *Fiber[S]) Resume() { f.next() }
+
+// Call resumes inner as a part of f's work, which must be running. The work of inner may suspend f:
+// then the Resume of f returns, and the next one goes on in inner. Call returns when inner suspends
+// itself or its work returns.
+func (f *Fiber[S]) Call(inner *Fiber[S]) {
+	outer := f.inner
+	f.inner = inner
+	defer func() { f.inner = outer }() // deferred for runtime.Goexit
+	inner.Resume()
+	for f.probe != nil { // inner has returned control in answer
+		f.answer(outer)
+		inner.Resume()
+	}
+}
 
 // Suspend returns control to the caller of Resume, until the next Resume. Only the work itself may
 // call it. It reports false if the fiber was killed or is probed; the work must then call
@@ -108,7 +128,8 @@ func (f *Fiber[S]) Resume() { f.next() }
 func (f *Fiber[S]) Suspend() (resumed bool) { return f.yield(struct{}{}) && f.probe == nil }
 
 // Probe calls fn on the goroutine of a suspended fiber, on top of the stack of its work, which
-// remains suspended. fn must not panic.
+// remains suspended. If the work goes on on other fibers (see Call), Probe calls fn on each of their
+// goroutines, the innermost first. fn must not panic.
 func (f *Fiber[S]) Probe(fn func()) {
 	f.probe = fn
 	f.next()
@@ -120,10 +141,19 @@ func (f *Fiber[S]) Interrupted() (killed bool) {
 	if f.killed {
 		return true
 	}
-	probe := f.probe
-	f.probe = nil
-	probe()
+	f.answer(f.inner)
 	return false
+}
+
+// answer calls the probe on the goroutine of current, a fiber that f has called, or of f itself if
+// current is nil. It returns when the probe has been called on the goroutines of the callers, too.
+func (f *Fiber[S]) answer(current *Fiber[S]) {
+	f.probe()
+	if current == nil {
+		f.probe = nil
+	} else {
+		current.yield(struct{}{})
+	}
 }
 
 // Unwind ends the work of a killed fiber. It is a runtime.Goexit, since the work might recover a

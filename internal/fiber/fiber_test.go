@@ -55,35 +55,32 @@ func suspendForever(c *fiber.Fiber[state]) {
 	}
 }
 
-// checkGoroutines checks that f leaves as many goroutines as there were before.
-func checkGoroutines(t *testing.T, f func()) {
+// checkCoroutines checks that f leaves as many coroutines as there were before.
+func checkCoroutines(t *testing.T, f func()) {
 	t.Helper()
-	want := goroutines()
+	want := coroutines()
 	f()
-	assertGoroutines(t, want)
+	assert.Equal(t, want, coroutines(), "coroutines")
 }
 
-// goroutines returns the number of goroutines. runtime.NumGoroutine is no use here: while the
-// garbage collector frees the stacks of dead goroutines, it counts the dead ones, too. The world is
-// stopped when a profile that has too little room counts.
-func goroutines() int {
-	n, _ := runtime.GoroutineProfile(make([]runtime.StackRecord, 1))
-	return n
-}
-
-// assertGoroutines compares the number of goroutines. The end of a coroutine is synchronous; that
-// of a goroutine whose WaitGroup was waited for is not.
-func assertGoroutines(t *testing.T, want int) {
-	t.Helper()
-	got := goroutines()
-	for range 100 {
-		if got == want {
-			return
-		}
-		runtime.Gosched()
-		got = goroutines()
+// coroutines returns the number of goroutines that iter.Pull has made. runtime.NumGoroutine is no use
+// here: it counts the goroutines of earlier tests that are about to end and, while the garbage
+// collector frees the stacks of dead goroutines, the dead ones, too.
+func coroutines() (n int) {
+	records := make([]runtime.StackRecord, 64)
+	all, ok := runtime.GoroutineProfile(records)
+	for !ok {
+		records = make([]runtime.StackRecord, all+64)
+		all, ok = runtime.GoroutineProfile(records)
 	}
-	assert.Equal(t, want, got, "goroutines")
+	for i := range records[:all] {
+		for _, pc := range records[i].Stack() {
+			if f := runtime.FuncForPC(pc); f != nil && f.Name() == "runtime.corostart" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // goexits calls f on a goroutine of its own and reports whether f called runtime.Goexit.
@@ -99,7 +96,7 @@ func goexits(f func()) bool {
 }
 
 func TestResumeAndSuspendPassControlBackAndForth(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -131,7 +128,7 @@ func TestWorkDoesNotBeginBeforeItIsResumed(t *testing.T) {
 // A task that starts another one eagerly resumes it from inside its own coroutine, and the loop may
 // go on with either.
 func TestCoroutineCanResumeAnother(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		var inner *fiber.Fiber[state]
@@ -156,11 +153,11 @@ func TestCoroutineCanResumeAnother(t *testing.T) {
 }
 
 func TestAFinishedCoroutineRunsTheNextWork(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		first := start(&p, func(*fiber.Fiber[state]) {})
 		first.Resume()
-		n := goroutines()
+		n := coroutines()
 		for range 100 {
 			ran := 0
 			c := start(&p, func(c *fiber.Fiber[state]) {
@@ -173,7 +170,7 @@ func TestAFinishedCoroutineRunsTheNextWork(t *testing.T) {
 			c.Resume()
 			c.Resume()
 			assert.Equal(t, 2, ran)
-			assertGoroutines(t, n)
+			assert.Equal(t, n, coroutines(), "coroutines")
 		}
 		p.Release()
 	})
@@ -193,9 +190,9 @@ func TestIdleCoroutineDoesNotKeepItsWorkAlive(t *testing.T) {
 // trimmed in proportion, down to a bounded number of goroutines. Release leaves none.
 func TestPoolIsTrimmed(t *testing.T) {
 	const burst, kept, atOnce = 20_000, 1024, 256
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
-		before := goroutines()
+		before := coroutines()
 		work := func(n int) {
 			cs := make([]*fiber.Fiber[state], n)
 			for i := range cs {
@@ -211,19 +208,19 @@ func TestPoolIsTrimmed(t *testing.T) {
 		assert.True(t, p.IsLarge())
 		p.BeginPeriod()
 		assert.False(t, p.Trim(), "all of it was in use in the period before")
-		assertGoroutines(t, before+burst)
+		assert.Equal(t, before+burst, coroutines(), "coroutines")
 
 		work(burst - 10)
 		p.BeginPeriod()
 		assert.False(t, p.Trim())
-		assertGoroutines(t, before+burst-10)
+		assert.Equal(t, before+burst-10, coroutines(), "coroutines")
 
 		p.BeginPeriod()
 		assert.True(t, p.Trim())
-		assertGoroutines(t, before+burst-10-atOnce)
+		assert.Equal(t, before+burst-10-atOnce, coroutines(), "coroutines")
 		for p.Trim() {
 		}
-		assertGoroutines(t, before+burst-10-(burst-10-kept)/4)
+		assert.Equal(t, before+burst-10-(burst-10-kept)/4, coroutines(), "coroutines")
 		periods := 1
 		for p.IsLarge() {
 			p.BeginPeriod()
@@ -232,7 +229,7 @@ func TestPoolIsTrimmed(t *testing.T) {
 			periods++
 		}
 		assert.Less(t, periods, 15)
-		assertGoroutines(t, before+kept)
+		assert.Equal(t, before+kept, coroutines(), "coroutines")
 		p.BeginPeriod()
 		assert.False(t, p.Trim())
 		p.Release()
@@ -241,7 +238,7 @@ func TestPoolIsTrimmed(t *testing.T) {
 }
 
 func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		for range 3 {
 			ran := false
@@ -254,7 +251,7 @@ func TestReleasedPoolCanBeUsedAgain(t *testing.T) {
 
 // Release ends only idle coroutines: suspended work can go on.
 func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		ended := false
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -270,7 +267,7 @@ func TestReleaseLeavesSuspendedWorkAlone(t *testing.T) {
 }
 
 func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -290,7 +287,7 @@ func TestKillRunsTheDeferredFunctionsAndNothingElse(t *testing.T) {
 
 // A deferred function that suspends is unwound as well, and the other deferred functions still run.
 func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -313,7 +310,7 @@ func TestSuspendInAKilledCoroutineDoesNotReturn(t *testing.T) {
 }
 
 func TestWorkThatIsKilledBeforeItBeginsNeverRuns(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		for range 100 {
 			c := start(&p, func(*fiber.Fiber[state]) { t.Error("it began") })
@@ -325,7 +322,7 @@ func TestWorkThatIsKilledBeforeItBeginsNeverRuns(t *testing.T) {
 }
 
 func TestManySuspendedCoroutinesCanBeKilled(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		unwound := 0
 		cs := make([]*fiber.Fiber[state], 10_000)
@@ -367,7 +364,7 @@ func TestKilledCoroutineStaysDead(t *testing.T) {
 }
 
 func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		var c *fiber.Fiber[state]
@@ -393,7 +390,7 @@ func TestGoexitGoesOnInTheCallerOfResume(t *testing.T) {
 }
 
 func TestWorkIsNotifiedOfAGoexitThatAPanicHidFromIt(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		w := &work{body: func(*fiber.Fiber[state]) {
 			defer func() { _ = recover() }()
@@ -422,7 +419,7 @@ func TestWorkIsNotifiedOfAGoexitThatAPanicHidFromIt(t *testing.T) {
 
 // Goexit in a nested coroutine also ends the coroutine that resumed it.
 func TestGoexitEndsTheCoroutinesBelowToo(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		assert.True(t, goexits(func() {
@@ -441,7 +438,7 @@ func TestGoexitEndsTheCoroutinesBelowToo(t *testing.T) {
 }
 
 func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		var got []string
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -461,7 +458,7 @@ func TestGoexitInADeferredFunctionOfKilledWorkLeavesNothing(t *testing.T) {
 
 // Run must not panic, but if it does, the panic must not go unnoticed.
 func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		c := start(&p, func(c *fiber.Fiber[state]) {
 			suspend(c)
@@ -481,7 +478,7 @@ func TestPanicGoesOnInTheCallerOfResume(t *testing.T) {
 
 // A run may be locked to its thread, as one of a graphics library is.
 func TestCoroutinesWorkOnALockedThread(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			runtime.LockOSThread()
@@ -516,7 +513,7 @@ func TestCoroutinesWorkOnALockedThread(t *testing.T) {
 // A pool need not stay on one goroutine, as long as only one uses it at a time: one run may go on
 // with work that another has left suspended.
 func TestCoroutineMayBeResumedByAnotherGoroutine(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		n := 0
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -677,8 +674,56 @@ func TestAProbeRunsOnTheStackOfTheSuspendedWork(t *testing.T) {
 	p.Release()
 }
 
+func TestAProbeRunsOnTheStacksOfTheCalledWorkAndItsCallers(t *testing.T) {
+	var p fiber.Pool[state]
+	var outer, middle, inner *fiber.Fiber[state]
+	var goroutines, steps []any
+	note := func(list *[]any, what any) { *list = append(*list, what) }
+	inner = start(&p, func(c *fiber.Fiber[state]) {
+		note(&goroutines, gid.G())
+		for i := range 2 {
+			suspend(outer)
+			note(&steps, i)
+		}
+		suspend(c)
+		note(&steps, "inner ends")
+	})
+	middle = start(&p, func(*fiber.Fiber[state]) {
+		outer.Call(inner)
+		note(&goroutines, gid.G())
+		suspend(outer)
+		outer.Call(inner)
+	})
+	outer = start(&p, func(c *fiber.Fiber[state]) {
+		c.Call(middle)
+		note(&goroutines, gid.G())
+		suspend(c)
+	})
+	probe := func() (gs []any) {
+		outer.Probe(func() { note(&gs, gid.G()) })
+		return gs
+	}
+	outer.Resume()
+	first, again := probe(), probe()
+	outer.Resume()
+	later := probe()
+	outer.Resume()
+	inMiddle := probe()
+	outer.Resume()
+	inOuter := probe()
+	outer.Resume()
+	require.Len(t, goroutines, 3)
+	assert.Equal(t, goroutines, first)
+	assert.Equal(t, goroutines, again)
+	assert.Equal(t, goroutines, later)
+	assert.Equal(t, goroutines[1:], inMiddle)
+	assert.Equal(t, goroutines[2:], inOuter)
+	assert.Equal(t, []any{0, 1, "inner ends"}, steps)
+	p.Release()
+}
+
 func TestWorkThatWasProbedCanBeKilled(t *testing.T) {
-	checkGoroutines(t, func() {
+	checkCoroutines(t, func() {
 		var p fiber.Pool[state]
 		unwound := false
 		c := start(&p, func(c *fiber.Fiber[state]) {
@@ -690,4 +735,34 @@ func TestWorkThatWasProbedCanBeKilled(t *testing.T) {
 		c.Kill()
 		assert.True(t, unwound)
 	})
+}
+
+// The work of the called fiber may suspend the calling one, and may be called by another next time.
+func TestCalledWorkIsPartOfTheCallersWork(t *testing.T) {
+	var p fiber.Pool[state]
+	var got []string
+	var outer *fiber.Fiber[state]
+	inner := start(&p, func(c *fiber.Fiber[state]) {
+		got = append(got, "inner begins")
+		assert.True(t, outer.Is(gid.G()))
+		suspend(outer)
+		got = append(got, "inner goes on")
+		suspend(c)
+		got = append(got, "inner ends")
+		assert.True(t, outer.Is(gid.G()))
+	})
+	call := func(c *fiber.Fiber[state]) {
+		assert.True(t, c.Is(gid.G()))
+		c.Call(inner)
+		assert.True(t, c.Is(gid.G()))
+		got = append(got, "outer goes on")
+	}
+	outer = start(&p, call)
+	outer.Resume()
+	got = append(got, "loop")
+	outer.Resume()
+	outer = start(&p, call)
+	outer.Resume()
+	assert.Equal(t, []string{"inner begins", "loop", "inner goes on", "outer goes on", "inner ends", "outer goes on"}, got)
+	p.Release()
 }

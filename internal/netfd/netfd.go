@@ -8,3 +8,6 @@ import "errors"
 
 // ErrUnsupported is returned by all calls where there is no implementation.
 var ErrUnsupported = errors.New("no non-blocking descriptors on this system")
+
+// ErrNoSendFile is returned by SendFile if the bytes have to be read and written instead.
+var ErrNoSendFile = errors.New("the kernel cannot send this file to this descriptor")

@@ -24,19 +24,27 @@ func SetKeepAlive(int) error              { return ErrUnsupported }
 func SetReuseAddr(int) error              { return ErrUnsupported }
 func SetReusePort(int) error              { return ErrUnsupported }
 func SetV6Only(int) error                 { return ErrUnsupported }
-func SetBroadcast(int) error              { return ErrUnsupported }
+func SetBroadcast(int, bool) error        { return ErrUnsupported }
 func SetReset(int) error                  { return ErrUnsupported }
 func CloseWrite(int) error                { return ErrUnsupported }
-func PipeBroken(int) bool                 { return false }
 func Close(int) error                     { return ErrUnsupported }
 func SendTo(int, []byte, net.Addr) error  { return ErrUnsupported }
 func Read(fd int, p []byte) (int, error)  { return 0, ErrUnsupported }
 func Write(fd int, p []byte) (int, error) { return 0, ErrUnsupported }
+
+// PipeBroken reports true, since nobody can tell.
+func PipeBroken(int) bool { return true }
+
 func Open(*os.File, bool) (int, func(), error) {
 	return -1, nil, ErrUnsupported
 }
 func RecvFrom(int, []byte, string) (int, net.Addr, error) {
 	return 0, nil, ErrUnsupported
+}
+func Duplicate(int) (int, error) { return -1, ErrUnsupported }
+func Listening(int) bool         { return false }
+func SendFile(int, *os.File, int64, int) (int, error) {
+	return 0, ErrUnsupported
 }
 func Recv(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }
 func Send(fd int, p []byte) (int, error)    { return 0, ErrUnsupported }

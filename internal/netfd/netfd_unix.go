@@ -213,7 +213,8 @@ func RemoteAddr(fd int, network string) net.Addr {
 	return netAddr(sa, network)
 }
 
-// Network returns the kind of a socket, by its name in package net.
+// Network returns the kind of a socket, by its name in package net. It returns an error if package
+// net has no name for it.
 func Network(fd int) (string, error) {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
@@ -222,6 +223,9 @@ func Network(fd int) (string, error) {
 	sa, err := syscall.Getsockname(fd)
 	if err != nil {
 		return "", os.NewSyscallError("getsockname", err)
+	}
+	if kind != unix.SOCK_STREAM && kind != unix.SOCK_DGRAM {
+		return "", os.NewSyscallError("getsockopt", unix.EPROTOTYPE)
 	}
 	_, local := sa.(*syscall.SockaddrUnix)
 	switch datagram := kind == unix.SOCK_DGRAM; {
@@ -252,8 +256,14 @@ func SetReusePort(fd int) error { return setInt(fd, unix.SOL_SOCKET, reusePort, 
 // SetV6Only keeps an IPv6 socket from accepting IPv4 as well.
 func SetV6Only(fd int) error { return setInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) }
 
-// SetBroadcast allows datagrams to broadcast addresses.
-func SetBroadcast(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1) }
+// SetBroadcast sets whether datagrams to broadcast addresses are allowed.
+func SetBroadcast(fd int, on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	return setInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, value)
+}
 
 func setInt(fd, level, option, value int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, option, value))
@@ -316,14 +326,19 @@ func SendTo(fd int, p []byte, addr net.Addr) error {
 func sockaddr(addr net.Addr) (syscall.Sockaddr, error) {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
-		return ipSockaddr(a.IP, a.Port, a.Zone)
+		if a != nil {
+			return ipSockaddr(a.IP, a.Port, a.Zone)
+		}
 	case *net.UDPAddr:
-		return ipSockaddr(a.IP, a.Port, a.Zone)
+		if a != nil {
+			return ipSockaddr(a.IP, a.Port, a.Zone)
+		}
 	case *net.UnixAddr:
-		return &syscall.SockaddrUnix{Name: a.Name}, nil
-	default:
-		return nil, &net.AddrError{Err: "unexpected address type", Addr: fmt.Sprint(addr)}
+		if a != nil {
+			return &syscall.SockaddrUnix{Name: a.Name}, nil
+		}
 	}
+	return nil, &net.AddrError{Err: "unexpected address", Addr: fmt.Sprintf("%T %v", addr, addr)}
 }
 
 func ipSockaddr(ip net.IP, port int, zone string) (syscall.Sockaddr, error) {

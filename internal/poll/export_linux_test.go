@@ -1,3 +1,5 @@
+//go:build !portable
+
 package poll
 
 import "golang.org/x/sys/unix"

@@ -1,3 +1,5 @@
+//go:build !portable
+
 package poll
 
 // This file implements a fake kernel for the kqueue poller. It follows kqueue's manuals, with the

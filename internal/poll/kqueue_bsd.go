@@ -1,4 +1,4 @@
-//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+//go:build !portable && (darwin || dragonfly || freebsd || netbsd || openbsd)
 
 package poll
 

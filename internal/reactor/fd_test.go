@@ -1,4 +1,4 @@
-//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+//go:build !portable && (darwin || dragonfly || freebsd || linux || netbsd || openbsd)
 
 package reactor_test
 

@@ -1,0 +1,6 @@
+package asyncio
+
+var (
+	KillProcess   = killProcess
+	PortableError = portableError
+)
