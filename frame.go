@@ -30,14 +30,14 @@ func ofCoroutine(frames *runtime.Frames) (of []Frame) {
 	var call Frame // the exported function of the library that was called last
 	for f, more := frames.Next(); ; f, more = frames.Next() {
 		own, exported := ofLibrary(f)
-		if call.Function != "" && (!own || !more || strings.HasSuffix(f.Function, ".invoke")) {
+		if call.Function != "" && (!own || !more || endsStack(f)) {
 			of = append(of, call)
 			call = Frame{}
 		}
 		switch {
 		case !own:
 			of = append(of, frameOf(f))
-		case strings.HasSuffix(f.Function, ".invoke"):
+		case endsStack(f):
 			return of
 		case exported:
 			call = frameOf(f)
@@ -47,6 +47,12 @@ func ofCoroutine(frames *runtime.Frames) (of []Frame) {
 		}
 	}
 }
+
+// endsStack reports whether the frames below f are those of every fiber.
+func endsStack(f runtime.Frame) bool { return strings.HasPrefix(f.Function, fiberMain) }
+
+// fiberMain begins the name of the function at the bottom of a fiber's stack.
+const fiberMain = "github.com/go-asyncio/asyncio/internal/fiber.(*Fiber[...]).main"
 
 // libraryPrefix begins the names of the functions of this package.
 const libraryPrefix = "github.com/go-asyncio/asyncio."
