@@ -35,10 +35,10 @@ func ofCoroutine(frames *runtime.Frames) (of []Frame) {
 			call = Frame{}
 		}
 		switch {
-		case !own:
-			of = append(of, frameOf(f))
 		case endsStack(f):
 			return of
+		case !own:
+			of = append(of, frameOf(f))
 		case exported:
 			call = frameOf(f)
 		}
@@ -48,11 +48,9 @@ func ofCoroutine(frames *runtime.Frames) (of []Frame) {
 	}
 }
 
-// endsStack reports whether the frames below f are those of every fiber.
-func endsStack(f runtime.Frame) bool { return strings.HasPrefix(f.Function, fiberMain) }
-
-// fiberMain begins the name of the function at the bottom of a fiber's stack.
-const fiberMain = "github.com/go-asyncio/asyncio/internal/fiber.(*Fiber[...]).main"
+// endsStack reports whether f is below the frames of a coroutine: where its fiber, or another coroutine
+// of package iter in which it waits, begins.
+func endsStack(f runtime.Frame) bool { return strings.HasPrefix(f.Function, "iter.Pull[") }
 
 // libraryPrefix begins the names of the functions of this package.
 const libraryPrefix = "github.com/go-asyncio/asyncio."
