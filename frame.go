@@ -30,15 +30,15 @@ func ofCoroutine(frames *runtime.Frames) (of []Frame) {
 	var call Frame // the exported function of the library that was called last
 	for f, more := frames.Next(); ; f, more = frames.Next() {
 		own, exported := ofLibrary(f)
-		if call.Function != "" && (!own || !more || strings.HasSuffix(f.Function, ".invoke")) {
+		if call.Function != "" && (!own || !more || endsStack(f)) {
 			of = append(of, call)
 			call = Frame{}
 		}
 		switch {
+		case endsStack(f):
+			return of
 		case !own:
 			of = append(of, frameOf(f))
-		case strings.HasSuffix(f.Function, ".invoke"):
-			return of
 		case exported:
 			call = frameOf(f)
 		}
@@ -47,6 +47,10 @@ func ofCoroutine(frames *runtime.Frames) (of []Frame) {
 		}
 	}
 }
+
+// endsStack reports whether f is below the frames of a coroutine: where its fiber, or another coroutine
+// of package iter in which it waits, begins.
+func endsStack(f runtime.Frame) bool { return strings.HasPrefix(f.Function, "iter.Pull[") }
 
 // libraryPrefix begins the names of the functions of this package.
 const libraryPrefix = "github.com/go-asyncio/asyncio."

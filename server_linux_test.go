@@ -37,8 +37,13 @@ func TestAServerRecoversFromALackOfDescriptors(t *testing.T) {
 		for _, w := range writers {
 			require.NoError(t, w.Close())
 		}
-		require.NoError(t, asyncio.Sleep(ctx, time.Millisecond))
-		r, w := connect(t, ctx, s)
+		var r *asyncio.StreamReader
+		var w *asyncio.StreamWriter
+		eventually(t, ctx, func() bool {
+			var err error
+			r, w, err = asyncio.OpenConnection(ctx, s.Addr().String())
+			return err == nil
+		}, "the descriptors are free again")
 		require.Equal(t, "again\n", say(t, ctx, r, w, "again"))
 		require.NoError(t, w.Close())
 		return s.Shutdown(ctx, time.Minute)
@@ -47,7 +52,7 @@ func TestAServerRecoversFromALackOfDescriptors(t *testing.T) {
 		require.ErrorIs(t, c.Err, syscall.EMFILE)
 	}))
 	require.NoError(t, err)
-	require.Equal(t, 1, reports)
+	require.Positive(t, reports)
 }
 
 // highestDescriptor returns the highest number of an open descriptor.
