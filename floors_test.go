@@ -92,10 +92,10 @@ func sourceFiles(t *testing.T, fset *token.FileSet) []*ast.File {
 	return files
 }
 
-// exportImporter returns an importer of the package and its dependencies.
+// exportImporter returns an importer of this package, package inspect and their dependencies.
 func exportImporter(t *testing.T, fset *token.FileSet) types.Importer {
 	t.Helper()
-	exports := goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
+	exports := goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".", "./inspect")
 	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
