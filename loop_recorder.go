@@ -21,8 +21,8 @@ type recorder struct {
 
 	// The search for rings of waiting tasks.
 	searched   uint64         // the turn of the last search, or 0
-	searchedAt time.Duration  // the loop's time of that search
-	reported   map[*task]bool // first tasks of the rings that it found
+	searchNext time.Duration  // the loop's time of the next search at the earliest
+	inRings    map[*task]bool // the tasks of the rings that the last search found
 }
 
 // A birth is the record of a task's creation. It has no pointers, so that the garbage collector

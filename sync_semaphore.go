@@ -16,7 +16,7 @@ type Semaphore struct {
 // NewSemaphore makes a semaphore with n places. It panics if n is negative.
 func NewSemaphore(n int) *Semaphore {
 	checkSemaphore(n)
-	return &Semaphore{value: n}
+	return &Semaphore{value: n, waiters: waitq{single: n == 1}}
 }
 
 func checkSemaphore(n int) {
@@ -91,7 +91,7 @@ type BoundedSemaphore struct {
 // NewBoundedSemaphore makes a semaphore with n places. It panics if n is negative.
 func NewBoundedSemaphore(n int) *BoundedSemaphore {
 	checkSemaphore(n)
-	return &BoundedSemaphore{Semaphore{value: n}, n}
+	return &BoundedSemaphore{Semaphore{value: n, waiters: waitq{single: n == 1}}, n}
 }
 
 // Acquire takes a place. It suspends as [Semaphore.Acquire] does.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -22,8 +23,13 @@ var notRecording int32
 // that records holders.
 type primitive struct {
 	name    string
-	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it
+	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it, as many as maxHolders
+	others  int      // the number of holders beyond these
 }
+
+// maxHolders is the number of holders that are recorded. A semaphore may have any number, and some
+// are never released.
+const maxHolders = 100
 
 // A holder is a task that has acquired a primitive.
 type holder struct {
@@ -49,31 +55,34 @@ func (q *waitq) acquired(ctx context.Context) {
 	if l == nil || l.recorder == nil || l.current == nil {
 		return
 	}
+	p := q.details()
+	if len(p.holders) == maxHolders {
+		p.others++
+		return
+	}
 	h := holder{task: l.current}
 	h.n = runtime.Callers(2, h.pcs[:])
-	p := q.details()
 	p.holders = append(p.holders, h)
 }
 
 // released records that the primitive was released once. If the running task is among the holders,
-// it is taken for the one that releases, and otherwise the first of them.
+// it is taken for the one that releases. Otherwise that is one that was not recorded, or the first.
 func (q *waitq) released() {
 	p := q.primitive
 	if p == nil || len(p.holders) == 0 {
 		return
 	}
-	i := 0
-	for j, h := range p.holders {
-		if h.task == h.task.loop.current {
-			i = j
-			break
-		}
+	i := slices.IndexFunc(p.holders, func(h holder) bool { return h.task == h.task.loop.current })
+	if i < 0 && p.others > 0 {
+		p.others--
+		return
 	}
-	p.holders = append(p.holders[:i], p.holders[i+1:]...)
+	i = max(i, 0)
+	p.holders = slices.Delete(p.holders, i, i+1)
 }
 
-// maxHolders is the number of holders of a semaphore that are named.
-const maxHolders = 3
+// maxNamed is the number of holders that a description names.
+const maxNamed = 3
 
 // describe returns the reason of a wait in q, with the name of the primitive and its holders.
 func (q *waitq) describe(reason waitReason) string {
@@ -88,8 +97,8 @@ func (q *waitq) describe(reason waitReason) string {
 		fmt.Fprintf(&b, "%s %q", strings.Replace(reason.String(), " a ", " ", 1), p.name)
 	}
 	for i, h := range p.holders {
-		if i == maxHolders {
-			fmt.Fprintf(&b, " and %d others", len(p.holders)-i)
+		if i == maxNamed {
+			fmt.Fprintf(&b, " and %d others", len(p.holders)-i+p.others)
 			break
 		}
 		b.WriteString([]string{", held by ", " and "}[min(i, 1)])
