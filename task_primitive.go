@@ -69,16 +69,17 @@ func (q *waitq) acquired(ctx context.Context) {
 // it is taken for the one that releases. Otherwise that is one that was not recorded, or the first.
 func (q *waitq) released() {
 	p := q.primitive
-	if p == nil || len(p.holders) == 0 {
+	if p == nil {
 		return
 	}
 	i := slices.IndexFunc(p.holders, func(h holder) bool { return h.task == h.task.loop.current })
-	if i < 0 && p.others > 0 {
+	switch {
+	case i < 0 && p.others > 0:
 		p.others--
-		return
+	case len(p.holders) > 0:
+		i = max(i, 0)
+		p.holders = slices.Delete(p.holders, i, i+1)
 	}
-	i = max(i, 0)
-	p.holders = slices.Delete(p.holders, i, i+1)
 }
 
 // maxNamed is the number of holders that a description names.
