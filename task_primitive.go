@@ -1,7 +1,7 @@
 package asyncio
 
-// This file is about what is known of a primitive besides its state: its name, and in debug mode the
-// tasks that hold it.
+// This file is about what is known of a primitive besides its state: its name, and in a loop that is
+// inspected the tasks that hold it.
 
 import (
 	"context"
