@@ -30,13 +30,17 @@ func checkSemaphore(n int) {
 func (s *Semaphore) Acquire(ctx context.Context) error {
 	if !s.Locked() {
 		s.value--
-		s.waiters.acquired(ctx)
+		if recording() {
+			s.waiters.acquired(ctx)
+		}
 		return nil
 	}
 	err := s.waiters.wait(ctx, waitSemaphore)
 	switch {
 	case err == nil:
-		s.waiters.acquired(ctx)
+		if recording() {
+			s.waiters.acquired(ctx)
+		}
 	case wasWoken(ctx):
 		s.value++ // the task was woken to take a place: give it back
 	}

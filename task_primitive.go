@@ -46,11 +46,12 @@ func (q *waitq) details() *primitive {
 	return q.primitive
 }
 
-// acquired records that the running task of the loop of ctx has acquired the primitive.
+// recording reports whether a running loop records holders.
+func recording() bool { return atomic.LoadInt32(&notRecording) != 0 }
+
+// acquired records that the running task of the loop of ctx has acquired the primitive. Callers ask
+// recording first, which is inlined.
 func (q *waitq) acquired(ctx context.Context) {
-	if atomic.LoadInt32(&notRecording) == 0 {
-		return
-	}
 	l := loopOf(ctx)
 	if l == nil || l.recorder == nil || l.current == nil {
 		return
@@ -65,13 +66,16 @@ func (q *waitq) acquired(ctx context.Context) {
 	p.holders = append(p.holders, h)
 }
 
-// released records that the primitive was released once. If the running task is among the holders,
-// it is taken for the one that releases. Otherwise that is one that was not recorded, or the first.
+// released records that the primitive was released once, if it has a name or recorded holders.
 func (q *waitq) released() {
-	p := q.primitive
-	if p == nil {
-		return
+	if q.primitive != nil {
+		q.primitive.released()
 	}
+}
+
+// released removes a holder. If the running task is among the holders, it is taken for the one that
+// releases. Otherwise that is one that was not recorded, or the first.
+func (p *primitive) released() {
 	i := slices.IndexFunc(p.holders, func(h holder) bool { return h.task == h.task.loop.current })
 	switch {
 	case i < 0 && p.others > 0:
