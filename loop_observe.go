@@ -382,6 +382,7 @@ func (o *observation) created(t *task) {
 
 // idle reports that the loop begins to wait.
 func (o *observation) idle() {
+	o.settle()
 	o.readClock()
 	o.about(OnIdle, nil, nil)
 	o.emit()
