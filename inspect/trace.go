@@ -41,30 +41,26 @@ const (
 // A loop that does not run is traced from its next run on. Trace returns ErrLoopClosed if the loop is
 // closed.
 func Trace(loop *asyncio.Loop, w io.Writer) (stop func() error, err error) {
+	t, err := startTrace(loop, w)
+	if err != nil {
+		return nil, err
+	}
+	return t.stop, nil
+}
+
+func startTrace(loop *asyncio.Loop, w io.Writer) (*tracer, error) {
 	mustHave(loop)
 	if w == nil {
 		panic("inspect: nil writer")
 	}
-	t := &tracer{full: make(chan []byte, traceBuffers+2), spare: make(chan []byte, traceBuffers), ended: make(chan struct{})}
+	t := &tracer{full: make(chan []byte, traceBuffers+1), spare: make(chan []byte, traceBuffers), ended: make(chan struct{})}
 	t.tracks = newTracks(t, true)
 	t.buffer = append(make([]byte, 0, traceBuffer+traceBuffer/8), traceHeader...)
-	attach := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if !t.finished {
-			t.detach = loop.Observe(t.see)
-		}
-	}
-	if loop.IsClosed() {
-		return nil, asyncio.ErrLoopClosed
-	}
-	if loop.IsCurrent() {
-		attach()
-	} else if err := loop.CallSoonThreadsafe(attach); err != nil {
+	if err := observe(loop, t.see); err != nil {
 		return nil, err
 	}
 	go t.write(w)
-	return t.stop, nil
+	return t, nil
 }
 
 // A tracer writes a trace in the Trace Event Format. It makes the text on the loop's goroutine, and
@@ -72,7 +68,6 @@ func Trace(loop *asyncio.Loop, w io.Writer) (stop func() error, err error) {
 type tracer struct {
 	mu       sync.Mutex // the loop and stop use what follows
 	tracks   *tracks
-	detach   func() // ends the observation; only the loop may call it
 	finished bool
 	buffer   []byte
 	named    []string // the names of the tracks that the trace has, by their numbers
@@ -124,7 +119,7 @@ func (t *tracer) write(w io.Writer) {
 
 func (t *tracer) stop() error {
 	t.mu.Lock()
-	t.finish() // the observer detaches itself when the loop next calls it
+	t.finish() // the observation ends with the next event
 	t.mu.Unlock()
 	<-t.ended
 	return t.err
@@ -152,16 +147,15 @@ func (t *tracer) finish() {
 	t.buffer = nil
 }
 
-// see is the observer.
-func (t *tracer) see(e *asyncio.LoopEvent) {
+// see takes an event, and reports whether the trace goes on.
+func (t *tracer) see(e *asyncio.LoopEvent) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failed.Load() {
 		t.finish()
 	}
 	if t.finished {
-		t.detach()
-		return
+		return false
 	}
 	first := !t.tracks.begun
 	t.last, t.alive = e.Time, e.Tasks
@@ -182,6 +176,7 @@ func (t *tracer) see(e *asyncio.LoopEvent) {
 	} else if len(t.buffer) >= traceBuffer && !t.paused {
 		t.handOver()
 	}
+	return true
 }
 
 // handOver gives the buffer to be written, or pauses the trace if too many wait.

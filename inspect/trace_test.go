@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -405,13 +406,13 @@ func TestTracesAndSnapshotsDoNotDisturbEachOther(t *testing.T) {
 		left := 3
 		for range left {
 			go func() {
-				for range 5 {
+				for range 3 {
 					var out bytes.Buffer
 					stop, err := inspect.Trace(loop, &out)
 					assert.NoError(t, err)
 					assert.NoError(t, inspect.Dump(loop, io.Discard))
 					assert.NoError(t, stop())
-					readTrace(t, out.Bytes())
+					assert.True(t, json.Valid(out.Bytes()))
 				}
 				assert.NoError(t, loop.CallSoonThreadsafe(func() { left-- }))
 			}()

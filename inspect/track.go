@@ -58,6 +58,24 @@ type tracks struct {
 	arrows  []uint64          // arrows that have departed, oldest first
 }
 
+// observe has the loop call see with its events from the next step on, until see returns false. A loop
+// that does not run begins with its next run. Any goroutine may call observe.
+func observe(loop *asyncio.Loop, see func(*asyncio.LoopEvent) bool) error {
+	attach := func() {
+		var stop func()
+		stop = loop.Observe(func(e *asyncio.LoopEvent) {
+			if !see(e) {
+				stop()
+			}
+		})
+	}
+	if loop.IsCurrent() {
+		attach()
+		return nil
+	}
+	return loop.CallSoonThreadsafe(attach)
+}
+
 // ownTracks is the number of tracks from which on tracks are shared.
 const ownTracks = 1000
 
