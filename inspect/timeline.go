@@ -174,17 +174,23 @@ func (r *record) turn(t *track, _ activity, at time.Duration, _ string) {
 	if apart {
 		*b = blend{part: part{row: keyOf(t), from: t.since, to: t.since}}
 	}
-	b.add(t.current.what, at-b.to)
+	b.add(t.current.what, at-b.to, busyOf(t.current.what, at-b.to))
 }
 
-func (b *blend) add(what string, d time.Duration) {
+// add adds an activity, of which busy are steps.
+func (b *blend) add(what string, d, busy time.Duration) {
 	b.to += d
-	if what == doesStep || what == doesCallback {
-		b.busy += d
-	}
+	b.busy += busy
 	if b.what == "" || d > b.longest {
 		b.what, b.longest = what, d
 	}
+}
+
+func busyOf(what string, d time.Duration) time.Duration {
+	if what == doesStep || what == doesCallback {
+		return d
+	}
+	return 0
 }
 
 func (r *record) depart(t *track, id uint64, _ time.Duration) {
@@ -228,6 +234,7 @@ type timelineRow struct {
 
 	key  rowKey
 	busy time.Duration
+	last blend // the last of the parts
 }
 
 // A timelinePart is an activity in JSON.
@@ -256,7 +263,7 @@ func (r *record) excerpt() *excerpt {
 		}
 		if t.current.what != "" {
 			open := &blend{part: part{row: keyOf(t), from: t.since, to: t.since}}
-			open.add(t.current.what, x.at-t.since)
+			open.add(t.current.what, x.at-t.since, busyOf(t.current.what, x.at-t.since))
 			x.parts = append(x.parts, open.part)
 		}
 	}
@@ -281,15 +288,19 @@ func (x *excerpt) picture(window time.Duration) *timelinePicture {
 			row = &timelineRow{ID: part.row.task, Name: part.row.name, key: part.row, Totals: make(map[string]float64)}
 			rows[part.row] = row
 		}
-		row.add(part, max(part.from, from))
+		row.add(part, max(part.from, from), window/shades)
 	}
 	p.choose(rows)
 	p.addArrows(x.arrows, from)
 	return p
 }
 
-// add adds a part, as far as it is in the picture.
-func (row *timelineRow) add(p *part, from time.Duration) {
+// shades is the number of parts, next to each other and none of them visible alone, into which a row is
+// divided.
+const shades = 600
+
+// add adds a part, as far as it is in the picture. Parts that are too short to be seen are blended.
+func (row *timelineRow) add(p *part, from, visible time.Duration) {
 	span := p.to - from
 	busy := min(p.busy, span)
 	row.busy += busy
@@ -297,7 +308,13 @@ func (row *timelineRow) add(p *part, from time.Duration) {
 	if busy > 0 {
 		row.Totals[doesStep] += busy.Seconds()
 	}
-	row.Parts = append(row.Parts, timelinePart{p.what, from.Seconds(), p.to.Seconds(), float64(busy) / float64(span)})
+	if row.last.to != from || p.to-row.last.from > visible {
+		row.Parts = append(row.Parts, timelinePart{})
+		row.last = blend{part: part{from: from, to: from}}
+	}
+	l := &row.last
+	l.add(p.what, span, busy)
+	row.Parts[len(row.Parts)-1] = timelinePart{l.what, l.from.Seconds(), l.to.Seconds(), float64(l.busy) / float64(l.to-l.from)}
 }
 
 // choose takes the rows that are shown: the loop and the busiest tasks, in the order of their tracks.
@@ -313,13 +330,23 @@ func (p *timelinePicture) choose(rows map[rowKey]*timelineRow) {
 	slices.SortFunc(p.Rows, func(a, b timelineRow) int {
 		return cmp.Or(cmp.Compare(a.key.track, b.key.track), cmp.Compare(a.ID, b.ID))
 	})
+	p.limitParts()
+}
+
+// limitParts leaves out the oldest parts of the rows that have the most.
+func (p *timelinePicture) limitParts() {
+	order := make([]*timelineRow, len(p.Rows))
 	for i := range p.Rows {
-		parts := p.Rows[i].Parts
-		most := maxPartsShown / len(p.Rows)
-		if more := len(parts) - most; more > 0 { // the oldest
+		order[i] = &p.Rows[i]
+	}
+	slices.SortStableFunc(order, func(a, b *timelineRow) int { return cmp.Compare(len(a.Parts), len(b.Parts)) })
+	room := maxPartsShown
+	for i, row := range order {
+		if more := len(row.Parts) - room/(len(order)-i); more > 0 {
 			p.LeftOut.Parts += more
-			p.Rows[i].Parts = parts[more:]
+			row.Parts = row.Parts[more:]
 		}
+		room -= len(row.Parts)
 	}
 }
 
