@@ -91,6 +91,7 @@ func newLoop[O Option](opts []O) *Loop {
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
 	l.record(l.debug)
+	l.labelled.Store(l.taskLabels)
 	return l
 }
 

@@ -3,8 +3,8 @@ package asyncio
 import "time"
 
 // An Option is an option of Run and NewRunner: WithDebug, WithSlowCallbackDuration,
-// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or
-// WithInterrupt.
+// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant,
+// WithTaskLabels or WithInterrupt.
 type Option interface{ apply(*config) }
 
 // A LoopOption is an option of all calls that make a loop: Run, NewRunner and NewLoop.
@@ -39,6 +39,7 @@ type config struct {
 	slow       time.Duration
 	maxThreads int
 	maxTurns   uint64 // at one instant of virtual time
+	taskLabels bool   // see task_labels.go
 }
 
 // WithDebug turns on asyncio's debug mode. Calls from a goroutine that is not the loop's panic.

@@ -318,7 +318,7 @@ func (t *task) Run() {
 			t.loop.setLabels(context.Background())
 		}
 	}()
-	t.loop.setLabels(t.Context) // calls a method of the context, which may panic
+	t.loop.setLabels((*taskContext)(t)) // calls a method of the context that t was created with, which may panic
 	err := t.typed().invoke((*taskContext)(t))
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true
