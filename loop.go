@@ -38,17 +38,16 @@ type Loop struct {
 	chores       uint64 // the turn that next runs doChores
 
 	// Tasks, and errors of futures.
-	tasks       taskList
-	lastID      uint64 // of the last task with a default name; see task.id
-	named       uint64 // twice the number of tasks that were given a name
-	fibers      fiber.Pool[suspension]
-	unseen      nodeList     // errors that nobody has looked at, oldest first
-	inspected   bool         // Inspect was called
-	watchdog    *watchdog    // of the run; nil unless the loop is inspected or in debug mode
-	recorder    *recorder    // nil unless the loop is inspected or in debug mode
-	observation *observation // nil unless the loop is observed
-	generators  nodeList     // generators that have begun and have not ended, in that order
-	labelled    atomic.Bool  // set once a context of the loop has been asked for profiler labels; see task_labels.go
+	tasks      taskList
+	lastID     uint64 // of the last task with a default name; see task.id
+	named      uint64 // twice the number of tasks that were given a name
+	fibers     fiber.Pool[suspension]
+	unseen     nodeList    // errors that nobody has looked at, oldest first
+	inspected  bool        // Inspect was called
+	watchdog   *watchdog   // of the run; nil unless the loop is inspected or in debug mode
+	recorder   *recorder   // nil unless the loop is inspected or in debug mode
+	generators nodeList    // generators that have begun and have not ended, in that order
+	labelled   atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
 
 	// Timers, contexts and time.
 	timers     timerq.Queue[runnable]
@@ -78,6 +77,8 @@ type Loop struct {
 	threads   threads
 	buffers   buffer.Pool
 	trimmed   time.Time // start of the last period of trimming; see loop_trim.go
+
+	observation *observation // nil unless the loop is observed; last, where it moves no field of the hot paths
 }
 
 // NewLoop returns a new loop, which is not running. It holds no goroutine and no descriptor until

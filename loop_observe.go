@@ -288,7 +288,12 @@ func (o *observation) run(r runnable) {
 }
 
 // runEagerly makes the first step of t within another step.
-func (o *observation) runEagerly(t *task) {
+func (l *Loop) runEagerly(t *task) {
+	o := l.observation
+	if o == nil {
+		t.run(l)
+		return
+	}
 	o.readClock()
 	o.announce() // entries that the outer step has made ready
 	o.created(t)

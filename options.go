@@ -35,11 +35,11 @@ type config struct {
 	eager      bool // new tasks start eagerly
 	virtual    bool
 	interrupt  bool
+	taskLabels bool // see task_labels.go
 	handler    func(*Loop, ExceptionContext)
 	slow       time.Duration
 	maxThreads int
 	maxTurns   uint64 // at one instant of virtual time
-	taskLabels bool   // see task_labels.go
 }
 
 // WithDebug turns on asyncio's debug mode. Calls from a goroutine that is not the loop's panic.

@@ -240,11 +240,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.current = outer
 		l.undriven--
 	}()
-	if o := l.observation; o != nil {
-		o.runEagerly(t)
-	} else {
-		t.run(l)
-	}
+	l.runEagerly(t)
 	if t.state == pending {
 		// asyncio registers it only now, after the tasks that its first step has created.
 		l.tasks.remove(t)

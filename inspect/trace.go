@@ -70,7 +70,7 @@ type tracer struct {
 	tracks   *tracks
 	finished bool
 	buffer   []byte
-	named    []string // the names of the tracks that the trace has, by their numbers
+	named    []naming // how the trace names the tracks, by their numbers
 	counted  counters
 	last     time.Duration // the time of the last event
 	alive    int           // tasks that were not done then
@@ -273,23 +273,36 @@ func (t *tracer) open(tr *track, a activity, at time.Duration) {
 	t.buffer = append(t.buffer, '}')
 }
 
+// A naming says how a trace names a track.
+type naming uint8
+
+const (
+	unnamed naming = iota
+	forTask        // for the only task that it has had
+	forMany
+)
+
 // nameTrack writes the name and the place of a track, unless it has them already.
 func (t *tracer) nameTrack(tr *track) {
 	for len(t.named) <= tr.number {
-		t.named = append(t.named, "")
+		t.named = append(t.named, unnamed)
 	}
-	name := tr.name
+	wanted, name := forTask, tr.name
+	if tr.shared {
+		wanted = forMany
+	}
+	had := t.named[tr.number]
+	if had == wanted {
+		return
+	}
 	if tr.shared {
 		name = fmt.Sprintf("tasks in turn %d", tr.number)
 	}
-	if t.named[tr.number] == name {
-		return
-	}
-	if t.named[tr.number] == "" {
+	t.named[tr.number] = wanted
+	if had == unnamed {
 		t.event("M", tr, 0)
 		t.buffer = append(strconv.AppendInt(append(t.buffer, `,"name":"thread_sort_index","args":{"sort_index":`...), int64(tr.number), 10), "}}"...)
 	}
-	t.named[tr.number] = name
 	t.event("M", tr, 0)
 	t.buffer = append(appendString(append(t.buffer, `,"name":"thread_name","args":{"name":`...), name), "}}"...)
 }
