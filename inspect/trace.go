@@ -216,8 +216,7 @@ func (t *tracer) closeAll() {
 	}
 	for _, tr := range t.tracks.all {
 		if tr.current.what != "" {
-			t.event("E", tr, t.last)
-			t.buffer = append(t.buffer, '}')
+			t.end(tr, t.last, "")
 		}
 	}
 }
@@ -228,16 +227,30 @@ func (t *tracer) turn(tr *track, next activity, at time.Duration, ended string) 
 		return
 	}
 	if tr.current.what != "" {
-		t.event("E", tr, at)
-		if ended != "" {
-			t.buffer = appendString(append(t.buffer, `,"args":{"ended":`...), ended)
-			t.buffer = append(t.buffer, '}')
-		}
-		t.buffer = append(t.buffer, '}')
+		t.end(tr, at, ended)
 	}
 	if next.what != "" {
 		t.open(tr, next, at)
 	}
+}
+
+// end writes the end of the current activity. The format does not need the name there, but there are
+// viewers that do.
+func (t *tracer) end(tr *track, at time.Duration, ended string) {
+	t.event("E", tr, at)
+	t.buffer = appendString(append(t.buffer, `,"name":`...), tr.current.name())
+	if ended != "" {
+		t.buffer = append(appendString(append(t.buffer, `,"args":{"ended":`...), ended), '}')
+	}
+	t.buffer = append(t.buffer, '}')
+}
+
+// name returns the name of the activity in a trace.
+func (a activity) name() string {
+	if a.what == doesCallback {
+		return a.text
+	}
+	return a.what
 }
 
 // colours are the colours of activities in chrome://tracing, by their names there. Perfetto chooses a
@@ -254,15 +267,13 @@ var colours = map[string]string{
 func (t *tracer) open(tr *track, a activity, at time.Duration) {
 	t.nameTrack(tr)
 	t.event("B", tr, at)
-	name, category := a.what, a.what
+	category := a.what
 	switch a.what {
-	case doesCallback:
-		name = a.text
-	case doesStep, doesReady, doesIdle:
+	case doesCallback, doesStep, doesReady, doesIdle:
 	default:
 		category = "wait"
 	}
-	t.buffer = appendString(append(t.buffer, `,"name":`...), name)
+	t.buffer = appendString(append(t.buffer, `,"name":`...), a.name())
 	t.buffer = append(append(append(t.buffer, `,"cat":"`...), category...), `","cname":"`...)
 	t.buffer = append(append(t.buffer, colours[a.what]...), '"')
 	if category == "wait" && a.text != "" {

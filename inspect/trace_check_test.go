@@ -134,6 +134,7 @@ func (r *traceReader) read(e *traceEvent, raw string) {
 		require.NotEmpty(r, open, "an end without a beginning: %s", raw)
 		s := &r.shown[open[len(open)-1]]
 		s.end = at
+		require.Equal(r, s.name, *e.Name, raw)
 		for name, text := range texts(e.Args) {
 			s.args[name] = text
 		}
