@@ -171,10 +171,11 @@ type observer struct{ fn func(*LoopEvent) }
 // Observe has the loop call fn with each event from the next step on, until stop is called or the
 // loop closes. stop may be called more than once, also by fn.
 //
-// The events of a task are OnCreated, then OnReady, OnBegin and OnEnd for each of its
-// steps, and OnDone. A callback has OnReady, OnBegin and OnEnd; the timer that wakes a
-// task is a callback, too. The events of a step that starts another task eagerly enclose those of
-// that task's first step. The events before the first step that is observed are missing.
+// The events of a task are OnCreated, then OnReady, OnBegin and OnEnd for each of its steps, and
+// OnDone. A callback has OnReady, OnBegin and OnEnd; the timer that wakes a task is a callback, too.
+// The events of a step that starts another task eagerly enclose those of that task's first step. An
+// observer that comes later misses the events before: it may see the OnBegin of an entry whose
+// OnReady it has not seen.
 //
 // The loop calls fn on its goroutine, between steps, or within a step that creates tasks eagerly. fn
 // may call whatever does not suspend, but its own doings are not observed; it must not call a
@@ -262,47 +263,51 @@ func present(all []*observer) (left []*observer) {
 
 // run makes the step of r, which was removed from the front of the ready queue.
 func (o *observation) run(r runnable) {
-	l := o.loop
 	if len(o.joining) > 0 || o.left {
 		o.settle()
 	}
 	begun := false
-	defer func() {
-		if !begun { // an observer has called runtime.Goexit; r is not to be lost
-			l.ready.PushFront(r)
-		}
-	}()
-	o.readClock()
-	if o.announced == o.popped {
-		o.announced++
-		o.ready(r, o.popped)
-	}
-	o.announceFrom(o.popped + 1)
+	defer o.putBackUnless(&begun, r)
 	entry := o.popped
 	o.popped++
-	begun = true
-	o.step(r, entry)
+	o.readClock()
+	if o.announced == entry {
+		o.announced++
+		o.ready(r, entry)
+	}
+	o.announce()
+	o.step(r, entry, &begun)
 	if o.left {
 		o.settle()
+	}
+}
+
+// putBackUnless is deferred. If an observer has called runtime.Goexit before the step of r has begun, it
+// makes r ready again, so that the next run of the loop has it.
+func (o *observation) putBackUnless(begun *bool, r runnable) {
+	if !*begun {
+		o.popped--
+		o.loop.ready.PushFront(r)
 	}
 }
 
 // runEagerly makes the first step of t within another step.
 func (l *Loop) runEagerly(t *task) {
 	o := l.observation
-	if o == nil {
+	if o == nil || !l.instrumented { // not yet; until then o does not count the entries
 		t.run(l)
 		return
 	}
+	begun := false
+	defer o.putBackUnless(&begun, t)
 	o.readClock()
 	o.announce() // entries that the outer step has made ready
 	o.created(t)
-	o.step(t, 0)
+	o.step(t, 0, &begun)
 }
 
-// step makes a step between its two events.
-func (o *observation) step(r runnable, entry uint64) {
-	l := o.loop
+// step makes a step between its two events. It sets begun when the step begins.
+func (o *observation) step(r runnable, entry uint64, begun *bool) {
 	inStep, by := o.inStep, o.by
 	t, _ := r.(*task)
 	o.inStep, o.by = true, 0
@@ -311,9 +316,11 @@ func (o *observation) step(r runnable, entry uint64) {
 	}
 	returned := false
 	defer func() { // deferred for runtime.Goexit
-		o.readClock()
-		o.announce()
-		o.end(r, t)
+		if *begun {
+			o.readClock()
+			o.announce()
+			o.end(r, t)
+		}
 		o.inStep, o.by = inStep, by
 		if !returned {
 			o.settle()
@@ -321,7 +328,8 @@ func (o *observation) step(r runnable, entry uint64) {
 	}()
 	o.about(OnBegin, r, t).Entry = entry
 	o.emit()
-	r.run(l)
+	*begun = true
+	r.run(o.loop)
 	returned = true
 }
 
@@ -355,13 +363,10 @@ func (o *observation) done(t *task) {
 }
 
 // announce reports the entries of the ready queue that it has not reported yet.
-func (o *observation) announce() { o.announceFrom(o.popped) }
-
-// announceFrom is announce if front is the number of the entry at the front of the queue.
-func (o *observation) announceFrom(front uint64) {
+func (o *observation) announce() {
 	q := &o.loop.ready
-	for ; o.announced < front+uint64(q.Len()); o.announced++ {
-		o.ready(q.At(int(o.announced-front)), o.announced)
+	for ; o.announced < o.popped+uint64(q.Len()); o.announced++ {
+		o.ready(q.At(int(o.announced-o.popped)), o.announced)
 	}
 }
 
@@ -451,6 +456,7 @@ func (o *observation) emit() {
 			o.call(ob)
 		}
 	}
+	o.event.task, o.event.entry = nil, nil // they may be garbage before the next event
 }
 
 // call calls an observer, and removes it if it does not return.

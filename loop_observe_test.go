@@ -303,23 +303,79 @@ func TestAnObserverThatPanicsIsRemovedAndReported(t *testing.T) {
 }
 
 func TestAnObserverThatCallsGoexitEndsTheRunAndLosesNothing(t *testing.T) {
-	loop := asyncio.NewLoop()
-	calls := 0
-	loop.Observe(func(*asyncio.LoopEvent) { calls++; runtime.Goexit() })
-	done := false
-	task := asyncio.CreateTask(loop.Context(context.Background()), asyncio.Do(func(context.Context) error { done = true; return nil }))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = loop.RunForever(context.Background())
-	}()
-	<-ended
-	assert.False(t, done)
-	_, err := asyncio.RunUntilComplete(t.Context(), loop, task)
-	require.NoError(t, err)
-	assert.True(t, done)
-	assert.Equal(t, 1, calls)
-	require.NoError(t, loop.Close())
+	for _, at := range []asyncio.LoopEventKind{asyncio.OnCreated, asyncio.OnReady, asyncio.OnBegin, asyncio.OnEnd} {
+		for _, eager := range []bool{false, true} {
+			if eager && at == asyncio.OnReady {
+				continue // it has no such event
+			}
+			t.Run(fmt.Sprintf("%v, eager %v", at, eager), func(t *testing.T) {
+				loop := asyncio.NewLoop()
+				calls, others, done := 0, 0, 0
+				loop.Observe(func(e *asyncio.LoopEvent) {
+					if e.Kind == at && e.Name() == "child" {
+						calls++
+						runtime.Goexit()
+					}
+				})
+				loop.Observe(func(*asyncio.LoopEvent) { others++ })
+				var child *asyncio.Task[asyncio.None]
+				loop.CallSoon(func() {
+					opts := []asyncio.TaskOption{asyncio.WithName("child")}
+					if eager {
+						opts = append(opts, asyncio.WithEagerStart())
+					}
+					child = asyncio.CreateTask(loop.Context(context.Background()), asyncio.Do(func(context.Context) error { done++; return nil }), opts...)
+				})
+				loop.CallSoon(func() {})
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_ = loop.RunForever(context.Background())
+				}()
+				<-ended
+				assert.Equal(t, 1, calls)
+				before := others
+				_, err := asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(func(ctx context.Context) error { giveWay(ctx, 3); return nil }))
+				require.NoError(t, err)
+				assert.Equal(t, 1, done)
+				if child != nil {
+					assert.True(t, child.Done())
+				}
+				assert.Equal(t, 1, calls, "it was removed")
+				assert.Greater(t, others, before)
+				require.NoError(t, loop.Close())
+			})
+		}
+	}
+}
+
+// Between the call of Observe and the next turn the loop goes on as before, eager starts included.
+func TestEagerStartsBeforeTheObservationBeginsDoNotDisturbIt(t *testing.T) {
+	withoutDebug(t)
+	run(t, func(ctx context.Context) error {
+		ready := make(map[uint64]bool)
+		missed := 0
+		eager := func(ctx context.Context) {
+			asyncio.CreateTask(ctx, asyncio.Do(func(ctx context.Context) error { return asyncio.Sleep(ctx, 0) }), asyncio.WithEagerStart())
+		}
+		loop := asyncio.RunningLoop(ctx)
+		for range 5 {
+			spawn(ctx, func(ctx context.Context) error { eager(ctx); giveWay(ctx, 5); eager(ctx); return nil })
+		}
+		loop.Observe(func(e *asyncio.LoopEvent) {
+			switch {
+			case e.Kind == asyncio.OnReady:
+				ready[e.Entry] = true
+			case e.Kind == asyncio.OnBegin && e.Entry != 0 && !ready[e.Entry]:
+				missed++
+			}
+		})
+		eager(ctx)
+		settled(ctx)
+		assert.Zero(t, missed)
+		assert.Greater(t, len(ready), 20)
+		return nil
+	})
 }
 
 func TestAStepThatCallsGoexitIsObservedToItsEnd(t *testing.T) {
