@@ -123,7 +123,7 @@ func (w *watchdog) look() {
 //go:norace
 func (l *Loop) step() step { return step{l.turns, l.left, l.current} }
 
-// report logs the step with its stack. Like runTimed, it does not call the exception handler, since
+// report logs the step with its stack. Like runInstrumented, it does not call the exception handler, since
 // nothing has failed; and that belongs to the loop.
 func (w *watchdog) report(d time.Duration) {
 	by := "callback"
