@@ -20,7 +20,7 @@ import (
 // RunForever, RunUntilComplete or Run.
 //
 // Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed, IsCurrent,
-// DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
+// SlowSteps, DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
 // Everything else belongs to the loop: to its tasks and callbacks while it runs, and to one
 // goroutine at a time while it does not. It is asyncio's event loop.
 type Loop struct {
@@ -43,8 +43,8 @@ type Loop struct {
 	named      uint64 // twice the number of tasks that were given a name
 	fibers     fiber.Pool[suspension]
 	unseen     nodeList    // errors that nobody has looked at, oldest first
-	inspected  bool        // Inspect was called
 	watchdog   *watchdog   // of the run; nil unless the loop is inspected or in debug mode
+	slowSteps  slowSteps   // the last ones
 	recorder   *recorder   // nil unless the loop is inspected or in debug mode
 	generators nodeList    // generators that have begun and have not ended, in that order
 	labelled   atomic.Bool // set once a context of the loop has been asked for profiler labels; see task_labels.go
@@ -89,7 +89,7 @@ func newLoop[O Option](opts []O) *Loop {
 	applyAll(opts, &l.config)
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
-	l.record(l.debug)
+	l.record(l.debug || l.inspected)
 	return l
 }
 

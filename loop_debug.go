@@ -46,8 +46,8 @@ func (l *Loop) followDebug() {
 func (l *Loop) SetSlowCallbackDuration(d time.Duration) {
 	l.check()
 	l.slow = notNegative(d)
-	if l.watchdog != nil {
-		l.unwatch()
+	l.unwatch()
+	if l.running.Load() {
 		l.watch()
 	}
 }
@@ -138,13 +138,14 @@ const defaultSlow = 100 * time.Millisecond
 // runTimed runs r in debug mode, and logs r if it is slow. As in asyncio, that goes to the log and
 // not to the exception handler, since nothing has failed.
 func (l *Loop) runTimed(r runnable) {
-	start := time.Now()
+	start, e := time.Now(), l.step().entry
 	r.run(l)
 	if d := time.Since(start); d >= l.slow && l.debug { // r may have turned debug mode off
 		name := "callback"
 		if t, ok := r.(*task); ok {
 			name = t.describe()
 		}
+		l.slowSteps.time(e, SlowStep{Name: name, Begin: start, Took: d})
 		slog.Warn("asyncio: the event loop was blocked", "by", name, "for", d)
 	}
 }
