@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // A recorder is the record of a loop that is inspected or in debug mode.
@@ -16,7 +18,11 @@ type recorder struct {
 	births map[*task]*birth
 	clock  turnClock
 
-	lateness time.Duration // the most that a timer was late since the last Stats
+	late    [2]time.Duration // the most that a timer was late in the current second, and in the one before
+	lateAge time.Duration    // when the current second began
+
+	queues []weak.Pointer[primitive] // of the queues that were made, or given a name, while the loop is inspected
+	pruned int                       // length of queues when those of garbage were last removed
 
 	// The search for rings of waiting tasks.
 	searched   uint64         // the turn of the last search, or 0
@@ -38,6 +44,7 @@ func (l *Loop) record(on bool) {
 	case on && l.recorder == nil:
 		atomic.AddInt32(&notRecording, -1)
 		l.recorder = &recorder{births: make(map[*task]*birth)}
+		recording.add(l)
 		l.recorder.clock.add(l.turns, l.Time())
 		if l.running.Load() {
 			l.watch()
@@ -45,8 +52,44 @@ func (l *Loop) record(on bool) {
 	case !on && l.recorder != nil:
 		atomic.AddInt32(&notRecording, 1)
 		l.recorder = nil
+		recording.remove(l)
 		l.unwatch()
 	}
+}
+
+// recording has the loops that have a recorder. Any goroutine may use it.
+var recording loopSet
+
+type loopSet struct {
+	mu    sync.Mutex
+	loops map[weak.Pointer[Loop]]struct{}
+}
+
+func (s *loopSet) add(l *Loop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loops == nil {
+		s.loops = make(map[weak.Pointer[Loop]]struct{})
+	}
+	s.loops[weak.Make(l)] = struct{}{}
+}
+
+func (s *loopSet) remove(l *Loop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.loops, weak.Make(l))
+}
+
+// current returns the loop whose running task or callback calls, or nil.
+func (s *loopSet) current() *Loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.loops {
+		if l := w.Value(); l != nil && l.IsCurrent() {
+			return l
+		}
+	}
+	return nil
 }
 
 // created records that the running task or callback has created t.
@@ -70,9 +113,21 @@ func (l *Loop) noteTurn() {
 func (l *Loop) noteLateness(now time.Duration) {
 	if r := l.recorder; r != nil {
 		if when, ok := l.timers.Next(); ok {
-			r.lateness = max(r.lateness, now-when)
+			r.lateness(now)
+			r.late[0] = max(r.late[0], now-when)
 		}
 	}
+}
+
+// lateness returns the most that a timer was late in the last second, or in up to two.
+func (r *recorder) lateness(now time.Duration) time.Duration {
+	switch age := now - r.lateAge; {
+	case age >= 2*time.Second:
+		r.late, r.lateAge = [2]time.Duration{}, now
+	case age >= time.Second:
+		r.late, r.lateAge = [2]time.Duration{0, r.late[0]}, now
+	}
+	return max(r.late[0], r.late[1])
 }
 
 // A turnClock knows when turns were made. Only some turns have an entry: those after a wait, and one

@@ -30,6 +30,7 @@ type TaskInfo struct {
 	Since     time.Duration // the loop's time when the task began to wait, or Never if that is not known; a little early
 	Created   time.Duration // the loop's time of its creation, or Never if that is not known
 	AwaitedBy []uint64      // the IDs of the tasks that await it; see FutureCallGraph
+	NeededBy  []uint64      // those of them that cannot go on before it is done
 	HeldBy    []uint64      // the IDs of the tasks that hold the lock or the semaphore that it waits for
 }
 
@@ -46,7 +47,7 @@ type Stats struct {
 	Threads       int // functions of ToThread and of executors that run
 	ThreadsInLine int // functions of ToThread that wait for a slot
 
-	Lateness time.Duration // the most that a timer was late since the last call of Stats
+	Lateness time.Duration // the most that a timer was late in the last second or two, if the loop is inspected
 }
 
 // Inspect turns the inspection of the loop on or off. It is on in debug mode, too. A loop that is
@@ -67,7 +68,7 @@ func (l *Loop) Stats() Stats {
 	}
 	s.Threads, s.ThreadsInLine = l.threads.count()
 	if r := l.recorder; r != nil {
-		s.Lateness, r.lateness = r.lateness, 0
+		s.Lateness = r.lateness(s.Time)
 	}
 	return s
 }
@@ -80,9 +81,30 @@ func (l *Loop) Snapshot() []TaskInfo {
 		l.Inspect(true)
 	}
 	infos := make([]TaskInfo, 0, l.tasks.n)
-	d := describer{recorder: l.recorder, addedFor: make(map[*task]*task), waits: make(map[queueWait]waitInfo)}
+	d := newDescriber(l)
 	for t := l.tasks.head; t != nil; t = t.next {
 		infos = append(infos, d.describe(t))
+	}
+	return infos
+}
+
+// TaskInfos is Snapshot of those tasks alone that have one of these IDs. It leaves out tasks that are
+// done.
+func (l *Loop) TaskInfos(ids ...uint64) []TaskInfo {
+	l.check()
+	if l.recorder == nil {
+		l.Inspect(true)
+	}
+	wanted := make(map[uint64]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var infos []TaskInfo
+	d := newDescriber(l)
+	for t := l.tasks.head; t != nil && len(infos) < len(wanted); t = t.next {
+		if wanted[t.id] {
+			infos = append(infos, d.describe(t))
+		}
 	}
 	return infos
 }
@@ -93,7 +115,14 @@ type describer struct {
 	*recorder
 	ids      []uint64        // room for the AwaitedBy of all
 	addedFor map[*task]*task // the task to whose AwaitedBy an awaiter was added last
+	neededBy map[*task]*task // the same for NeededBy, where that differs
 	waits    map[queueWait]waitInfo
+}
+
+func newDescriber(l *Loop) describer {
+	return describer{
+		recorder: l.recorder, addedFor: make(map[*task]*task), neededBy: make(map[*task]*task), waits: make(map[queueWait]waitInfo),
+	}
 }
 
 // A queueWait is a wait in the queue of a primitive that has a name or holders.
@@ -122,16 +151,33 @@ func (d *describer) describe(t *task) TaskInfo {
 		}
 	}
 	if t.callbacks.head != nil {
-		n := len(d.ids)
-		t.eachAwaiter(func(a *task, _ bool) {
-			if d.addedFor[a] != t {
-				d.addedFor[a] = t
-				d.ids = append(d.ids, a.id)
-			}
-		})
-		i.AwaitedBy = slices.Clip(d.ids[n:])
+		i.AwaitedBy, i.NeededBy = d.awaiters(t)
 	}
 	return i
+}
+
+// awaiters returns the IDs of the tasks that await t, and of those of them that cannot go on before t is
+// done.
+func (d *describer) awaiters(t *task) (all, needing []uint64) {
+	from, without := len(d.ids), false
+	t.eachAwaiter(func(a *task, needed bool) {
+		if d.addedFor[a] != t {
+			d.addedFor[a] = t
+			d.ids = append(d.ids, a.id)
+		}
+		without = without || !needed
+	})
+	all = slices.Clip(d.ids[from:])
+	if !without {
+		return all, all
+	}
+	t.eachAwaiter(func(a *task, needed bool) {
+		if needed && d.neededBy[a] != t {
+			d.neededBy[a] = t
+			needing = append(needing, a.id)
+		}
+	})
+	return all, needing
 }
 
 func (d *describer) wait(of queueWait) waitInfo {

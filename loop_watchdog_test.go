@@ -88,7 +88,6 @@ func watched(t *testing.T, main func(ctx context.Context) error, watch func(loop
 	require.NoError(t, err)
 }
 
-
 // waysToBlock returns functions that block the loop until release is closed, each with a function that
 // is on the stack meanwhile.
 func waysToBlock(release chan struct{}) map[string]struct {
@@ -403,10 +402,8 @@ func TestNothingIsReportedOfALoopThatIsIdle(t *testing.T) {
 	withoutDebug(t)
 	log := logged(t)
 	idle := func(ctx context.Context) error {
-		for range 3 {
-			if err := asyncio.Sleep(ctx, 2*time.Second); err != nil {
-				return err
-			}
+		if err := asyncio.Sleep(ctx, 1500*time.Millisecond); err != nil {
+			return err
 		}
 		_, err := asyncio.ToThread(ctx, func(context.Context) (int, error) { time.Sleep(1500 * time.Millisecond); return 0, nil })
 		return err

@@ -23,6 +23,8 @@ var notRecording int32
 type primitive struct {
 	name    string
 	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it
+	queue   any      // the Queue whose getters or putters wait here, if it has a name or is listed
+	listed  bool     // the queue is in the list of a recorder
 }
 
 // A holder is a task that has acquired a primitive.
