@@ -17,6 +17,7 @@ type snapshot struct {
 	held  time.Duration // time for which it kept the loop from other work
 	stats asyncio.Stats
 	tasks []asyncio.TaskInfo
+	tables
 
 	// The rest is made when a client first needs it, and shared by all.
 	index   func() map[uint64]int32 // positions in tasks, by ID
@@ -42,9 +43,16 @@ type group struct {
 // take takes a snapshot. The loop calls it.
 func take(loop *asyncio.Loop) *snapshot {
 	begin := time.Now()
-	s := &snapshot{tasks: loop.Snapshot(), stats: loop.Stats()}
+	s := newSnapshot(loop, loop.Snapshot())
+	s.tables = tables{loop.Servers(), loop.Streams(), loop.Queues()}
 	s.at = time.Now()
 	s.held = s.at.Sub(begin)
+	return s
+}
+
+// newSnapshot makes a snapshot of some of the loop's tasks. The loop calls it.
+func newSnapshot(loop *asyncio.Loop, tasks []asyncio.TaskInfo) *snapshot {
+	s := &snapshot{tasks: tasks, stats: loop.Stats()}
 	s.index = sync.OnceValue(s.makeIndex)
 	s.counts = sync.OnceValue(s.count)
 	s.created = sync.OnceValue(func() *forest { return s.grow(byCreators) })
@@ -61,10 +69,12 @@ func byAwaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
 	}
 }
 
-// byWaiters is byAwaiters, with the only holder of a lock or a semaphore below the tasks that wait
-// for it.
+// byWaiters puts each task below those that cannot go on without it, and the only holder of a lock or a
+// semaphore below the tasks that wait for it.
 func byWaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
-	byAwaiters(t, add)
+	for _, by := range t.NeededBy {
+		add(by, t.ID)
+	}
 	if len(t.HeldBy) == 1 {
 		add(t.ID, t.HeldBy[0])
 	}
