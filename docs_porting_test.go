@@ -101,12 +101,16 @@ func TestThePortingGuideListsEveryNameOfAsyncio(t *testing.T) {
 	}
 }
 
-// The second columns name nothing that this package does not have.
-func TestThePortingGuideNamesWhatThePackageHas(t *testing.T) {
-	has := exportedNames(t)
+// The second columns name nothing that this package, or package inspect, does not have.
+func TestThePortingGuideNamesWhatThePackagesHave(t *testing.T) {
+	here, inspect := exportedNames(t, importPath), exportedNames(t, importPath+"/inspect")
 	for _, row := range portingRows(t) {
 		for _, span := range row.here {
 			for _, match := range exportedName.FindAllStringSubmatch(span, -1) {
+				has := here
+				if match[1] == "inspect" {
+					has = inspect
+				}
 				if !slices.Contains(foreignNames, match[1]) && !slices.Contains(foreignNames, match[2]) {
 					assert.True(t, has[match[2]], "there is no %s: %s", match[2], row.text)
 				}
@@ -122,10 +126,10 @@ var foreignNames = []string{
 	"Credential", "Gid", "Groups", "Setpgid", "Setsid", "SysProcAttr", "Uid",
 }
 
-// exportedNames returns the names of the package's declarations, methods and fields.
-func exportedNames(t *testing.T) map[string]bool {
+// exportedNames returns the names of a package's declarations, methods and fields.
+func exportedNames(t *testing.T, path string) map[string]bool {
 	t.Helper()
-	pkg := check(t, "package p\n\nimport _ \""+importPath+"\"\n", func(_ int, problem string) { t.Error(problem) })
+	pkg := imported(t, path)
 	names := make(map[string]bool)
 	for _, name := range pkg.Scope().Names() {
 		names[name] = true

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-asyncio/asyncio/internal/poll"
@@ -122,3 +123,13 @@ func (s slowOperation) wait(ask <-chan struct{}) (made, asked bool) {
 	time.Sleep(time.Millisecond)
 	return s.SelectCase.wait(ask)
 }
+
+// RecordingLoops returns the number of loops that record the holders of locks.
+func RecordingLoops() int32 { return -atomic.LoadInt32(&notRecording) }
+
+// A TurnClock knows when turns were made.
+type TurnClock struct{ clock turnClock }
+
+func (c *TurnClock) Add(turn uint64, now time.Duration) { c.clock.add(turn, now) }
+func (c *TurnClock) At(turn uint64) time.Duration       { return c.clock.at(turn) }
+func (c *TurnClock) Entries() int                       { return len(c.clock.entries) }

@@ -248,14 +248,18 @@ func (l *Loop) beginRun(ctx context.Context) error {
 	if l.posted.wake == nil {
 		l.posted.wake = make(chan runnable, 1)
 	}
-	l.watch()
+	if l.recorder != nil {
+		l.beginRecording()
+	}
 	return nil
 }
 
 // endRun ends the run, however it ended. It also releases the idle fibers, since the next run may
 // have another thread-lock state.
 func (l *Loop) endRun() {
-	l.unwatch()
+	if l.recorder != nil {
+		l.endRecording()
+	}
 	l.current, l.goroutine = nil, 0
 	l.fibers.Release()
 	l.running.Store(false) // last, since a goroutine that sees it may start the next run

@@ -15,7 +15,8 @@ import (
 
 // A recorder is the record of a loop that is inspected or in debug mode.
 type recorder struct {
-	births map[*task]*birth
+	births []birth // of the tasks that are not done, at the places that task.born gives
+	free   int32   // the place of a birth that is free, or 0
 	clock  turnClock
 
 	late    [2]time.Duration // the most that a timer was late in the current second, and in the one before
@@ -30,76 +31,117 @@ type recorder struct {
 	reported   map[*task]bool // first tasks of the rings that it found
 }
 
-// A birth is the record of a task's creation.
+// A birth is the record of a task's creation. It has no pointers, so that the garbage collector
+// passes over the births of 100,000 tasks.
 type birth struct {
-	parent uint64        // the id of the task that created it, or 0
-	at     time.Duration // the loop's time
-	pcs    [6]uintptr    // the call stack of its creation
-	n      int
+	child  uint64     // the id of the task, or 0 if the birth is free
+	parent uint64     // the id of the task that created it, or 0
+	turn   uint64     // the turn of its creation
+	pcs    [6]uintptr // the call stack of its creation
+	n      int32      // the number of pcs
+	free   int32      // the place of the next free birth, or 0
 }
 
 // record turns the recorder on or off.
 func (l *Loop) record(on bool) {
 	switch {
 	case on && l.recorder == nil:
-		atomic.AddInt32(&notRecording, -1)
-		l.recorder = &recorder{births: make(map[*task]*birth)}
-		recording.add(l)
+		l.recorder = &recorder{births: make([]birth, 1)} // place 0 stands for none
 		l.recorder.clock.add(l.turns, l.Time())
 		if l.running.Load() {
-			l.watch()
+			l.beginRecording()
 		}
 	case !on && l.recorder != nil:
-		atomic.AddInt32(&notRecording, 1)
+		if l.running.Load() {
+			l.endRecording()
+		}
 		l.recorder = nil
-		recording.remove(l)
-		l.unwatch()
 	}
 }
 
-// recording has the loops that have a recorder. Any goroutine may use it.
+// beginRecording begins the part of a run in which the loop has a recorder.
+func (l *Loop) beginRecording() {
+	atomic.AddInt32(&notRecording, -1)
+	recording.add(l)
+	l.watch()
+}
+
+// endRecording ends what beginRecording has begun.
+func (l *Loop) endRecording() {
+	atomic.AddInt32(&notRecording, 1)
+	recording.remove(l)
+	l.unwatch()
+}
+
+// recording has the loops that run and have a recorder. Any goroutine may use it.
 var recording loopSet
 
 type loopSet struct {
 	mu    sync.Mutex
-	loops map[weak.Pointer[Loop]]struct{}
+	loops map[*Loop]struct{}
 }
 
 func (s *loopSet) add(l *Loop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loops == nil {
-		s.loops = make(map[weak.Pointer[Loop]]struct{})
+		s.loops = make(map[*Loop]struct{})
 	}
-	s.loops[weak.Make(l)] = struct{}{}
+	s.loops[l] = struct{}{}
 }
 
 func (s *loopSet) remove(l *Loop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.loops, weak.Make(l))
+	delete(s.loops, l)
 }
 
 // current returns the loop whose running task or callback calls, or nil.
 func (s *loopSet) current() *Loop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for w := range s.loops {
-		if l := w.Value(); l != nil && l.IsCurrent() {
+	for l := range s.loops {
+		if l.IsCurrent() {
 			return l
 		}
 	}
 	return nil
 }
 
-// created records that the running task or callback has created t.
+// created records that the running task or callback has created t. The call stack begins at the
+// fourth caller: this function, begin and CreateTask, or its like, are not part of it.
 func (r *recorder) created(t *task) {
-	b := &birth{at: t.loop.Time()}
+	i := r.free
+	if i > 0 {
+		r.free = r.births[i].free
+	} else {
+		i = int32(len(r.births))
+		r.births = append(r.births, birth{})
+	}
+	b := &r.births[i]
+	b.child, b.parent, b.turn = t.id, 0, t.loop.turns
 	if by := t.loop.current; by != nil {
 		b.parent = by.id
 	}
-	b.n = runtime.Callers(4, b.pcs[:])
-	r.births[t] = b
+	b.n = int32(runtime.Callers(4, b.pcs[:]))
+	t.born = i
+}
+
+// birth returns the record of the creation of t, or nil if this recorder was not on then. An
+// earlier recorder may have been.
+func (r *recorder) birth(t *task) *birth {
+	if int(t.born) < len(r.births) && r.births[t.born].child == t.id {
+		return &r.births[t.born]
+	}
+	return nil
+}
+
+// ended forgets the creation of t.
+func (r *recorder) ended(t *task) {
+	if b := r.birth(t); b != nil {
+		b.child, b.free = 0, r.free
+		r.free = t.born
+	}
 }
 
 // noteTurn records the time of the turn that begins.

@@ -28,7 +28,7 @@ type TaskInfo struct {
 
 	WaitsFor  string        // the thing that a waiting task waits for, such as `Lock "accounts"`
 	Since     time.Duration // the loop's time when the task began to wait, or Never if that is not known; a little early
-	Created   time.Duration // the loop's time of its creation, or Never if that is not known
+	Created   time.Duration // the loop's time of its creation, or Never if that is not known; a little early
 	AwaitedBy []uint64      // the IDs of the tasks that await it; see FutureCallGraph
 	NeededBy  []uint64      // those of them that cannot go on before it is done
 	HeldBy    []uint64      // the IDs of the tasks that hold the lock or the semaphore that it waits for
@@ -138,8 +138,8 @@ type waitInfo struct {
 
 func (d *describer) describe(t *task) TaskInfo {
 	i := TaskInfo{Task: t.typed(), ID: t.id, Name: t.Name(), State: t.activity(), Since: Never, Created: Never}
-	if b := d.births[t]; b != nil {
-		i.Parent, i.Created = b.parent, b.at
+	if b := d.birth(t); b != nil {
+		i.Parent, i.Created = b.parent, d.clock.at(b.turn)
 	}
 	if i.State == TaskWaiting {
 		i.Since = d.clock.at(t.fiber.State.since)
@@ -213,7 +213,7 @@ func (l *Loop) CreationStack(t AnyTask) []Frame {
 	if l.recorder == nil {
 		return nil
 	}
-	b := l.recorder.births[t.base()]
+	b := l.recorder.birth(t.base())
 	if b == nil {
 		return nil
 	}

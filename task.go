@@ -187,6 +187,7 @@ type task struct {
 	starting      bool  // an eager start of another task is on its stack
 	watchesParent bool  // a done context of CreateTask cancels the waits of this task
 	unwinding     unwinding
+	born          int32 // the place of the record of its creation in the recorder's births, or 0
 }
 
 // An unwinding is the reason why a task unwinds. From then on the task must not wait.
@@ -333,7 +334,7 @@ func (t *task) endByGoexit() {
 // end ends the task. err is the error that its coroutine returned.
 func (t *task) end(err error, isCancelled bool) {
 	if r := t.loop.recorder; r != nil {
-		delete(r.births, t)
+		r.ended(t)
 	}
 	t.loop.tasks.remove(t)
 	if f := t.fiber; f != nil {

@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 )
 
-// notRecording is zero, minus the number of loops that record which tasks hold their locks and
-// semaphores. It is global, since a lock that nobody waits for knows no loop. It is negative, so
+// notRecording is zero, minus the number of running loops that record which tasks hold their locks
+// and semaphores. It is global, since a lock that nobody waits for knows no loop. It is negative, so
 // that one comparison with the number of waiting tasks sends Lock.Acquire to its slow path; and it
 // is no atomic.Int32, whose methods would make Acquire too large to be inlined.
 var notRecording int32
