@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"time"
+	"unsafe"
 )
 
 // A TaskState says what a task does.
@@ -75,12 +76,17 @@ func (l *Loop) Stats() Stats {
 
 // Snapshot describes all tasks that are not done, in the order of their creation. It turns
 // inspection on if it is off; then the times before that are not known.
-func (l *Loop) Snapshot() []TaskInfo {
+func (l *Loop) Snapshot() []TaskInfo { return l.AppendSnapshot(nil) }
+
+// AppendSnapshot appends what Snapshot returns to infos. If there is room for it, made by another
+// goroutine, the loop need not make it. That matters with 100,000 tasks, of which a description takes 170
+// bytes each: who allocates much while the garbage collector works has to help it.
+func (l *Loop) AppendSnapshot(infos []TaskInfo) []TaskInfo {
 	l.check()
 	if l.recorder == nil {
 		l.Inspect(true)
 	}
-	infos := make([]TaskInfo, 0, l.tasks.n)
+	infos = slices.Grow(infos, l.tasks.n)
 	d := newDescriber(l)
 	for t := l.tasks.head; t != nil; t = t.next {
 		infos = append(infos, d.describe(t))
@@ -113,16 +119,26 @@ func (l *Loop) TaskInfos(ids ...uint64) []TaskInfo {
 // may wait for one lock, or await one task.
 type describer struct {
 	*recorder
-	ids      []uint64        // room for the AwaitedBy of all
-	addedFor map[*task]*task // the task to whose AwaitedBy an awaiter was added last
-	neededBy map[*task]*task // the same for NeededBy, where that differs
-	waits    map[queueWait]waitInfo
+	times [64]turnTime // of the turns that were looked up last
+	names []byte       // room for default names
+	waits map[queueWait]waitInfo
+
+	awaited     *future // the last one that a task awaits
+	awaitedText string  // its description
+
+	ids, needing []uint64 // the awaiters that eachAwaiter has added to; ids has those of all tasks
+	add          func(*task, bool)
 }
 
-func newDescriber(l *Loop) describer {
-	return describer{
-		recorder: l.recorder, addedFor: make(map[*task]*task), neededBy: make(map[*task]*task), waits: make(map[queueWait]waitInfo),
+func newDescriber(l *Loop) *describer {
+	d := &describer{recorder: l.recorder, waits: make(map[queueWait]waitInfo)}
+	d.add = func(a *task, needed bool) {
+		d.ids = append(d.ids, a.id)
+		if needed {
+			d.needing = append(d.needing, a.id)
+		}
 	}
+	return d
 }
 
 // A queueWait is a wait in the queue of a primitive that has a name or holders.
@@ -137,18 +153,13 @@ type waitInfo struct {
 }
 
 func (d *describer) describe(t *task) TaskInfo {
-	i := TaskInfo{Task: t.typed(), ID: t.id, Name: t.Name(), State: t.activity(), Since: Never, Created: Never}
+	i := TaskInfo{Task: t.typed(), ID: t.id, Name: d.name(t), State: t.activity(), Since: Never, Created: Never}
 	if b := d.birth(t); b != nil {
-		i.Parent, i.Created = b.parent, d.clock.at(b.turn)
+		i.Parent, i.Created = b.parent, d.at(b.turn)
 	}
 	if i.State == TaskWaiting {
-		i.Since = d.clock.at(t.fiber.State.since)
-		if s := &t.fiber.State; s.awaiting == nil && s.queue != nil && s.queue.primitive != nil {
-			w := d.wait(queueWait{s.queue, s.reason})
-			i.WaitsFor, i.HeldBy = w.text, w.heldBy
-		} else {
-			i.WaitsFor = t.waitsFor()
-		}
+		i.Since = d.at(t.fiber.State.since)
+		i.WaitsFor, i.HeldBy = d.waitOf(t)
 	}
 	if t.callbacks.head != nil {
 		i.AwaitedBy, i.NeededBy = d.awaiters(t)
@@ -156,28 +167,78 @@ func (d *describer) describe(t *task) TaskInfo {
 	return i
 }
 
+// at returns the time of a turn.
+func (d *describer) at(turn uint64) time.Duration {
+	at := &d.times[turn%uint64(len(d.times))]
+	if at.turn != turn || turn == 0 {
+		*at = turnTime{turn, d.clock.at(turn)}
+	}
+	return at.time
+}
+
+// name returns the name of t. The default names of a snapshot share their memory.
+func (d *describer) name(t *task) string {
+	if given := t.name.Load(); given != nil {
+		return *given
+	}
+	if cap(d.names)-len(d.names) < maxDefaultName {
+		d.names = make([]byte, 0, 32<<10)
+	}
+	n := len(d.names)
+	d.names = appendDefaultName(d.names, t.id)
+	return unsafe.String(&d.names[n], len(d.names)-n)
+}
+
 // awaiters returns the IDs of the tasks that await t, and of those of them that cannot go on before t is
 // done.
 func (d *describer) awaiters(t *task) (all, needing []uint64) {
-	from, without := len(d.ids), false
-	t.eachAwaiter(func(a *task, needed bool) {
-		if d.addedFor[a] != t {
-			d.addedFor[a] = t
-			d.ids = append(d.ids, a.id)
-		}
-		without = without || !needed
-	})
-	all = slices.Clip(d.ids[from:])
-	if !without {
+	from := len(d.ids)
+	d.needing = d.needing[:0]
+	t.eachAwaiter(d.add)
+	all, needing = slices.Clip(compact(d.ids[from:])), compact(d.needing)
+	d.ids = d.ids[:from+len(all)]
+	if len(needing) == len(all) {
 		return all, all
 	}
-	t.eachAwaiter(func(a *task, needed bool) {
-		if needed && d.neededBy[a] != t {
-			d.neededBy[a] = t
-			needing = append(needing, a.id)
+	return all, slices.Clone(needing)
+}
+
+// compact removes the ids that occur before, in place. Usually they ascend.
+func compact(ids []uint64) []uint64 {
+	var seen map[uint64]bool
+	if len(ids) > 16 {
+		seen = make(map[uint64]bool, len(ids))
+	}
+	n, most := 0, uint64(0)
+	for _, id := range ids {
+		if id <= most && (seen == nil && slices.Contains(ids[:n], id) || seen[id]) {
+			continue
 		}
-	})
-	return all, needing
+		ids[n] = id
+		n++
+		most = max(most, id)
+		if seen != nil {
+			seen[id] = true
+		}
+	}
+	return ids[:n]
+}
+
+// waitOf describes the wait of a task, and returns the IDs of the tasks that hold the thing that it
+// waits for.
+func (d *describer) waitOf(t *task) (text string, heldBy []uint64) {
+	s := &t.fiber.State
+	if s.awaiting != nil {
+		if s.awaiting != d.awaited {
+			d.awaited, d.awaitedText = s.awaiting, s.awaiting.describe()
+		}
+		return d.awaitedText, nil
+	}
+	if s.queue == nil || s.queue.primitive == nil {
+		return s.reason.String(), nil
+	}
+	w := d.wait(queueWait{s.queue, s.reason})
+	return w.text, w.heldBy
 }
 
 func (d *describer) wait(of queueWait) waitInfo {

@@ -38,7 +38,7 @@ func capture(loop *asyncio.Loop) (*portrait, error) {
 	mustHave(loop)
 	p := &portrait{}
 	err := call(context.Background(), loop, patience, func() {
-		p.snapshot = take(loop)
+		p.snapshot = take(loop, nil)
 		for i := range p.tasks[:min(len(p.tasks), maxStacks)] {
 			p.stacks = append(p.stacks, p.tasks[i].Task.GetStack())
 		}

@@ -40,10 +40,10 @@ type group struct {
 	Tasks    int    `json:"tasks"`
 }
 
-// take takes a snapshot. The loop calls it.
-func take(loop *asyncio.Loop) *snapshot {
+// take takes a snapshot. The loop calls it. room is memory for the tasks, of length 0.
+func take(loop *asyncio.Loop, room []asyncio.TaskInfo) *snapshot {
 	begin := time.Now()
-	s := newSnapshot(loop, loop.Snapshot())
+	s := newSnapshot(loop, loop.AppendSnapshot(room))
 	s.tables = tables{loop.Servers(), loop.Streams(), loop.Queues()}
 	s.at = time.Now()
 	s.held = s.at.Sub(begin)

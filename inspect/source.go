@@ -47,6 +47,7 @@ type source struct {
 type question struct {
 	at       time.Time
 	answered chan struct{} // closed by the loop
+	room     []asyncio.TaskInfo
 }
 
 // A look is the state of a loop at one time.
@@ -94,6 +95,10 @@ func (s *source) ask() *question {
 	}
 	if s.asked == nil {
 		q := &question{at: time.Now(), answered: make(chan struct{})}
+		if s.newest != nil { // here rather than on the loop, since it may take long
+			n := len(s.newest.tasks)
+			q.room = make([]asyncio.TaskInfo, 0, n+n/8)
+		}
 		if s.loop.CallSoonThreadsafe(func() { s.answer(q) }) != nil {
 			return nil // closed
 		}
@@ -104,7 +109,7 @@ func (s *source) ask() *question {
 
 // answer takes a snapshot. The loop calls it.
 func (s *source) answer(q *question) {
-	snap := take(s.loop)
+	snap := take(s.loop, q.room)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest, s.asked = snap, nil
