@@ -120,14 +120,15 @@ func (l *Loop) TaskInfos(ids ...uint64) []TaskInfo {
 type describer struct {
 	*recorder
 	times [64]turnTime // of the turns that were looked up last
-	names []byte       // room for default names
+	names []string     // room for default names
+	text  []byte       // room for their bytes
 	waits map[queueWait]waitInfo
 
 	awaited     *future // the last one that a task awaits
 	awaitedText string  // its description
 
-	ids, needing []uint64 // the awaiters that eachAwaiter has added to; ids has those of all tasks
-	add          func(*task, bool)
+	ids, needing []uint64 // the awaiters that add has got; ids has those of many tasks
+	add          func(a *task, needed bool)
 }
 
 func newDescriber(l *Loop) *describer {
@@ -176,22 +177,30 @@ func (d *describer) at(turn uint64) time.Duration {
 	return at.time
 }
 
-// name returns the name of t. The default names of a snapshot share their memory.
+// name returns the name of t. It gives t its default name, so that the next snapshot need not make it
+// again. Names that are made one after the other share their memory.
 func (d *describer) name(t *task) string {
 	if given := t.name.Load(); given != nil {
 		return *given
 	}
-	if cap(d.names)-len(d.names) < maxDefaultName {
-		d.names = make([]byte, 0, 32<<10)
+	const chunk = 512 // names
+	if len(d.names) == cap(d.names) || cap(d.text)-len(d.text) < maxDefaultName {
+		d.names, d.text = make([]string, 0, chunk), make([]byte, 0, chunk*(maxDefaultName/2))
 	}
-	n := len(d.names)
-	d.names = appendDefaultName(d.names, t.id)
-	return unsafe.String(&d.names[n], len(d.names)-n)
+	n := len(d.text)
+	d.text = appendDefaultName(d.text, t.id)
+	d.names = append(d.names, unsafe.String(&d.text[n], len(d.text)-n))
+	name := &d.names[len(d.names)-1]
+	t.name.Store(name)
+	return *name
 }
 
 // awaiters returns the IDs of the tasks that await t, and of those of them that cannot go on before t is
 // done.
 func (d *describer) awaiters(t *task) (all, needing []uint64) {
+	if cap(d.ids)-len(d.ids) < 64 {
+		d.ids = make([]uint64, 0, 4096) // rather than grow: the tasks before keep what they have
+	}
 	from := len(d.ids)
 	d.needing = d.needing[:0]
 	t.eachAwaiter(d.add)

@@ -97,7 +97,9 @@ func (s *source) ask() *question {
 		q := &question{at: time.Now(), answered: make(chan struct{})}
 		if s.newest != nil { // here rather than on the loop, since it may take long
 			n := len(s.newest.tasks)
-			q.room = make([]asyncio.TaskInfo, 0, n+n/8)
+			q.room = make([]asyncio.TaskInfo, n+n/8)
+			clear(q.room) // touches the memory, which the system may have to find first
+			q.room = q.room[:0]
 		}
 		if s.loop.CallSoonThreadsafe(func() { s.answer(q) }) != nil {
 			return nil // closed
