@@ -209,7 +209,7 @@ func (b *Browser) Eval(expression string, result any) error {
 // Wait waits until a condition holds in the page. It returns an error if that takes more than a minute.
 func (b *Browser) Wait(condition string) error {
 	return b.Eval(`new Promise((done, fail) => {
-		const end = Date.now() + 12000;
+		const end = Date.now() + 60000;
 		const look = () => (`+condition+`) ? done() : Date.now() > end ? fail(new Error('it did not come true')) : setTimeout(look, 20);
 		look();
 	})`, nil)
@@ -220,6 +220,8 @@ func (b *Browser) Press(key string) error {
 	down := object{"type": "keyDown", "key": key}
 	if len(key) == 1 {
 		down["text"] = key
+	} else if key == "Enter" { // without its text, it does not press a button
+		down["text"], down["windowsVirtualKeyCode"] = "\r", 13
 	}
 	if err := b.call("Input.dispatchKeyEvent", down, nil); err != nil {
 		return err

@@ -257,9 +257,13 @@ func TestThePageInABrowser(t *testing.T) {
 	// Its stack stays, and folds.
 	p.do(s.loop.CallSoonThreadsafe(func() { time.Sleep(300 * time.Millisecond) }))
 	p.await(`document.querySelectorAll('#slow details').length === 2 && ` + slow + `.includes('time.Sleep')`)
-	p.do(p.Eval(`document.querySelector('#slow summary').focus()`, nil))
+	p.do(p.Eval(`window.fold = document.querySelector('#slow li:last-child details'); fold.firstChild.focus()`, nil))
 	p.press("Enter")
-	p.await(`document.querySelector('#slow details').open`)
+	p.await(`!fold.open`)
+	p.do(s.loop.CallSoonThreadsafe(func() { time.Sleep(300 * time.Millisecond) }))
+	p.await(`document.querySelectorAll('#slow details').length === 3 && !fold.open && document.activeElement === fold.firstChild`)
+	p.press("Enter")
+	p.await(`fold.open`)
 
 	// A click on what tasks wait for lists these tasks.
 	p.search("")
@@ -315,8 +319,7 @@ func TestCancellingNeedsTheOptionAndTheToken(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, p.cancel(id, `''`))
 	assert.Equal(t, http.StatusForbidden, p.cancel(id, `'WRONG'`))
 
-	p.do(p.Eval(`location.href = '/locked/'`, nil))
-	p.await(`location.pathname === '/locked/' && document.readyState === 'complete'`)
+	p.do(p.Open(p.text("location.origin") + "/locked/"))
 	p.await(status + ` === 'live'`)
 	p.search("victim")
 	p.await(`String(` + names + `) === 'Task-1,victim'`)
