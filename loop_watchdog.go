@@ -274,8 +274,10 @@ func describeStacks(stacks [][]Frame) string {
 //
 //go:norace
 func (t *task) describeRacily() string {
-	given, id := *(**string)(unsafe.Pointer(&t.name)), t.id
-	return "task " + taskName(given, id)
+	if given := *(**string)(unsafe.Pointer(&t.name)); given != nil {
+		return "task " + *given
+	}
+	return "task " + taskName(nil, t.id)
 }
 
 // maxDumped is the number of goroutines up to which the watchdog looks at all of them to tell apart
