@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -27,15 +26,21 @@ type FutureCallGraph struct {
 	// AwaitedBy has the tasks that await the future or task: directly, through Gather, Shield,
 	// Wait or AsCompleted, or as the parent of its TaskGroup.
 	AwaitedBy []*FutureCallGraph
+
+	// Again is set for a task that stands in the graph once more, since it awaits several of the
+	// tasks, or is part of a ring. Its stack and the tasks that await it are in the place that
+	// comes first.
+	Again bool
 }
 
 // CaptureCallGraph returns the call graph of w, or of the running task if w is nil. It returns nil
-// if there is no running task either. It panics if w belongs to another loop than ctx does. A task
-// that is starting another task eagerly has an empty stack. CaptureCallGraph does not suspend. It
-// is asyncio.capture_call_graph.
+// if there is no running task either. It panics if w belongs to another loop than ctx does, and if
+// the loop runs and the caller is not one of its tasks or callbacks. A task that is starting another
+// task eagerly has an empty stack. CaptureCallGraph does not suspend. It is
+// asyncio.capture_call_graph.
 func CaptureCallGraph(ctx context.Context, w Waitable) *FutureCallGraph {
 	l := RunningLoop(ctx)
-	l.check()
+	l.checkGoroutine()
 	if w == nil {
 		if l.current == nil {
 			return nil
@@ -45,41 +50,46 @@ func CaptureCallGraph(ctx context.Context, w Waitable) *FutureCallGraph {
 	if w.Loop() != l {
 		panic("asyncio: CaptureCallGraph of a future of a different loop")
 	}
-	return callGraph(w, nil)
+	return callGraph(w, make(map[*task]bool))
 }
 
-// callGraph returns the call graph of w. path has the tasks that the caller has come along; a ring of
-// tasks that await one another ends where it comes back to one of them.
-func callGraph(w Waitable, path []*task) *FutureCallGraph {
+// callGraph returns the call graph of w. It adds the tasks in it to seen. A task that was seen
+// already is not followed: the paths through a graph may be as many as two to the number of tasks.
+func callGraph(w Waitable, seen map[*task]bool) *FutureCallGraph {
 	g := &FutureCallGraph{Future: w}
 	if t, ok := w.core().behavior.(AnyTask); ok {
 		t := t.base()
-		g.CallStack, g.WaitsFor = t.frames(), t.waitsFor()
-		if slices.Contains(path, t) {
+		g.WaitsFor = t.waitsFor()
+		if seen[t] {
+			g.Again = true
 			return g
 		}
-		path = append(path, t)
+		seen[t] = true
+		g.CallStack = t.frames()
 	}
 	for _, t := range w.core().awaiters() {
-		g.AwaitedBy = append(g.AwaitedBy, callGraph(t.typed(), path))
+		g.AwaitedBy = append(g.AwaitedBy, callGraph(t.typed(), seen))
 	}
 	return g
 }
 
-// FormatCallGraph returns the call graph of w, or of the running task if w is nil, as text. It does
-// not suspend. It is asyncio.format_call_graph.
+// FormatCallGraph returns the call graph of w, or of the running task if w is nil, as text. It
+// panics as [CaptureCallGraph] does. It does not suspend. It is asyncio.format_call_graph.
 func FormatCallGraph(ctx context.Context, w Waitable) string {
 	return CaptureCallGraph(ctx, w).String()
 }
 
-// PrintCallGraph writes the call graph of w, or of the running task if w is nil, to out. It does not
-// suspend. It is asyncio.print_call_graph.
+// PrintCallGraph writes the call graph of w, or of the running task if w is nil, to out. It returns
+// the error of out. It panics as [CaptureCallGraph] does, and if out is nil. It does not suspend. It is
+// asyncio.print_call_graph.
 func PrintCallGraph(ctx context.Context, w Waitable, out io.Writer) error {
-	_, err := io.WriteString(out, FormatCallGraph(ctx, w))
-	return err
+	return writeText(out, FormatCallGraph(ctx, w))
 }
 
-// String returns the call graph as text, in the form of asyncio's format_call_graph.
+// String returns the call graph as text. It has the form of asyncio's format_call_graph, with these
+// differences: a future or task is described by its name and by the thing that it waits for, a task
+// that stands above with its awaiters is marked "(see above)", and a function has the name that Go
+// gives it.
 func (g *FutureCallGraph) String() string {
 	if g == nil {
 		return ""
@@ -89,10 +99,17 @@ func (g *FutureCallGraph) String() string {
 	return b.String()
 }
 
+// maxIndent is the number of bytes from which an indent does not grow any more. The text of a chain of
+// 100,000 tasks would need 20 GB otherwise.
+const maxIndent = 400
+
 func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 	fmt.Fprintf(b, "%s* %s", indent, g.Future)
 	if g.WaitsFor != "" {
 		fmt.Fprintf(b, " waits for %s", g.WaitsFor)
+	}
+	if g.Again {
+		b.WriteString(" (see above)")
 	}
 	b.WriteString("\n")
 	if len(g.CallStack) > 0 {
@@ -103,16 +120,21 @@ func (g *FutureCallGraph) format(b *strings.Builder, indent string) {
 	}
 	if len(g.AwaitedBy) > 0 {
 		fmt.Fprintf(b, "%s  + Awaited by:\n", indent)
+		if len(indent) < maxIndent {
+			indent += "    "
+		}
 		for _, a := range g.AwaitedBy {
-			a.format(b, indent+"    ")
+			a.format(b, indent)
 		}
 	}
 }
 
 // awaiters returns the tasks that await f, in the order in which they began to, each once.
 func (f *future) awaiters() (tasks []*task) {
+	seen := make(map[*task]bool)
 	f.eachAwaiter(func(t *task, _ bool) {
-		if !slices.Contains(tasks, t) {
+		if !seen[t] {
+			seen[t] = true
 			tasks = append(tasks, t)
 		}
 	})

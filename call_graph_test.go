@@ -2,6 +2,8 @@ package asyncio_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +111,8 @@ func TestACallGraphOfTasksThatAwaitOneAnotherIsFinite(t *testing.T) {
 		assert.Equal(t, []string{"b"}, awaitersOf(g))
 		assert.Equal(t, []string{"a"}, awaitersOf(g.AwaitedBy[0]))
 		assert.Empty(t, g.AwaitedBy[0].AwaitedBy[0].AwaitedBy)
+		assert.True(t, g.AwaitedBy[0].AwaitedBy[0].Again)
+		assert.Contains(t, g.String(), "        * task a waits for task b (see above)\n")
 		a.Cancel()
 		giveWay(ctx, 5)
 	})
@@ -147,5 +151,94 @@ func TestThereIsNoCallGraphOutsideOfATask(t *testing.T) {
 			asyncio.CaptureCallGraph(ctx, asyncio.NewFuture[int](other))
 		})
 		assert.NoError(t, other.Close())
+	})
+}
+
+// The awaiters of a task may be awaited by one task in turn, and so on. Then the paths through the
+// graph are as many as two to the power of its depth.
+func TestACallGraphHasEachTaskInFullOnce(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		const depth = 100
+		var gate asyncio.Event
+		leaf := spawn(ctx, gate.Wait, asyncio.WithName("leaf"))
+		top := leaf
+		for i := range depth {
+			below := top
+			both := []asyncio.Awaitable[asyncio.None]{}
+			for range 2 {
+				both = append(both, spawn(ctx, func(ctx context.Context) error { return errOf(ctx, below) }))
+			}
+			top = spawn(ctx, func(ctx context.Context) error { return errOf(ctx, asyncio.Gather(ctx, both...)) }, asyncio.WithName(fmt.Sprint("top ", i)))
+		}
+		giveWay(ctx, 2)
+		inFull, again := make(map[string]int), 0
+		var count func(g *asyncio.FutureCallGraph)
+		count = func(g *asyncio.FutureCallGraph) {
+			if g.Again {
+				again++
+				assert.Empty(t, g.CallStack)
+				assert.Empty(t, g.AwaitedBy)
+				assert.NotEmpty(t, g.WaitsFor)
+			} else {
+				inFull[g.Future.(asyncio.AnyTask).Name()]++
+				assert.NotEmpty(t, g.CallStack)
+			}
+			for _, a := range g.AwaitedBy {
+				count(a)
+			}
+		}
+		count(asyncio.CaptureCallGraph(ctx, leaf))
+		assert.Len(t, inFull, 1+3*depth)
+		assert.Equal(t, depth, again)
+		text := asyncio.FormatCallGraph(ctx, leaf)
+		assert.Equal(t, depth, strings.Count(text, " (see above)\n"))
+		assert.Equal(t, 1, strings.Count(text, "* task top 9 waits for gather of 2\n"))
+		assert.Less(t, len(text), 2_000_000, "the indent ends somewhere")
+		gate.Set()
+		join(ctx, top)
+	})
+}
+
+// With the square of the number this test would not end.
+func TestACallGraphOfManyAwaitersOrOfALongChainIsQuick(t *testing.T) {
+	const n = 20_000
+	inTurn(t, func(ctx context.Context) {
+		f := asyncio.NewFuture[int](asyncio.RunningLoop(ctx))
+		var last asyncio.Waitable = f
+		var tasks []asyncio.AnyTask
+		create := func(await func(ctx context.Context) error) {
+			last = spawn(ctx, await)
+			tasks = append(tasks, last.(asyncio.AnyTask))
+		}
+		for range n {
+			create(func(ctx context.Context) error { return errOf(ctx, f) })
+		}
+		for range n {
+			below := last.(*asyncio.Task[asyncio.None])
+			create(func(ctx context.Context) error { return errOf(ctx, below) })
+		}
+		giveWay(ctx, 2)
+		g := asyncio.CaptureCallGraph(ctx, f)
+		assert.Len(t, g.AwaitedBy, n)
+		depth := 0
+		for g := g.AwaitedBy[n-1]; len(g.AwaitedBy) > 0; g = g.AwaitedBy[0] {
+			depth++
+		}
+		assert.Equal(t, n, depth)
+		assert.Less(t, len(g.String()), 4*n*1000)
+		must(f.SetResult(1))
+		_, _, err := asyncio.Wait(ctx, tasks)
+		assert.NoError(t, err)
+	})
+}
+
+func TestACallGraphAndAStackNeedAWriter(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		assert.PanicsWithValue(t, "asyncio: nil writer", func() { _ = asyncio.PrintCallGraph(ctx, nil, nil) })
+		assert.PanicsWithValue(t, "asyncio: nil writer", func() { _ = asyncio.CurrentTask(ctx).PrintStack(nil) })
+		reader, writer := io.Pipe()
+		reader.CloseWithError(io.ErrShortWrite)
+		assert.Equal(t, io.ErrShortWrite, asyncio.PrintCallGraph(ctx, nil, writer))
+		assert.Equal(t, io.ErrShortWrite, asyncio.CurrentTask(ctx).PrintStack(writer))
 	})
 }

@@ -133,3 +133,9 @@ type TurnClock struct{ clock turnClock }
 func (c *TurnClock) Add(turn uint64, now time.Duration) { c.clock.add(turn, now) }
 func (c *TurnClock) At(turn uint64) time.Duration       { return c.clock.at(turn) }
 func (c *TurnClock) Entries() int                       { return len(c.clock.entries) }
+
+// SearchRings makes the loop, which is inspected, search for rings of waiting tasks at once.
+func SearchRings(l *Loop) {
+	l.recorder.searched, l.recorder.searchNext = 0, 0
+	l.searchRings()
+}

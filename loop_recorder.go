@@ -27,8 +27,8 @@ type recorder struct {
 
 	// The search for rings of waiting tasks.
 	searched   uint64         // the turn of the last search, or 0
-	searchedAt time.Duration  // the loop's time of that search
-	reported   map[*task]bool // first tasks of the rings that it found
+	searchNext time.Duration  // the loop's time of the next search at the earliest
+	inRings    map[*task]bool // the tasks of the rings that the last search found
 }
 
 // A birth is the record of a task's creation. It has no pointers, so that the garbage collector
@@ -62,19 +62,19 @@ func (l *Loop) record(on bool) {
 // beginRecording begins the part of a run in which the loop has a recorder.
 func (l *Loop) beginRecording() {
 	atomic.AddInt32(&notRecording, -1)
-	recording.add(l)
+	recorders.add(l)
 	l.watch()
 }
 
 // endRecording ends what beginRecording has begun.
 func (l *Loop) endRecording() {
 	atomic.AddInt32(&notRecording, 1)
-	recording.remove(l)
+	recorders.remove(l)
 	l.unwatch()
 }
 
-// recording has the loops that run and have a recorder. Any goroutine may use it.
-var recording loopSet
+// recorders has the loops that run and have a recorder. Any goroutine may use it.
+var recorders loopSet
 
 type loopSet struct {
 	mu    sync.Mutex

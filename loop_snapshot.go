@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// A TaskState says what a task does.
+// A TaskState is the state of a task at the time of a Snapshot.
 type TaskState string
 
 const (
@@ -32,7 +32,7 @@ type TaskInfo struct {
 	Created   time.Duration // the loop's time of its creation, or Never if that is not known; a little early
 	AwaitedBy []uint64      // the IDs of the tasks that await it; see FutureCallGraph
 	NeededBy  []uint64      // those of them that cannot go on before it is done
-	HeldBy    []uint64      // the IDs of the tasks that hold the lock or the semaphore that it waits for
+	HeldBy    []uint64      // the IDs of the tasks that hold the lock or the semaphore that it waits for, at most 100
 }
 
 // Stats are figures about a loop.
@@ -48,19 +48,22 @@ type Stats struct {
 	Threads       int // functions of ToThread and of executors that run
 	ThreadsInLine int // functions of ToThread that wait for a slot
 
-	Lateness time.Duration // the most that a timer was late in the last second or two, if the loop is inspected
+	Lateness time.Duration // the most that a timer was late in the last second or two; 0 if the loop is not inspected
 }
 
 // Inspect turns the inspection of the loop on or off. It is on in debug mode, too. A loop that is
 // inspected records when its tasks are created, by which task and where, when they begin to wait,
-// and which tasks hold its locks and semaphores. It is a little slower. Inspect does not suspend.
+// and which tasks hold its locks and semaphores. It logs a step that blocks the loop for
+// [WithSlowCallbackDuration] or longer while the step goes on. It reports tasks that wait for one
+// another in a ring to the exception handler, unless its time is virtual. Creating a task costs about
+// 0.6 µs more. Inspect does not suspend.
 func (l *Loop) Inspect(on bool) {
 	l.check()
 	l.inspected = on
 	l.record((on || l.debug) && !l.closed)
 }
 
-// Stats returns figures about the loop.
+// Stats returns figures about the loop. It does not suspend.
 func (l *Loop) Stats() Stats {
 	l.check()
 	s := Stats{
@@ -75,7 +78,8 @@ func (l *Loop) Stats() Stats {
 }
 
 // Snapshot describes all tasks that are not done, in the order of their creation. It turns
-// inspection on if it is off; then the times before that are not known.
+// inspection on if it is off; then the times before that are not known. Snapshot does not
+// suspend.
 func (l *Loop) Snapshot() []TaskInfo { return l.AppendSnapshot(nil) }
 
 // AppendSnapshot appends what Snapshot returns to infos. If there is room for it, made by another
@@ -277,7 +281,7 @@ func (t *task) activity() TaskState {
 }
 
 // CreationStack returns the frames in which the task was created, the innermost first, if the loop
-// was inspected then.
+// was inspected then. It returns nil if the task is done. CreationStack does not suspend.
 func (l *Loop) CreationStack(t AnyTask) []Frame {
 	l.check()
 	if l.recorder == nil {

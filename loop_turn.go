@@ -114,6 +114,7 @@ func (l *Loop) doChores() {
 	const period = 64 // turns
 	l.chores = l.turns + period
 	l.noteTurn()
+	l.searchRingsWhileBusy()
 	l.trim()
 	if l.virtual {
 		l.settleChannels() // in case tasks keep each other going at this instant

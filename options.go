@@ -46,7 +46,8 @@ type config struct {
 // Callbacks and task steps that block the loop for the duration of [WithSlowCallbackDuration] or
 // longer are logged with log/slog. Servers report clients whose connection or TLS handshake fails
 // to the exception handler. A wait for a Lock, an Event, a queue or another primitive panics if
-// tasks of another loop that is not closed have waited for it. Debug mode makes everything slower.
+// tasks of another loop that is not closed have waited for it. The loop is inspected; see
+// [Loop.Inspect]. Debug mode makes everything slower.
 //
 // If the environment variable GOASYNCIODEBUG is not empty, debug mode is on for all loops, as with
 // PYTHONASYNCIODEBUG in Python. [Loop.SetDebug] turns it on and off.

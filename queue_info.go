@@ -6,7 +6,6 @@ package asyncio
 
 import (
 	"slices"
-	"sync/atomic"
 	"weak"
 )
 
@@ -54,11 +53,11 @@ func (l *Loop) Queues() []QueueInfo {
 
 // record makes the inspected loop whose task or callback calls list the queue.
 func (q *Queue[T]) record() {
-	if atomic.LoadInt32(&notRecording) == 0 {
+	if !recording() {
 		return
 	}
 	if p := q.getters.details(); !p.listed {
-		if l := recording.current(); l != nil {
+		if l := recorders.current(); l != nil {
 			l.recorder.addQueue(p)
 			p.queue, p.listed = q, true
 		}

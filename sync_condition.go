@@ -73,7 +73,9 @@ func (c *Condition) Wait(ctx context.Context) error {
 		err = again
 	}
 	lock.locked, held = true, true
-	lock.waiters.acquired(ctx)
+	if recording() {
+		lock.waiters.acquired(ctx)
+	}
 	if err != nil {
 		// The wait may have used up a notification that another task needs.
 		c.notify(1)

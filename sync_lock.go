@@ -45,7 +45,9 @@ func (l *Lock) wait(t *task, ctx context.Context) error {
 		return err
 	}
 	l.locked = true
-	l.waiters.acquired(ctx)
+	if recording() {
+		l.waiters.acquired(ctx)
+	}
 	return nil
 }
 

@@ -16,7 +16,7 @@ type Semaphore struct {
 // NewSemaphore makes a semaphore with n places. It panics if n is negative.
 func NewSemaphore(n int) *Semaphore {
 	checkSemaphore(n)
-	return &Semaphore{value: n}
+	return &Semaphore{value: n, waiters: waitq{single: n == 1}}
 }
 
 func checkSemaphore(n int) {
@@ -30,13 +30,17 @@ func checkSemaphore(n int) {
 func (s *Semaphore) Acquire(ctx context.Context) error {
 	if !s.Locked() {
 		s.value--
-		s.waiters.acquired(ctx)
+		if recording() {
+			s.waiters.acquired(ctx)
+		}
 		return nil
 	}
 	err := s.waiters.wait(ctx, waitSemaphore)
 	switch {
 	case err == nil:
-		s.waiters.acquired(ctx)
+		if recording() {
+			s.waiters.acquired(ctx)
+		}
 	case wasWoken(ctx):
 		s.value++ // the task was woken to take a place: give it back
 	}
@@ -91,7 +95,7 @@ type BoundedSemaphore struct {
 // NewBoundedSemaphore makes a semaphore with n places. It panics if n is negative.
 func NewBoundedSemaphore(n int) *BoundedSemaphore {
 	checkSemaphore(n)
-	return &BoundedSemaphore{Semaphore{value: n}, n}
+	return &BoundedSemaphore{Semaphore{value: n, waiters: waitq{single: n == 1}}, n}
 }
 
 // Acquire takes a place. It suspends as [Semaphore.Acquire] does.

@@ -58,6 +58,7 @@ type waitq struct {
 	loop      atomic.Pointer[Loop] // the loop whose tasks wait here; recorded in debug mode only
 	primitive *primitive           // nil unless the primitive has a name or recorded holders
 	live      int32                // tasks that wait here, and tasks woken from here that have not resumed yet; cancelled ones do not count
+	single    bool                 // of a semaphore: it was made with one place
 }
 
 // noCopy makes go vet report a copy of a primitive that contains it. The waiting tasks would be in

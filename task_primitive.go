@@ -1,13 +1,14 @@
 package asyncio
 
-// This file is about what is known of a primitive besides its state: its name, and in debug mode the
-// tasks that hold it.
+// This file is about what is known of a primitive besides its state: its name, and in a loop that is
+// inspected the tasks that hold it.
 
 import (
 	"context"
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -22,10 +23,15 @@ var notRecording int32
 // that records holders.
 type primitive struct {
 	name    string
-	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it
+	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it, as many as maxHolders
+	others  int      // the number of holders beyond these
 	queue   any      // the Queue whose getters or putters wait here, if it has a name or is listed
 	listed  bool     // the queue is in the list of a recorder
 }
+
+// maxHolders is the number of holders that are recorded. A semaphore may have any number, and some
+// are never released.
+const maxHolders = 100
 
 // A holder is a task that has acquired a primitive.
 type holder struct {
@@ -42,40 +48,48 @@ func (q *waitq) details() *primitive {
 	return q.primitive
 }
 
-// acquired records that the running task of the loop of ctx has acquired the primitive.
+// recording reports whether a running loop records holders.
+func recording() bool { return atomic.LoadInt32(&notRecording) != 0 }
+
+// acquired records that the running task of the loop of ctx has acquired the primitive. Callers ask
+// recording first, which is inlined.
 func (q *waitq) acquired(ctx context.Context) {
-	if atomic.LoadInt32(&notRecording) == 0 {
-		return
-	}
 	l := loopOf(ctx)
 	if l == nil || l.recorder == nil || l.current == nil {
 		return
 	}
+	p := q.details()
+	if len(p.holders) == maxHolders {
+		p.others++
+		return
+	}
 	h := holder{task: l.current}
 	h.n = runtime.Callers(2, h.pcs[:])
-	p := q.details()
 	p.holders = append(p.holders, h)
 }
 
-// released records that the primitive was released once. If the running task is among the holders,
-// it is taken for the one that releases, and otherwise the first of them.
+// released records that the primitive was released once, if it has a name or recorded holders.
 func (q *waitq) released() {
-	p := q.primitive
-	if p == nil || len(p.holders) == 0 {
-		return
+	if q.primitive != nil {
+		q.primitive.released()
 	}
-	i := 0
-	for j, h := range p.holders {
-		if h.task == h.task.loop.current {
-			i = j
-			break
-		}
-	}
-	p.holders = append(p.holders[:i], p.holders[i+1:]...)
 }
 
-// maxHolders is the number of holders of a semaphore that are named.
-const maxHolders = 3
+// released removes a holder. If the running task is among the holders, it is taken for the one that
+// releases. Otherwise that is one that was not recorded, or the first.
+func (p *primitive) released() {
+	i := slices.IndexFunc(p.holders, func(h holder) bool { return h.task == h.task.loop.current })
+	switch {
+	case i < 0 && p.others > 0:
+		p.others--
+	case len(p.holders) > 0:
+		i = max(i, 0)
+		p.holders = slices.Delete(p.holders, i, i+1)
+	}
+}
+
+// maxNamed is the number of holders that a description names.
+const maxNamed = 3
 
 // describe returns the reason of a wait in q, with the name of the primitive and its holders.
 func (q *waitq) describe(reason waitReason) string {
@@ -90,8 +104,8 @@ func (q *waitq) describe(reason waitReason) string {
 		fmt.Fprintf(&b, "%s %q", strings.Replace(reason.String(), " a ", " ", 1), p.name)
 	}
 	for i, h := range p.holders {
-		if i == maxHolders {
-			fmt.Fprintf(&b, " and %d others", len(p.holders)-i)
+		if i == maxNamed {
+			fmt.Fprintf(&b, " and %d others", len(p.holders)-i+p.others)
 			break
 		}
 		b.WriteString([]string{", held by ", " and "}[min(i, 1)])

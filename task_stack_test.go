@@ -3,6 +3,7 @@ package asyncio_test
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -239,4 +240,193 @@ func TestAStackGoesOnFromAGeneratorsBodyToItsReader(t *testing.T) {
 		e.Set()
 		join(ctx, reader)
 	})
+}
+
+//go:noinline
+func descend(ctx context.Context, n int, bottom func(context.Context) error) error {
+	if n > 0 {
+		return descend(ctx, n-1, bottom)
+	}
+	return bottom(ctx)
+}
+
+func TestADeepStackHasItsInnermostFrames(t *testing.T) {
+	inTurn(t, func(ctx context.Context) {
+		waiting := spawn(ctx, func(ctx context.Context) error { return descend(ctx, 1000, waitsForEver) })
+		giveWay(ctx, 1)
+		check := func(got []string, first string) {
+			assert.Equal(t, first, got[0])
+			assert.Equal(t, "descend", got[len(got)-1])
+			assert.LessOrEqual(t, len(got), 64)
+			assert.Greater(t, len(got), 50)
+		}
+		check(functions(waiting.GetStack()), "(*Event).Wait")
+		must(descend(ctx, 1000, func(ctx context.Context) error {
+			got := functions(asyncio.CurrentTask(ctx).GetStack())
+			check(got, got[0])
+			assert.Contains(t, got[0], "TestADeepStack")
+			return nil
+		}))
+		waiting.Cancel()
+		giveWay(ctx, 2)
+	})
+}
+
+func TestATaskThatUnwindsHasAStack(t *testing.T) {
+	withoutDebug(t) // in which no task drives
+	var got []string
+	looks := func(ctx context.Context, others ...asyncio.AnyTask) {
+		got = nil
+		for _, task := range append(others, asyncio.CurrentTask(ctx)) {
+			names := functions(task.GetStack())
+			got = append(got, names[:min(1, len(names))]...)
+		}
+	}
+	waiting := func(ctx context.Context) *asyncio.Task[asyncio.None] {
+		task := spawn(ctx, waitsForEver)
+		giveWay(ctx, 1)
+		return task
+	}
+	for name, c := range map[string]struct {
+		main func(ctx context.Context) error
+		want []string
+	}{
+		"by runtime.Goexit while another task drives": {func(ctx context.Context) error {
+			other := waiting(ctx)
+			return errOf(ctx, spawn(ctx, func(ctx context.Context) error {
+				defer looks(ctx, other)
+				runtime.Goexit()
+				return nil
+			}))
+		}, []string{"(*Event).Wait", "TestATaskThatUnwindsHasAStack"}},
+		"by the Goexit of a task that it had resumed": {func(ctx context.Context) error {
+			other := waiting(ctx)
+			defer looks(ctx, other)
+			return errOf(ctx, spawn(ctx, func(context.Context) error { runtime.Goexit(); return nil }))
+		}, []string{"(*Event).Wait", "TestATaskThatUnwindsHasAStack"}},
+		"when its loop closes": {func(ctx context.Context) error {
+			other := waiting(ctx)
+			task := spawn(ctx, func(ctx context.Context) error {
+				defer looks(ctx, other)
+				return waitsForEver(ctx)
+			})
+			giveWay(ctx, 1)
+			_ = task
+			asyncio.RunningLoop(ctx).Stop()
+			return waitsForEver(ctx)
+		}, []string{"TestATaskThatUnwindsHasAStack"}}, // other was unwound before
+		"by a panic": {func(ctx context.Context) error {
+			other := waiting(ctx)
+			_ = errOf(ctx, spawn(ctx, func(ctx context.Context) error {
+				defer looks(ctx, other)
+				panic("a bug")
+			}))
+			return nil
+		}, []string{"(*Event).Wait", "TestATaskThatUnwindsHasAStack"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				loop := asyncio.NewLoop(asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+				defer func() { assert.NoError(t, loop.Close()) }()
+				_, _ = asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(c.main))
+			}()
+			<-done
+			require.Len(t, got, len(c.want))
+			for i := range got {
+				assert.Contains(t, got[i], c.want[i])
+			}
+		})
+	}
+}
+
+func TestAStackIsRefusedToOtherGoroutinesWhileTheLoopRuns(t *testing.T) {
+	withoutDebug(t)
+	inTurn(t, func(ctx context.Context) {
+		task := spawn(ctx, waitsForEver)
+		giveWay(ctx, 1)
+		assert.True(t, wrongly(func() { task.GetStack() }), "by another goroutine")
+		assert.True(t, wrongly(func() { _ = task.PrintStack(io.Discard) }))
+		assert.True(t, wrongly(func() { asyncio.CaptureCallGraph(ctx, task) }))
+		assert.True(t, wrongly(func() {
+			_, err := asyncio.Run(context.Background(), asyncio.Do(func(context.Context) error { task.GetStack(); return nil }))
+			must(err)
+		}), "by another loop")
+		assert.NotEmpty(t, task.GetStack())
+		task.Cancel()
+		giveWay(ctx, 1)
+	})
+}
+
+func TestTheStacksOfALoopThatDoesNotRunCanBeCaptured(t *testing.T) {
+	loop := asyncio.NewLoop(asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(*asyncio.Loop, asyncio.ExceptionContext) {}))
+	var task *asyncio.Task[asyncio.None]
+	_, err := asyncio.RunUntilComplete(t.Context(), loop, asyncio.Do(func(ctx context.Context) error {
+		task = spawn(ctx, waitsForEver)
+		return asyncio.Sleep(ctx, 1)
+	}))
+	require.NoError(t, err)
+	for range 2 {
+		done := make(chan []string)
+		go func() { done <- functions(task.GetStack()) }()
+		assert.Equal(t, "(*Event).Wait", (<-done)[0])
+	}
+	require.NoError(t, loop.Close())
+	assert.Nil(t, task.GetStack(), "after Close")
+}
+
+// A peekingContext calls peek whenever it is asked for its error.
+type peekingContext struct {
+	context.Context
+	peek func()
+}
+
+func (c peekingContext) Err() error {
+	c.peek()
+	return c.Context.Err()
+}
+
+// A task that drives calls the methods of contexts between two steps.
+func TestCapturingStacksInAMethodOfAContextChangesNothing(t *testing.T) {
+	withoutDebug(t)
+	program := func(capture bool) (tr trace) {
+		inTurn(t, func(ctx context.Context) {
+			inner, cancel := context.WithCancel(ctx)
+			peeking := peekingContext{inner, func() {
+				tr.add("peek")
+				for _, task := range asyncio.RunningLoop(ctx).AllTasks() {
+					if capture {
+						task.GetStack()
+					}
+				}
+				if capture {
+					asyncio.CaptureCallGraph(ctx, nil)
+				}
+			}}
+			waiting := spawn(ctx, func(context.Context) error { return waitsForEver(peeking) })
+			// Main drives. Each of the others ends as the last in its turn, so main begins the next.
+			var last asyncio.Event
+			var chain func(i int)
+			chain = func(i int) {
+				spawn(ctx, func(context.Context) error {
+					tr.add("link %d", i)
+					if i < 10 {
+						chain(i + 1)
+					} else {
+						last.Set()
+					}
+					return nil
+				})
+			}
+			chain(0)
+			must(last.Wait(ctx))
+			cancel()
+			join(ctx, waiting)
+		})
+		return tr
+	}
+	want := program(false)
+	assert.Contains(t, want, "peek")
+	assert.Equal(t, want, program(true))
 }

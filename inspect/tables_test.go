@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,6 +74,7 @@ func withRealLoop(t *testing.T, main func(ctx context.Context) error, look func(
 func TestServersStreamsAndQueuesAreTables(t *testing.T) {
 	var server *asyncio.Server
 	var jobs *asyncio.Queue[int]
+	var client *asyncio.StreamWriter
 	withRealLoop(t, func(ctx context.Context) error {
 		var err error
 		accepted := asyncio.NewFuture[asyncio.None](asyncio.RunningLoop(ctx))
@@ -81,9 +84,9 @@ func TestServersStreamsAndQueuesAreTables(t *testing.T) {
 			return err
 		}, "127.0.0.1:0")
 		require.NoError(t, err)
-		_, w, err := asyncio.OpenConnection(ctx, server.Addr().String())
+		_, client, err = asyncio.OpenConnection(ctx, server.Addr().String())
 		require.NoError(t, err)
-		_, err = w.WriteString("hello")
+		_, err = client.WriteString("hello")
 		require.NoError(t, err)
 		_, err = accepted.Await(ctx)
 		require.NoError(t, err)
@@ -95,8 +98,15 @@ func TestServersStreamsAndQueuesAreTables(t *testing.T) {
 		for range 120 {
 			asyncio.NewQueue[int](0)
 		}
-		return asyncio.Sleep(ctx, 20*time.Millisecond)
+		isRead := func(s asyncio.StreamInfo) bool { return s.Received == 5 && s.Reader != 0 }
+		for !slices.ContainsFunc(asyncio.RunningLoop(ctx).Streams(), isRead) {
+			if err := asyncio.Sleep(ctx, time.Millisecond); err != nil {
+				return err
+			}
+		}
+		return nil
 	}, func(loop *asyncio.Loop) {
+		defer runtime.KeepAlive(client)
 		h := inspect.Handler(loop)
 		tables := tablesOf(t, h, "")
 		servers, streams, queues := tables["Servers"], tables["Streams"], tables["Queues"]
