@@ -30,6 +30,7 @@ type TaskInfo struct {
 	WaitsFor  string        // the thing that a waiting task waits for, such as `Lock "accounts"`
 	Since     time.Duration // the loop's time when the task began to wait, or Never if that is not known; a little early
 	Created   time.Duration // the loop's time of its creation, or Never if that is not known; a little early
+	BlockedBy uint64        // the ID of the task that holds the thing that it waits for, if that one alone can release it, or 0
 	AwaitedBy []uint64      // the IDs of the tasks that await it; see FutureCallGraph
 	NeededBy  []uint64      // those of them that cannot go on before it is done
 	HeldBy    []uint64      // the IDs of the tasks that hold the lock or the semaphore that it waits for, at most 100
@@ -165,6 +166,9 @@ func (d *describer) describe(t *task) TaskInfo {
 	if i.State == TaskWaiting {
 		i.Since = d.at(t.fiber.State.since)
 		i.WaitsFor, i.HeldBy = d.waitOf(t)
+		if h := t.blockedBy(); h != nil {
+			i.BlockedBy = h.id
+		}
 	}
 	if t.callbacks.head != nil {
 		i.AwaitedBy, i.NeededBy = d.awaiters(t)

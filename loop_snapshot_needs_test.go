@@ -78,3 +78,29 @@ func TestATaskThatWaitsForOneOfSeveralDoesNotNeedEach(t *testing.T) {
 		return nil
 	})
 }
+
+func TestASnapshotNamesTheTaskThatAloneCanReleaseALock(t *testing.T) {
+	run(t, func(ctx context.Context) error {
+		loop := asyncio.RunningLoop(ctx)
+		loop.Inspect(true)
+		var lock asyncio.Lock
+		single, double := asyncio.NewSemaphore(1), asyncio.NewSemaphore(2)
+		must(lock.Acquire(ctx))
+		must(single.Acquire(ctx))
+		must(double.Acquire(ctx))
+		must(double.Acquire(ctx))
+		spawn(ctx, lock.Acquire)
+		spawn(ctx, single.Acquire)
+		spawn(ctx, double.Acquire)
+		spawn(ctx, new(asyncio.Event).Wait)
+		giveWay(ctx, 1)
+		infos := loop.Snapshot()
+		me := infos[0].ID
+		var blocked []uint64
+		for _, i := range infos[1:] {
+			blocked = append(blocked, i.BlockedBy)
+		}
+		assert.Equal(t, []uint64{me, me, 0, 0}, blocked)
+		return nil
+	})
+}

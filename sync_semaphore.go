@@ -52,7 +52,9 @@ func (s *Semaphore) Acquire(ctx context.Context) error {
 // Release gives a place back and wakes the first waiting task to take it. It does not suspend.
 func (s *Semaphore) Release() {
 	s.value++
-	s.released()
+	if w := &s.waiters; w.head != nil || w.primitive != nil {
+		s.released()
+	}
 }
 
 // released wakes the first waiting task after a place was given back.

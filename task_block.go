@@ -163,7 +163,7 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 		for ; next != nil && next != t.fiber; next = t.nextToResume() {
 			next.Resume()
 		}
-		for next == nil && !t.fiber.Suspend() {
+		if next == nil && !t.fiber.Suspend() {
 			t.interrupted()
 		}
 	} else {
@@ -274,11 +274,16 @@ func (t *task) leaveQueue() {
 	t.loop.timers.Stop(&s.timer)
 }
 
-// interrupted is called on the fiber of a suspended task that is to go on being suspended, or was
-// killed.
+// interrupted is called on the fiber of a suspended task that was killed or probed. A probe leaves
+// the task suspended.
 func (t *task) interrupted() {
-	if t.fiber.Interrupted() {
-		t.unwind()
+	for {
+		if t.fiber.Interrupted() {
+			t.unwind()
+		}
+		if t.fiber.Suspend() {
+			return
+		}
 	}
 }
 
@@ -362,7 +367,7 @@ func (t *task) park() {
 	for ; next != nil && next != t.fiber; next = t.nextToResume() {
 		next.Resume()
 	}
-	for next == nil && !t.fiber.Suspend() {
+	if next == nil && !t.fiber.Suspend() {
 		t.interrupted()
 	}
 }

@@ -57,7 +57,7 @@ func (l *Loop) stopDriving() {
 	l.undriven++
 	l.left++
 	l.ready.PushFront(t)
-	for !t.fiber.Suspend() {
+	if !t.fiber.Suspend() {
 		t.interrupted()
 	}
 	l.undriven--

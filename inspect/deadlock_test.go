@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -123,5 +124,26 @@ func TestAWaitForOneOfSeveralIsNoRing(t *testing.T) {
 		h := inspect.Handler(loop)
 		assert.Equal(t, "[]", fmt.Sprint(getJSON[answer](t, h, "tasks").View.Rings))
 		assert.NotContains(t, get(t, h, "dump").Body.String(), "wait for one another")
+	})
+}
+
+// Who waits for a place of a semaphore with several may get that of any task.
+func TestAWaitForASemaphoreWithSeveralPlacesIsNoRing(t *testing.T) {
+	withLoop(t, func(ctx context.Context) error {
+		places := asyncio.NewSemaphore(2)
+		if err := places.Acquire(ctx); err != nil {
+			return err
+		}
+		if err := places.Acquire(ctx); err != nil {
+			return err
+		}
+		places.Release()
+		waits := spawn(ctx, "waits", func(ctx context.Context) error {
+			return errors.Join(places.Acquire(ctx), places.Acquire(ctx))
+		})
+		_, err := waits.Await(ctx)
+		return err
+	}, func(t *testing.T, loop *asyncio.Loop) {
+		assert.Equal(t, "[]", fmt.Sprint(getJSON[answer](t, inspect.Handler(loop), "tasks").View.Rings))
 	})
 }

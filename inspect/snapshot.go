@@ -69,15 +69,12 @@ func byAwaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
 	}
 }
 
-// byWaiters puts each task below those that cannot go on without it, and the only holder of a lock or a
-// semaphore below the tasks that wait for it.
+// byWaiters puts each task below those that cannot go on without it.
 func byWaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
 	for _, by := range t.NeededBy {
 		add(by, t.ID)
 	}
-	if len(t.HeldBy) == 1 {
-		add(t.ID, t.HeldBy[0])
-	}
+	add(t.ID, t.BlockedBy)
 }
 
 func (s *snapshot) makeIndex() map[uint64]int32 {
