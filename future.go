@@ -176,6 +176,11 @@ func (f *future) cancel(cause error) bool {
 	if f.behavior != nil {
 		return f.behavior.cancel(cause)
 	}
+	return f.cancelPlain(cause)
+}
+
+// cancelPlain cancels f itself, whatever its behavior.
+func (f *future) cancelPlain(cause error) bool {
 	f.seen()
 	if f.state != pending {
 		return false

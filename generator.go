@@ -194,7 +194,7 @@ func (g *generator) yield(err error) bool {
 		g.killed = true
 		g.exit()
 	}
-	g.loop.setLabels(g.loop.current.Context)
+	g.loop.setLabels((*taskContext)(g.loop.current))
 	return !g.exiting
 }
 
@@ -211,7 +211,7 @@ func (g *generator) Run() {
 			fiber.Unwind() // the pool must not get the fiber back
 		}
 	}()
-	g.loop.setLabels(g.loop.current.Context)
+	g.loop.setLabels((*taskContext)(g.loop.current))
 	g.body()
 }
 

@@ -27,15 +27,15 @@ type Loop struct {
 	config
 
 	// The entries that run now and next. Only the loop's goroutine uses these.
-	ready       deque.Deque[runnable]
-	left        int    // entries at the front of ready that belong to this turn
-	turns       uint64 // number of turns that have begun
-	current     *task  // nil in callbacks and between steps
-	driver      *task  // the task that resumes the others, or nil; see task_drive.go
-	drivesUntil uint64 // the turn in which the driver gives up
-	undriven    int    // while positive no task may drive: one for each eager start on the stack, one if timed
-	timed       bool   // debug mode times each step, so the loop makes all steps itself
-	chores      uint64 // the turn that next runs doChores
+	ready        deque.Deque[runnable]
+	left         int    // entries at the front of ready that belong to this turn
+	turns        uint64 // number of turns that have begun
+	current      *task  // nil in callbacks and between steps
+	driver       *task  // the task that resumes the others, or nil; see task_drive.go
+	drivesUntil  uint64 // the turn in which the driver gives up
+	undriven     int    // while positive no task may drive: one for each eager start on the stack, one if instrumented
+	instrumented bool   // debug mode or an observer is on, so the loop makes all steps itself, by runInstrumented
+	chores       uint64 // the turn that next runs doChores
 
 	// Tasks, and errors of futures.
 	tasks      taskList
@@ -80,6 +80,8 @@ type Loop struct {
 	slowSteps slowSteps // the last ones
 	recorder  *recorder // nil unless the loop is inspected or in debug mode
 	named     uint64    // twice the number of tasks that were given a name
+
+	observation *observation // nil unless the loop is observed
 }
 
 // NewLoop returns a new loop, which is not running. It holds no goroutine and no descriptor until
@@ -93,6 +95,7 @@ func newLoop[O Option](opts []O) *Loop {
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
 	l.record(l.debug || l.inspected)
+	l.labelled.Store(l.taskLabels)
 	return l
 }
 
@@ -245,8 +248,8 @@ func (l *Loop) beginRun(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
 		return ErrLoopRunning
 	}
-	l.failure, l.stuck, l.left, l.undriven, l.timed = nil, false, 0, 0, false
-	l.followDebug()
+	l.failure, l.stuck, l.left, l.undriven, l.instrumented = nil, false, 0, 0, false
+	l.followInstruments()
 	l.goroutine = gid.G()
 	if l.posted.wake == nil {
 		l.posted.wake = make(chan runnable, 1)
@@ -276,6 +279,9 @@ func (l *Loop) abandon() {
 		l.killTasks() // those that the generator has created
 	}
 	l.fibers.Release()
+	if l.observation != nil {
+		l.observation.close()
+	}
 	l.record(false)
 	l.posted.mu.Lock()
 	l.closed, l.posted.items, l.posted.poller = true, nil, nil
@@ -316,6 +322,9 @@ func (l *Loop) kill(t *task) {
 	}
 	if t.state == pending {
 		t.endCancelled(nil, ErrLoopClosed)
+	}
+	if l.observation != nil {
+		l.observation.killed(t)
 	}
 }
 

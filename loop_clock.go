@@ -58,6 +58,10 @@ func (l *Loop) Time() time.Duration {
 
 // idle waits until an entry is ready or due. The ready queue is empty when idle is called.
 func (l *Loop) idle() {
+	if o := l.observation; o != nil {
+		o.idle()
+		defer o.awake()
+	}
 	if l.buffers.IsLarge() {
 		l.buffers.Trim(time.Now)
 	}

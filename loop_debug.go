@@ -19,27 +19,11 @@ func (l *Loop) SetDebug(on bool) {
 	l.checkGoroutine()
 	l.debug = on
 	l.record((on || l.inspected) && !l.closed)
-	if l.running.Load() {
-		l.push(callback(l.followDebug)) // a callback, so that no task drives when it runs
-	}
+	l.instrument()
 }
 
 // GetDebug reports whether debug mode is on. It is asyncio's get_debug.
 func (l *Loop) GetDebug() bool { return l.debug }
-
-// followDebug makes the loop run all steps itself in debug mode, and lets tasks drive again after
-// it. It must not be called in a task.
-func (l *Loop) followDebug() {
-	if l.timed == l.debug {
-		return
-	}
-	l.timed = l.debug
-	if l.timed {
-		l.undriven++
-	} else {
-		l.undriven--
-	}
-}
 
 // SetSlowCallbackDuration sets the duration from which debug mode logs a callback or a task step as
 // slow; see [WithSlowCallbackDuration]. It panics if d is negative.
@@ -135,12 +119,24 @@ func (q *waitq) bind(l *Loop, reason waitReason) {
 // defaultSlow is asyncio's default.
 const defaultSlow = 100 * time.Millisecond
 
-// runTimed runs r in debug mode, and logs r if it is slow. As in asyncio, that goes to the log and
-// not to the exception handler, since nothing has failed.
-func (l *Loop) runTimed(r runnable) {
-	start, e := time.Now(), l.step().entry
-	r.run(l)
-	if d := time.Since(start); d >= l.slow && l.debug { // r may have turned debug mode off
+// runInstrumented runs r in debug mode, or while the loop is observed. In debug mode it logs r if it
+// is slow. As in asyncio, that goes to the log and not to the exception handler, since nothing has
+// failed.
+func (l *Loop) runInstrumented(r runnable) {
+	var start time.Time
+	var e entry
+	if l.debug {
+		start, e = time.Now(), l.step().entry
+	}
+	if o := l.observation; o != nil {
+		o.run(r)
+	} else {
+		r.run(l)
+	}
+	if start.IsZero() || !l.debug { // r may have turned debug mode off
+		return
+	}
+	if d := time.Since(start); d >= l.slow {
 		name := "callback"
 		if t, ok := r.(*task); ok {
 			name = t.describe()

@@ -9,16 +9,6 @@ import (
 	"unsafe"
 )
 
-// A TaskState is the state of a task at the time of a Snapshot.
-type TaskState string
-
-const (
-	TaskCreated TaskState = "created" // its first step has not begun
-	TaskRunning TaskState = "running" // it makes a step now, or has started another task eagerly
-	TaskReady   TaskState = "ready"   // its next step is due
-	TaskWaiting TaskState = "waiting" // it is suspended until something happens
-)
-
 // A TaskInfo describes a task at the time of a Snapshot.
 type TaskInfo struct {
 	Task   AnyTask

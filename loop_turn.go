@@ -56,8 +56,8 @@ func (l *Loop) turn() {
 		l.left--
 		r := l.ready.PopFront()
 		switch t, ok := r.(*task); {
-		case l.timed:
-			l.runTimed(r)
+		case l.instrumented:
+			l.runInstrumented(r)
 		case ok && t.fiber != nil: // t.run(l) without the call; see task.direct
 			l.current = t
 			t.fiber.Resume()

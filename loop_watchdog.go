@@ -230,7 +230,7 @@ func (w *watchdog) begin(s step) {
 //go:norace
 func (l *Loop) step() step { return step{entry{l.turns, l.left}, l.current} }
 
-// report records and logs the step with its stack. Like runTimed, it does not call the exception
+// report records and logs the step with its stack. Like runInstrumented, it does not call the exception
 // handler, since nothing has failed; and that belongs to the loop.
 func (w *watchdog) report(d time.Duration) {
 	by := "callback"

@@ -3,8 +3,8 @@ package asyncio
 import "time"
 
 // An Option is an option of Run and NewRunner: WithDebug, WithInspection, WithSlowCallbackDuration,
-// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant or
-// WithInterrupt.
+// WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant,
+// WithTaskLabels or WithInterrupt.
 type Option interface{ apply(*config) }
 
 // A LoopOption is an option of all calls that make a loop: Run, NewRunner and NewLoop.
@@ -36,6 +36,7 @@ type config struct {
 	eager      bool // new tasks start eagerly
 	virtual    bool
 	interrupt  bool
+	taskLabels bool // see task_labels.go
 	handler    func(*Loop, ExceptionContext)
 	slow       time.Duration
 	maxThreads int

@@ -105,7 +105,7 @@ func TestVirtualTimeReportsATaskWhoseGroupNobodyEnds(t *testing.T) {
 			return asyncio.AwaitGroup(ctx, &wg)
 		}), asyncio.WithVirtualTime(), asyncio.WithExceptionHandler(func(_ *asyncio.Loop, c asyncio.ExceptionContext) { r.add("%s", c.Message) }))
 		require.NoError(t, err)
-		r.expect(t, "virtual time has stood still for 10s, until other goroutines act: Task-1 waits for future")
+		r.expect(t, "virtual time has stood still for 10s, until other goroutines act: Task-1 waits for a sync.WaitGroup")
 	})
 }
 

@@ -240,7 +240,7 @@ func (t *task) begin(l *Loop, ctx context.Context, typed AnyTask, opts []TaskOpt
 		l.current = outer
 		l.undriven--
 	}()
-	t.run(l)
+	l.runEagerly(t)
 	if t.state == pending {
 		// asyncio registers it only now, after the tasks that its first step has created.
 		l.tasks.remove(t)
@@ -314,7 +314,7 @@ func (t *task) Run() {
 			t.loop.setLabels(context.Background())
 		}
 	}()
-	t.loop.setLabels(t.Context) // calls a method of the context, which may panic
+	t.loop.setLabels((*taskContext)(t)) // calls a method of the context that t was created with, which may panic
 	err := t.typed().invoke((*taskContext)(t))
 	cancelled := isCancelled(err) // calls methods of err, which may panic
 	returned = true

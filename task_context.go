@@ -29,6 +29,9 @@ func (c *taskContext) Value(key any) any {
 		return c.loop
 	case labelKey:
 		c.loop.labelled.Store(true)
+		if c.loop.taskLabels {
+			return (*task)(c).labels()
+		}
 	}
 	return c.Context.Value(key)
 }

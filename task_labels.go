@@ -31,6 +31,20 @@ func (r *keyRecorder) Value(key any) any {
 	return nil
 }
 
+// WithTaskLabels gives each task the profiler label "task" with the name that the task has when its first
+// step begins, besides the labels of its context. Functions that the task starts with ToThread have it,
+// too. So a profile can be filtered by tasks:
+//
+//	go tool pprof -tagfocus=task=checkout profile
+//
+// It makes creating a task slower.
+func WithTaskLabels() LoopOption { return loopSetting(func(c *config) { c.taskLabels = true }) }
+
+// labels returns the labels of the context of t with the name of t, as that context returns its own.
+func (t *task) labels() any {
+	return pprof.WithLabels(t.Context, pprof.Labels("task", t.Name())).Value(labelKey)
+}
+
 // setLabels gives the labels of ctx to the calling goroutine, which is a fiber's or runs a function
 // of ToThread.
 func (l *Loop) setLabels(ctx context.Context) {

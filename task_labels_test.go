@@ -210,3 +210,31 @@ func TestAContextThatPanicsWhenAskedForLabelsFailsOnlyItsTask(t *testing.T) {
 		assert.NoError(t, other.Exception())
 	})
 }
+
+func TestATaskMayHaveItsNameAsAProfilerLabel(t *testing.T) {
+	_, err := asyncio.Run(labelled(t.Context(), "main"), asyncio.Do(func(ctx context.Context) error {
+		look := func(ctx context.Context, name string, turns int, opts ...asyncio.TaskOption) []string {
+			seen, err := asyncio.CreateTask(ctx, looking(turns), append(opts, asyncio.WithName(name))...).Await(ctx)
+			must(err)
+			return seen
+		}
+		const main, child = `{"job":"main", "task":"Task-1"}`, `{"job":"main", "task":"child"}`
+		assert.Equal(t, main, labelsHere())
+		assert.Equal(t, []string{child, child}, look(ctx, "child", 1))
+		assert.Equal(t, []string{child}, look(ctx, "child", 0, asyncio.WithEagerStart()))
+		assert.Equal(t, main, labelsHere())
+		pprof.Do(ctx, pprof.Labels("step", "pay"), func(ctx context.Context) {
+			assert.Equal(t, `{"job":"main", "step":"pay", "task":"Task-1"}`, labelsHere())
+			assert.Equal(t, []string{`{"job":"main", "step":"pay", "task":"child"}`}, look(ctx, "child", 0))
+			got, err := asyncio.ToThread(ctx, func(context.Context) (string, error) { return labelsHere(), nil })
+			must(err)
+			assert.Equal(t, `{"job":"main", "step":"pay", "task":"Task-1"}`, got)
+		})
+		got, err := asyncio.Pull(ctx, func(yield func(string, error) bool) { yield(labelsHere(), nil) }).Next(ctx)
+		must(err)
+		assert.Equal(t, main, got)
+		return nil
+	}), asyncio.WithTaskLabels())
+	require.NoError(t, err)
+	assert.NotContains(t, goroutineProfile(), `"task"`, "they are gone with the tasks")
+}

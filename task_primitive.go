@@ -98,11 +98,7 @@ func (q *waitq) describe(reason waitReason) string {
 	}
 	var b strings.Builder
 	p := q.primitive
-	if p.name == "" {
-		b.WriteString(reason.String())
-	} else {
-		fmt.Fprintf(&b, "%s %q", strings.Replace(reason.String(), " a ", " ", 1), p.name)
-	}
+	b.WriteString(q.label(reason))
 	for i, h := range p.holders {
 		if i == maxNamed {
 			fmt.Fprintf(&b, " and %d others", len(p.holders)-i+p.others)
@@ -115,6 +111,14 @@ func (q *waitq) describe(reason waitReason) string {
 		}
 	}
 	return b.String()
+}
+
+// label returns the reason of a wait in q, with the name of the primitive.
+func (q *waitq) label(reason waitReason) string {
+	if q == nil || q.primitive == nil || q.primitive.name == "" {
+		return reason.String()
+	}
+	return fmt.Sprintf("%s %q", strings.Replace(reason.String(), " a ", " ", 1), q.primitive.name)
 }
 
 // caller returns the frame that called Acquire or With.

@@ -48,7 +48,7 @@ func onThread[T any](ctx context.Context, l *Loop, lane *lane, executor Executor
 		fn:     fn,
 		done:   Future[T]{future: future{loop: l}},
 	}
-	c.thread.call = c
+	c.thread.call, c.done.future.behavior = c, (*threadFuture[T])(c)
 	defer func() { // deferred, since the task may be unwound
 		c.thread.cancel(context.Canceled)
 		if c.done.future.state != finished {
@@ -75,6 +75,33 @@ type threadCall[T any] struct {
 	value  T
 	err    error
 	done   Future[T]
+}
+
+// A threadFuture is a threadCall as the behavior of the future that the task awaits.
+type threadFuture[T any] threadCall[T]
+
+func (c *threadFuture[T]) cancel(cause error) bool { return c.done.future.cancelPlain(cause) }
+
+func (c *threadFuture[T]) waitKind() WaitKind {
+	switch th := &c.thread.loop.threads; c.thread.lane {
+	case &th.lookups:
+		return WaitNetwork
+	case &th.processes:
+		return WaitProcess
+	}
+	return WaitThread
+}
+
+func (c *threadFuture[T]) describe() string {
+	switch th := &c.thread.loop.threads; c.thread.lane {
+	case &th.lookups:
+		return "the lookup of a name"
+	case &th.processes:
+		return waitProcess.String()
+	case &th.groups:
+		return "a sync.WaitGroup"
+	}
+	return "function " + funcName(c.fn) + " in a thread"
 }
 
 // A calledOnThread is a *threadCall of any type.

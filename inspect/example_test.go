@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 
@@ -36,5 +37,22 @@ func ExampleDumpOnSignal() {
 func ExamplePSTree() {
 	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		return inspect.PSTree(asyncio.RunningLoop(ctx), os.Stderr)
+	}))
+}
+
+// A test that is slow for no apparent reason leaves a trace for ui.perfetto.dev.
+func ExampleTrace() {
+	_, _ = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
+		file, err := os.Create("trace.json")
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		stop, err := inspect.Trace(asyncio.RunningLoop(ctx), file)
+		if err != nil {
+			return err
+		}
+		err = asyncio.Sleep(ctx, 0) // the program
+		return errors.Join(err, stop())
 	}))
 }

@@ -48,6 +48,9 @@ func Handler(loops ...*asyncio.Loop) http.Handler { return NewHandler(loops) }
 //	dump     what Dump writes
 //	ps       what PS writes
 //	pstree   what PSTree writes
+//	trace    what Trace writes in the number of seconds of the parameter seconds, 1 to 60; it ends
+//	         early when the client leaves
+//	timeline the last seconds of a loop, at most 10, as JSON
 //	cancel   by POST, with WithCancel: cancels a task
 //
 // The parameter loop is the number of the loop, from 0. The parameters order (created, awaited or
@@ -106,6 +109,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, name := path.Split(r.URL.Path)
 	serve, ok := map[string]func(http.ResponseWriter, *http.Request, *source){
 		"tasks": h.serveTasks, "events": h.serveEvents, "stack": h.serveStack, "cancel": h.serveCancel,
+		"trace": h.serveTrace, "timeline": h.serveTimeline,
 		"dump": serveText(Dump), "ps": serveText(PS), "pstree": serveText(PSTree), "": h.servePage,
 	}[name]
 	if !ok || name == "cancel" && h.token == "" {
@@ -197,6 +201,19 @@ func taskID(w http.ResponseWriter, r *http.Request) (id uint64, ok bool) {
 }
 
 var errEnded = errors.New("the task has ended")
+
+// err returns the reason for which the loop does not answer, or nil.
+func (l look) err() error {
+	switch l.state {
+	case closed:
+		return asyncio.ErrLoopClosed
+	case notRunning:
+		return errNotRunning
+	case blocked:
+		return errBlocked
+	}
+	return nil
+}
 
 // reply sends v as JSON.
 func reply(w http.ResponseWriter, status int, v any) {

@@ -35,7 +35,8 @@ var (
 
 // A source takes snapshots of a loop for all clients that look at it. Any goroutine may use it.
 type source struct {
-	loop *asyncio.Loop
+	loop     *asyncio.Loop
+	timeline *timeline
 
 	mu     sync.Mutex
 	newest *snapshot   // nil before the first, and when it is forgotten
@@ -58,7 +59,7 @@ type look struct {
 }
 
 func newSource(loop *asyncio.Loop) *source {
-	s := &source{loop: loop}
+	s := &source{loop: loop, timeline: newTimeline(loop)}
 	s.forget = time.AfterFunc(memory, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
