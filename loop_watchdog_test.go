@@ -259,9 +259,7 @@ func TestEveryKindOfStepIsWatched(t *testing.T) {
 }
 
 func TestTheHandlerOfADescriptorIsWatched(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("pipes cannot be polled")
-	}
+	needPoller(t, "AddReader")
 	withoutDebug(t)
 	release := make(chan struct{})
 	r, w, err := os.Pipe()
