@@ -39,7 +39,7 @@ integration: ## run against redis, PostgreSQL, nginx, CPython and others, and wi
 
 browser: ## test the page of package inspect in headless Chromium; installs it as root
 	./integration/browser/install.sh
-	CGO_ENABLED=1 $(GO) test -race -count=1 -tags integration -timeout 20m ./integration/browser
+	CGO_ENABLED=1 $(GO) test -v -race -count=1 -tags integration -timeout 20m ./integration/browser
 
 inspect-picture: ## take the picture of the page of package inspect for README
 	./integration/browser/install.sh

@@ -21,9 +21,9 @@ const importPath = "github.com/go-asyncio/asyncio"
 
 // optionsOf lists the calls that take options, each with the options that apply to it.
 var optionsOf = map[string]string{
-	"asyncio.Run(ctx, coro, %s)":         "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithTaskLabels WithInterrupt",
-	"asyncio.NewRunner(%s)":              "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithTaskLabels WithInterrupt",
-	"asyncio.NewLoop(%s)":                "WithDebug WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithTaskLabels",
+	"asyncio.Run(ctx, coro, %s)":         "WithDebug WithInspection WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithTaskLabels WithInterrupt",
+	"asyncio.NewRunner(%s)":              "WithDebug WithInspection WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithTaskLabels WithInterrupt",
+	"asyncio.NewLoop(%s)":                "WithDebug WithInspection WithSlowCallbackDuration WithEagerTasks WithVirtualTime WithExceptionHandler WithMaxThreads WithMaxTurnsPerInstant WithTaskLabels",
 	"asyncio.CreateTask(ctx, coro, %s)":  "WithName WithEagerStart WithContext",
 	"asyncio.GroupTask(group, coro, %s)": "WithName WithEagerStart WithContext",
 	"group.Go(nil, %s)":                  "WithName WithEagerStart WithContext",
@@ -56,7 +56,7 @@ var optionsOf = map[string]string{
 
 // arguments holds, for each option, the arguments of a valid call.
 var arguments = map[string]string{
-	"WithDebug": "", "WithSlowCallbackDuration": "1", "WithEagerTasks": "", "WithVirtualTime": "", "WithExceptionHandler": "nil", "WithMaxThreads": "1",
+	"WithDebug": "", "WithInspection": "", "WithSlowCallbackDuration": "1", "WithEagerTasks": "", "WithVirtualTime": "", "WithExceptionHandler": "nil", "WithMaxThreads": "1",
 	"WithMaxTurnsPerInstant": "1", "WithTaskLabels": "", "WithInterrupt": "",
 	"WithName": "``", "WithEagerStart": "", "WithContext": "ctx", "WithTimeout": "1", "ReturnWhen": "asyncio.AllCompleted",
 	"WithLimit": "1", "WithTLS": "nil", "WithTLSHandshakeTimeout": "1", "WithTLSShutdownTimeout": "1", "WithHosts": "``", "WithoutCleanupSocket": "", "WithSocket": "1",

@@ -23,12 +23,12 @@ var floors = []string{
 	"errors errno errno_other frame",
 	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_recorder loop_observe loop_watchdog loop_debug options task_drive task task_stack task_ring task_primitive task_labels future task_block task_wait_reason task_context awaitable loop_quota loop_blocking",
 	"sleep timeout wait gather shield taskgroup",
-	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue as_completed generator call_graph",
+	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue queue_info as_completed generator call_graph",
 	"thread thread_context executor threadsafe foreign channel outside loop_signal loop_signal_unix loop_snapshot",
 	"run",
 	"loop_reader loop_sock loop_sendfile",
-	"stream protocol transport stream_options stream_dropped stream_feed stream_netconn stream_pair stream_reader stream_sendfile stream_socket stream_tls stream_tls_shutdown stream_writer",
-	"system adopt connect connect_netdial transport_connect server server_listener server_netlistener datagram datagram_open datagram_netpackets datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
+	"stream protocol transport stream_info stream_options stream_dropped stream_feed stream_netconn stream_pair stream_reader stream_sendfile stream_socket stream_tls stream_tls_shutdown stream_writer",
+	"system adopt connect connect_netdial transport_connect server server_info server_listener server_netlistener datagram datagram_open datagram_netpackets datagram_transport pipe conn conn_deadline conn_listener conn_raw conn_dialer",
 	"subprocess subprocess_options subprocess_transport subprocess_unix subprocess_pipe_other",
 }
 

@@ -20,7 +20,7 @@ import (
 // RunForever, RunUntilComplete or Run.
 //
 // Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed, IsCurrent,
-// DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
+// SlowSteps, DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
 // Everything else belongs to the loop: to its tasks and callbacks while it runs, and to one
 // goroutine at a time while it does not. It is asyncio's event loop.
 type Loop struct {
@@ -76,8 +76,8 @@ type Loop struct {
 
 	// Inspection. These fields are here, since further up they would move those that each turn reads
 	// to other cache lines: a switch would take 5% longer.
-	inspected   bool         // Inspect was called
 	watchdog    *watchdog    // of the run; nil unless the loop is inspected or in debug mode
+	slowSteps   slowSteps    // the last ones
 	recorder    *recorder    // nil unless the loop is inspected or in debug mode
 	named       uint64       // twice the number of tasks that were given a name
 	observation *observation // nil unless the loop is observed
@@ -93,7 +93,7 @@ func newLoop[O Option](opts []O) *Loop {
 	applyAll(opts, &l.config)
 	l.clock.start = time.Now()
 	l.threads.init(l.maxThreads)
-	l.record(l.debug)
+	l.record(l.debug || l.inspected)
 	l.labelled.Store(l.taskLabels)
 	return l
 }

@@ -30,8 +30,8 @@ func (l *Loop) GetDebug() bool { return l.debug }
 func (l *Loop) SetSlowCallbackDuration(d time.Duration) {
 	l.check()
 	l.slow = notNegative(d)
-	if l.watchdog != nil {
-		l.unwatch()
+	l.unwatch()
+	if l.running.Load() {
 		l.watch()
 	}
 }
@@ -124,8 +124,9 @@ const defaultSlow = 100 * time.Millisecond
 // failed.
 func (l *Loop) runInstrumented(r runnable) {
 	var start time.Time
+	var e entry
 	if l.debug {
-		start = time.Now()
+		start, e = time.Now(), l.step().entry
 	}
 	if o := l.observation; o != nil {
 		o.run(r)
@@ -140,6 +141,7 @@ func (l *Loop) runInstrumented(r runnable) {
 		if t, ok := r.(*task); ok {
 			name = t.describe()
 		}
+		l.slowSteps.time(e, SlowStep{Name: name, Begin: start, Took: d})
 		slog.Warn("asyncio: the event loop was blocked", "by", name, "for", d)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // A recorder is the record of a loop that is inspected or in debug mode.
@@ -17,7 +19,11 @@ type recorder struct {
 	free   int32   // the place of a birth that is free, or 0
 	clock  turnClock
 
-	lateness time.Duration // the most that a timer was late since the last Stats
+	late    [2]time.Duration // the most that a timer was late in the current second, and in the one before
+	lateAge time.Duration    // when the current second began
+
+	queues []weak.Pointer[primitive] // of the queues that were made, or given a name, while the loop is inspected
+	pruned int                       // length of queues when those of garbage were last removed
 
 	// The search for rings of waiting tasks.
 	searched   uint64         // the turn of the last search, or 0
@@ -56,13 +62,50 @@ func (l *Loop) record(on bool) {
 // beginRecording begins the part of a run in which the loop has a recorder.
 func (l *Loop) beginRecording() {
 	atomic.AddInt32(&notRecording, -1)
+	recorders.add(l)
 	l.watch()
 }
 
 // endRecording ends what beginRecording has begun.
 func (l *Loop) endRecording() {
 	atomic.AddInt32(&notRecording, 1)
+	recorders.remove(l)
 	l.unwatch()
+}
+
+// recorders has the loops that run and have a recorder. Any goroutine may use it.
+var recorders loopSet
+
+type loopSet struct {
+	mu    sync.Mutex
+	loops map[*Loop]struct{}
+}
+
+func (s *loopSet) add(l *Loop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loops == nil {
+		s.loops = make(map[*Loop]struct{})
+	}
+	s.loops[l] = struct{}{}
+}
+
+func (s *loopSet) remove(l *Loop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.loops, l)
+}
+
+// current returns the loop whose running task or callback calls, or nil.
+func (s *loopSet) current() *Loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.loops {
+		if l.IsCurrent() {
+			return l
+		}
+	}
+	return nil
 }
 
 // created records that the running task or callback has created t. The call stack begins at the
@@ -112,9 +155,21 @@ func (l *Loop) noteTurn() {
 func (l *Loop) noteLateness(now time.Duration) {
 	if r := l.recorder; r != nil {
 		if when, ok := l.timers.Next(); ok {
-			r.lateness = max(r.lateness, now-when)
+			r.lateness(now)
+			r.late[0] = max(r.late[0], now-when)
 		}
 	}
+}
+
+// lateness returns the most that a timer was late in the last second, or in up to two.
+func (r *recorder) lateness(now time.Duration) time.Duration {
+	switch age := now - r.lateAge; {
+	case age >= 2*time.Second:
+		r.late, r.lateAge = [2]time.Duration{}, now
+	case age >= time.Second:
+		r.late, r.lateAge = [2]time.Duration{0, r.late[0]}, now
+	}
+	return max(r.late[0], r.late[1])
 }
 
 // A turnClock knows when turns were made. Only some turns have an entry: those after a wait, and one

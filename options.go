@@ -2,7 +2,7 @@ package asyncio
 
 import "time"
 
-// An Option is an option of Run and NewRunner: WithDebug, WithSlowCallbackDuration,
+// An Option is an option of Run and NewRunner: WithDebug, WithInspection, WithSlowCallbackDuration,
 // WithEagerTasks, WithVirtualTime, WithExceptionHandler, WithMaxThreads, WithMaxTurnsPerInstant,
 // WithTaskLabels or WithInterrupt.
 type Option interface{ apply(*config) }
@@ -32,6 +32,7 @@ func applyAll[T any, O interface{ apply(*T) }](opts []O, to *T) {
 
 type config struct {
 	debug      bool
+	inspected  bool
 	eager      bool // new tasks start eagerly
 	virtual    bool
 	interrupt  bool
@@ -52,6 +53,12 @@ type config struct {
 // If the environment variable GOASYNCIODEBUG is not empty, debug mode is on for all loops, as with
 // PYTHONASYNCIODEBUG in Python. [Loop.SetDebug] turns it on and off.
 func WithDebug() LoopOption { return loopSetting(func(c *config) { c.debug = true }) }
+
+// WithInspection turns on the inspection of the loop from its beginning, so that package inspect knows
+// the age and the creator of every task. Steps that block the loop for the duration of
+// [WithSlowCallbackDuration] or longer are logged while they do, and kept for [Loop.SlowSteps]. It is
+// meant for production: the loop is only a little slower. See [Loop.Inspect].
+func WithInspection() LoopOption { return loopSetting(func(c *config) { c.inspected = true }) }
 
 // WithSlowCallbackDuration sets the duration from which debug mode logs a callback or a task step
 // as slow. The default is 100 ms; zero logs all of them. Without debug mode nothing is measured.

@@ -27,19 +27,25 @@ type store[T any] interface {
 	put(T)
 	get() T
 	len() int
+	kind() string
 }
 
 // NewQueue makes a queue that holds at most maxsize values. If maxsize is not positive, the
 // queue is unbounded.
 func NewQueue[T any](maxsize int) *Queue[T] {
-	return &Queue[T]{items: &fifo[T]{}, maxsize: maxsize}
+	q := &Queue[T]{items: &fifo[T]{}, maxsize: maxsize}
+	q.record()
+	return q
 }
 
 // SetName names q, as [Lock.SetName] names a lock.
 func (q *Queue[T]) SetName(name string) {
-	q.getters.details().name = name
-	q.putters.details().name = name
+	for _, w := range []*waitq{&q.getters, &q.putters} {
+		p := w.details()
+		p.name, p.queue = name, q
+	}
 	q.finished.SetName(name)
+	q.record()
 }
 
 // QSize returns the number of values in the queue.
@@ -171,6 +177,8 @@ func (s *fifo[T]) put(v T)  { s.PushBack(v) }
 func (s *fifo[T]) get() T   { return s.PopFront() }
 func (s *fifo[T]) len() int { return s.Len() }
 
+func (*fifo[T]) kind() string { return "Queue" }
+
 // A LifoQueue is a Queue whose next value is the one put in last. It must be made by
 // NewLifoQueue. It is asyncio.LifoQueue.
 type LifoQueue[T any] struct{ Queue[T] }
@@ -178,7 +186,9 @@ type LifoQueue[T any] struct{ Queue[T] }
 // NewLifoQueue makes a queue that holds at most maxsize values, or any number if maxsize is not
 // positive.
 func NewLifoQueue[T any](maxsize int) *LifoQueue[T] {
-	return &LifoQueue[T]{Queue[T]{items: &lifo[T]{}, maxsize: maxsize}}
+	q := &LifoQueue[T]{Queue[T]{items: &lifo[T]{}, maxsize: maxsize}}
+	q.record()
+	return q
 }
 
 type lifo[T any] struct{ deque.Deque[T] }
@@ -186,6 +196,8 @@ type lifo[T any] struct{ deque.Deque[T] }
 func (s *lifo[T]) put(v T)  { s.PushBack(v) }
 func (s *lifo[T]) get() T   { return s.PopBack() }
 func (s *lifo[T]) len() int { return s.Len() }
+
+func (*lifo[T]) kind() string { return "LifoQueue" }
 
 // A PriorityQueue is a Queue whose next value is the least one. The order of equal values is
 // unspecified, as in asyncio, and is the same as there. It must be made by NewPriorityQueue or
@@ -204,7 +216,9 @@ func NewPriorityQueueFunc[T any](maxsize int, compare func(a, b T) int) *Priorit
 	if compare == nil {
 		panic("asyncio: nil comparison")
 	}
-	return &PriorityQueue[T]{Queue[T]{items: &priority[T]{compare: compare}, maxsize: maxsize}}
+	q := &PriorityQueue[T]{Queue[T]{items: &priority[T]{compare: compare}, maxsize: maxsize}}
+	q.record()
+	return q
 }
 
 // priority is a binary heap. It treats equal values as Python's heapq does, which
@@ -217,6 +231,8 @@ type priority[T any] struct {
 }
 
 func (s *priority[T]) len() int { return len(s.heap) }
+
+func (*priority[T]) kind() string { return "PriorityQueue" }
 
 func (s *priority[T]) put(v T) {
 	s.heap = append(s.heap, v)

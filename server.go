@@ -342,7 +342,7 @@ func (s *Server) Loop() *Loop { return s.loop }
 func (s *Server) serve(st *stream) {
 	c := &connection{server: s, stream: st}
 	st.serverSide = true
-	st.ended = c.onClosed
+	st.conn = c
 	c.place = s.conns.PushBack(c)
 	s.open++
 	s.begin(c)

@@ -6,7 +6,10 @@ package asyncio
 // once these are full, with the peer. Written bytes are sent at once if possible; the writer
 // keeps the rest.
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // A Stream is the two halves of a connection.
 type Stream struct {
@@ -21,10 +24,14 @@ type stream struct {
 	reader     StreamReader
 	writer     StreamWriter
 	serverSide bool
-	above      streamEvents // the TLS stream that this one carries, the Transport over it, or nil
-	drop       *dropWatch   // closes the stream when it becomes garbage, or nil
-	ended      func()       // called when the stream is closed, or nil
+	above      streamEvents  // the TLS stream that this one carries, the Transport over it, or nil
+	drop       *dropWatch    // closes the stream when it becomes garbage, or nil
+	conn       streamOwner   // the connection of the server that has accepted the stream, or nil
+	opened     time.Duration // the loop's time, or Never if the loop was not inspected then
 }
+
+// A streamOwner is notified when its stream is closed.
+type streamOwner interface{ onClosed() }
 
 // A transport moves the bytes of a stream. None of its methods suspends. When a read or a write
 // is worth another try, it notifies the stream: see streamEvents.
@@ -53,7 +60,10 @@ type streamEvents interface {
 
 // newStream makes a stream that has no transport yet.
 func newStream(l *Loop, o *streamOptions) *stream {
-	s := &stream{loop: l}
+	s := &stream{loop: l, opened: Never}
+	if l.recorder != nil {
+		s.opened = l.Time()
+	}
 	s.reader.stream, s.reader.limit = s, o.limit
 	s.writer.stream = s
 	s.writer.high, s.writer.low = defaultHighWater, defaultHighWater/4
@@ -95,7 +105,7 @@ func (s *stream) onClosed() {
 	if s.above != nil {
 		s.above.onClosed()
 	}
-	if s.ended != nil {
-		s.ended()
+	if s.conn != nil {
+		s.conn.onClosed()
 	}
 }

@@ -39,6 +39,8 @@ type netConn struct {
 	lingering     bool // Close waits for the peer's end; see linger
 	gone          bool // onClosed was called
 
+	received, sent int64 // bytes
+
 	// The bytes that were read and that the stream has not taken: memory[start:end].
 	memory     []byte
 	start, end int
@@ -54,9 +56,10 @@ type netConn struct {
 	err     error
 
 	// The pending write, or CloseWrite if outbox is empty. While writing is set, the goroutine has
-	// outbox and writeErr.
+	// outbox, written and writeErr.
 	writing  bool
 	outbox   []byte
+	written  int // bytes of outbox
 	writeErr error
 	ends     bool // CloseWrite follows the pending write
 }
@@ -200,6 +203,7 @@ func (r *netRead) run(l *Loop) {
 		return
 	}
 	c.end += c.n
+	c.received += int64(c.n)
 	c.large = c.n > smallRead/2
 	switch c.readErr = c.err; {
 	case c.file != nil && errors.Is(c.err, errIO): // the end of a terminal; see socket.read
@@ -251,13 +255,14 @@ func (c *netConn) send() {
 type netWrite netConn
 
 func (w *netWrite) call() {
-	w.writeErr = errCallGoexit
+	w.written, w.writeErr = 0, errCallGoexit
 	defer keepPanic(&w.writeErr)
 	if len(w.outbox) == 0 {
 		w.writeErr = w.conn.(halfCloser).CloseWrite()
 		return
 	}
 	n, err := w.conn.Write(w.outbox)
+	w.written = max(0, min(n, len(w.outbox)))
 	if err == nil && n < len(w.outbox) {
 		err = io.ErrShortWrite
 	}
@@ -271,6 +276,7 @@ type halfCloser interface{ CloseWrite() error }
 func (w *netWrite) run(*Loop) {
 	c := (*netConn)(w)
 	c.writing = false
+	c.sent += int64(c.written)
 	if err := c.writeErr; err != nil && !c.closed {
 		c.above.onBroken(c.failure("write", err)) // while outbox still counts as buffered
 		c.closing = c.closing || c.writeOnly      // a pipe has no other use

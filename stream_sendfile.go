@@ -96,6 +96,7 @@ func (s *socket) sendFile(f *os.File, p *filePart) (int, error) {
 		return 0, netfd.ErrAgain
 	}
 	n, err := netfd.SendFile(s.fd.Num, f, p.offset, p.atMost(sendSize))
+	s.sent += int64(n)
 	_, ofFile := err.(*fs.PathError)
 	switch {
 	case err == nil, err == netfd.ErrNoSendFile, ofFile:

@@ -20,6 +20,8 @@ type socket struct {
 	standard      bool         // a standard stream: unread bytes remain for the program and its children
 	local, remote net.Addr
 	restore       func() // makes the file of a pipe as it was, or nil
+	received      int64  // bytes
+	sent          int64  // bytes
 	sends         quota
 	queued        bool // in the ready queue, to go on writing
 }
@@ -112,6 +114,7 @@ func (s *socket) readable() bool { return s.fd.Readable }
 
 func (s *socket) read(p []byte) (int, error) {
 	n, err := s.fd.Read(p[:min(len(p), maxTransfer)])
+	s.received += int64(n)
 	switch {
 	case s.network == "pipe" && (err == io.EOF || err == errIO):
 		// The pipe has no writer any more. EIO is the end of a terminal: of the master of a pty
@@ -148,6 +151,7 @@ func (s *socket) write(p []byte) (n int, err error) {
 			return n, s.opError("write", err)
 		}
 		n += m
+		s.sent += int64(m)
 	}
 	return n, nil
 }

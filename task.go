@@ -2,7 +2,6 @@ package asyncio
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -418,10 +417,17 @@ func taskName(given *string, id uint64) string {
 	if given != nil {
 		return *given
 	}
-	return "Task-" + strconv.FormatUint(id/2, 10)
+	return string(appendDefaultName(nil, id))
 }
 
-func (t *task) describe() string { return fmt.Sprintf("task %s", t.Name()) }
+// appendDefaultName appends the name of a task that was given none: at most maxDefaultName bytes.
+func appendDefaultName(b []byte, id uint64) []byte {
+	return strconv.AppendUint(append(b, "Task-"...), id/2, 10)
+}
+
+const maxDefaultName = len("Task-") + 20
+
+func (t *task) describe() string { return "task " + t.Name() }
 
 // waitsFor describes the thing that t waits for. It returns "" if t does not wait.
 func (t *task) waitsFor() string {

@@ -25,6 +25,8 @@ type primitive struct {
 	name    string
 	holders []holder // of a Lock or a Semaphore, in the order in which they acquired it, as many as maxHolders
 	others  int      // the number of holders beyond these
+	queue   any      // the Queue whose getters or putters wait here, if it has a name or is listed
+	listed  bool     // the queue is in the list of a recorder
 }
 
 // maxHolders is the number of holders that are recorded. A semaphore may have any number, and some

@@ -472,6 +472,10 @@ func TestInspect(t *testing.T) {
 		`receipt printer, waiting \S+ for a value in Queue "receipts"`,
 		`Tasks wait for one another: transfer`,
 		`audit of order \d+, waiting \S+ for Event "audited"`,
+		`task report (took|still blocks the loop, for) \S+, since \S+\n(\t.*\n)*\t\S+shop\)\.report `,
+		`Servers, 1:\n\taddress tcp 127\.0\.0\.1:\d+, state accepting, connections 3, handlers 3`,
+		`Streams, 6:`,
+		`name orders, kind Queue, values \d+, at most 20`,
 	} {
 		for pattern := regexp.MustCompile(want); !pattern.MatchString(fetch(t, url+"dump")); {
 			time.Sleep(50 * time.Millisecond) // until the shop has come so far

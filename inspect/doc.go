@@ -1,5 +1,6 @@
 // Package inspect shows what the tasks of running loops do: which there are, what each waits for and
-// since when, who awaits whom, and the stacks on which they stand.
+// since when, who awaits whom, and the stacks on which they stand. It shows the steps that block a loop,
+// too, and the loop's servers, streams and queues.
 //
 //	mux.Handle("/debug/asyncio/", inspect.Handler(loop))
 //
@@ -16,7 +17,8 @@
 // All functions of this package may be called from any goroutine. They have the loop itself take a
 // snapshot between two of its steps, so a snapshot is consistent, and nothing needs a lock. The first
 // snapshot turns on the loop's inspection ([asyncio.Loop.Inspect]), which stays on; the times and the
-// creators of tasks that were created before are not known. Nothing happens while nobody looks.
+// creators of tasks that were created before are not known, nor are earlier slow steps and queues. The
+// option [asyncio.WithInspection] turns it on from the beginning. Nothing happens while nobody looks.
 //
 // Traces and the page's timeline do not need that, but an observer ([asyncio.Loop.Observe]), with which
 // each step takes several times as long. It leaves when the trace ends, or ten seconds after the last

@@ -38,7 +38,7 @@ func capture(loop *asyncio.Loop) (*portrait, error) {
 	mustHave(loop)
 	p := &portrait{}
 	err := call(context.Background(), loop, patience, func() {
-		p.snapshot = take(loop)
+		p.snapshot = take(loop, nil)
 		for i := range p.tasks[:min(len(p.tasks), maxStacks)] {
 			p.stacks = append(p.stacks, p.tasks[i].Task.GetStack())
 		}
@@ -56,19 +56,21 @@ func (p *portrait) note() string {
 
 // Dump writes what the tasks of the loop do: for each its state, its age, what it waits for and since
 // when, which task created it and which await it, and its stack. Of more than 1,000 tasks only the
-// first 1,000 have a stack; Dump says so. If the loop is closed or not running, Dump writes only that.
+// first 1,000 have a stack; Dump says so. The last slow steps, with their stacks, and the servers, streams
+// and queues come first, at most 100 of each. If the loop is closed or not running, Dump writes only that.
 // If the loop does not answer for two seconds, since a task or a callback blocks it, Dump writes the
-// stacks of all goroutines of the program instead. Any goroutine may call Dump, and so may the tasks
+// slow steps and the stacks of all goroutines of the program instead. Any goroutine may call Dump, and so may the tasks
 // and callbacks of the loop. It returns the error of w.
 func Dump(loop *asyncio.Loop, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	p, err := capture(loop)
 	if err == nil {
-		p.dump(out)
+		p.dump(out, loop.SlowSteps())
 		return out.Flush()
 	}
 	fmt.Fprintf(out, "%s\n", message(err))
 	if errors.Is(err, errBlocked) {
+		dumpSlowSteps(out, loop.SlowSteps())
 		fmt.Fprintf(out, "\nThe goroutines of the program:\n")
 		_ = pprof.Lookup("goroutine").WriteTo(&limited{out, maxGoroutines}, 1)
 	}
@@ -98,7 +100,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (p *portrait) dump(out *bufio.Writer) {
+func (p *portrait) dump(out *bufio.Writer, slow []asyncio.SlowStep) {
 	s := &p.snapshot.stats
 	fmt.Fprintf(out, "%d tasks", len(p.tasks))
 	for _, state := range allStates {
@@ -116,8 +118,53 @@ func (p *portrait) dump(out *bufio.Writer) {
 		}
 		out.WriteString("\n")
 	}
+	dumpSlowSteps(out, slow)
+	for _, s := range p.sections("") {
+		s.dump(out)
+	}
 	for i := range p.tasks {
 		p.dumpTask(out, i)
+	}
+}
+
+// dumpSlowSteps writes the slow steps, the newest first.
+func dumpSlowSteps(out *bufio.Writer, steps []asyncio.SlowStep) {
+	for i, s := range slices.Backward(steps) {
+		if i == len(steps)-1 {
+			out.WriteString("\nSlow steps:\n")
+		}
+		took := "took"
+		if !s.Over {
+			took = "still blocks the loop, for"
+		}
+		fmt.Fprintf(out, "%s %s %s, since %s\n", printable(s.Name), took, brief(s.Took), s.Begin.Format(time.TimeOnly))
+		dumpStack(out, s.Stack)
+	}
+}
+
+func dumpStack(out *bufio.Writer, stack []asyncio.Frame) {
+	for _, f := range stack {
+		fmt.Fprintf(out, "\t%s %s:%d\n", shortName(f), f.File, f.Line)
+	}
+}
+
+// dump writes a table, of which each row has its columns by name.
+func (s *section) dump(out *bufio.Writer) {
+	if s.Total == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s, %d:\n", s.Title, s.Total)
+	for _, row := range s.Rows {
+		var cells []string
+		for i, c := range row {
+			if c != "" {
+				cells = append(cells, fmt.Sprintf("%s %s", strings.ToLower(s.Columns[i]), printable(fmt.Sprint(c))))
+			}
+		}
+		fmt.Fprintf(out, "\t%s\n", strings.Join(cells, ", "))
+	}
+	if more := s.Total - len(s.Rows); more > 0 {
+		fmt.Fprintf(out, "\tand %d others\n", more)
 	}
 }
 
@@ -145,9 +192,7 @@ func (p *portrait) dumpTask(out *bufio.Writer, i int) {
 	}
 	out.WriteString("\n")
 	if i < len(p.stacks) {
-		for _, f := range p.stacks[i] {
-			fmt.Fprintf(out, "\t%s %s:%d\n", shortName(f), f.File, f.Line)
-		}
+		dumpStack(out, p.stacks[i])
 	}
 }
 

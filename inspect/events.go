@@ -28,7 +28,7 @@ func (h *handler) serveEvents(w http.ResponseWriter, r *http.Request, s *source)
 	for {
 		begin := time.Now()
 		look := s.look(r.Context())
-		data, err := json.Marshal(answerOf(look, q))
+		data, err := json.Marshal(answerOf(look, q, s.loop.SlowSteps()))
 		if err != nil {
 			panic(err) // answer has no value that JSON lacks
 		}

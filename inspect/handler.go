@@ -42,7 +42,7 @@ func Handler(loops ...*asyncio.Loop) http.Handler { return NewHandler(loops) }
 //
 // The last element of the path says what is served. Without one it is the page. The others are
 //
-//	tasks    figures and tasks of a loop, as JSON
+//	tasks    figures, tasks, servers, streams, queues and slow steps of a loop, as JSON
 //	events   the same as Server-Sent Events, one a second
 //	stack    the stacks of the task with the ID of the parameter task, as JSON
 //	dump     what Dump writes
@@ -54,8 +54,10 @@ func Handler(loops ...*asyncio.Loop) http.Handler { return NewHandler(loops) }
 //	cancel   by POST, with WithCancel: cancels a task
 //
 // The parameter loop is the number of the loop, from 0. The parameters order (created, awaited or
-// longest), name, waits, state and limit say which tasks are listed, at most 500. The JSON is made for
-// the page, and may get other fields in a later release.
+// longest), name, waits, state and limit say which tasks are listed, at most 500. The parameter rows is
+// a text that the rows of the tables of servers, streams and queues must have, of which at most 100 each
+// are listed. Of everything that is not listed the number is given. The JSON is made for the page, and may
+// get other fields in a later release.
 //
 // The handler takes a snapshot of a loop at most once a second, however many clients look at it, and
 // none while nobody looks. It answers within seconds if the loop is closed, not running or blocked,
@@ -158,7 +160,7 @@ func (h *handler) serveTasks(w http.ResponseWriter, r *http.Request, s *source) 
 		fail(w, http.StatusBadRequest, err)
 		return
 	}
-	reply(w, http.StatusOK, answerOf(s.look(r.Context()), q))
+	reply(w, http.StatusOK, answerOf(s.look(r.Context()), q, s.loop.SlowSteps()))
 }
 
 // An answer is the state of a loop and a view of its newest snapshot, as a client gets them.
@@ -167,10 +169,12 @@ type answer struct {
 	Silent seconds         `json:"silent"` // time for which a blocked loop has not answered
 	Taken  int64           `json:"taken"`  // the time of the snapshot in milliseconds of Unix time; 0 without one
 	View   json.RawMessage `json:"view"`   // null without a snapshot
+
+	SlowSteps []slowStep `json:"slowSteps"` // the newest first; the first of them may go on
 }
 
-func answerOf(l look, q query) answer {
-	a := answer{State: l.state, Silent: seconds(l.silent)}
+func answerOf(l look, q query, slow []asyncio.SlowStep) answer {
+	a := answer{State: l.state, Silent: seconds(l.silent), SlowSteps: slowStepsOf(slow)}
 	if l.snapshot != nil {
 		a.Taken, a.View = l.at.UnixMilli(), l.view(q)
 	}
@@ -187,27 +191,16 @@ func serveText(write func(*asyncio.Loop, io.Writer) error) func(http.ResponseWri
 	}
 }
 
-// find returns the task that a request means, with the snapshot in which it is. It answers the request
-// itself, and returns nil, if there is none.
-func (s *source) find(w http.ResponseWriter, r *http.Request) (*snapshot, *asyncio.TaskInfo) {
+// taskID returns the ID of the task that a request means. It answers the request itself if there is none.
+func taskID(w http.ResponseWriter, r *http.Request) (id uint64, ok bool) {
 	id, err := strconv.ParseUint(r.FormValue("task"), 10, 64)
 	if err != nil {
 		fail(w, http.StatusBadRequest, errors.New("task must be the ID of a task"))
-		return nil, nil
 	}
-	l := s.look(r.Context())
-	if l.snapshot != nil {
-		if t := l.task(id); t != nil {
-			return l.snapshot, t
-		}
-	}
-	if err := l.err(); err != nil {
-		fail(w, http.StatusServiceUnavailable, err)
-	} else {
-		fail(w, http.StatusNotFound, errors.New("the task has ended"))
-	}
-	return nil, nil
+	return id, err == nil
 }
+
+var errEnded = errors.New("the task has ended")
 
 // err returns the reason for which the loop does not answer, or nil.
 func (l look) err() error {

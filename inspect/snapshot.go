@@ -17,6 +17,7 @@ type snapshot struct {
 	held  time.Duration // time for which it kept the loop from other work
 	stats asyncio.Stats
 	tasks []asyncio.TaskInfo
+	tables
 
 	// The rest is made when a client first needs it, and shared by all.
 	index   func() map[uint64]int32 // positions in tasks, by ID
@@ -39,12 +40,19 @@ type group struct {
 	Tasks    int    `json:"tasks"`
 }
 
-// take takes a snapshot. The loop calls it.
-func take(loop *asyncio.Loop) *snapshot {
+// take takes a snapshot. The loop calls it. room is memory for the tasks, of length 0.
+func take(loop *asyncio.Loop, room []asyncio.TaskInfo) *snapshot {
 	begin := time.Now()
-	s := &snapshot{tasks: loop.Snapshot(), stats: loop.Stats()}
+	s := newSnapshot(loop, loop.AppendSnapshot(room))
+	s.tables = tables{loop.Servers(), loop.Streams(), loop.Queues()}
 	s.at = time.Now()
 	s.held = s.at.Sub(begin)
+	return s
+}
+
+// newSnapshot makes a snapshot of some of the loop's tasks. The loop calls it.
+func newSnapshot(loop *asyncio.Loop, tasks []asyncio.TaskInfo) *snapshot {
+	s := &snapshot{tasks: tasks, stats: loop.Stats()}
 	s.index = sync.OnceValue(s.makeIndex)
 	s.counts = sync.OnceValue(s.count)
 	s.created = sync.OnceValue(func() *forest { return s.grow(byCreators) })
@@ -61,13 +69,12 @@ func byAwaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
 	}
 }
 
-// byWaiters is byAwaiters, with the only holder of a lock or a semaphore below the tasks that wait
-// for it.
+// byWaiters puts each task below those that cannot go on without it.
 func byWaiters(t *asyncio.TaskInfo, add func(above, below uint64)) {
-	byAwaiters(t, add)
-	if len(t.HeldBy) == 1 {
-		add(t.ID, t.HeldBy[0])
+	for _, by := range t.NeededBy {
+		add(by, t.ID)
 	}
+	add(t.ID, t.BlockedBy)
 }
 
 func (s *snapshot) makeIndex() map[uint64]int32 {

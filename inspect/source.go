@@ -48,6 +48,7 @@ type source struct {
 type question struct {
 	at       time.Time
 	answered chan struct{} // closed by the loop
+	room     []asyncio.TaskInfo
 }
 
 // A look is the state of a loop at one time.
@@ -95,6 +96,12 @@ func (s *source) ask() *question {
 	}
 	if s.asked == nil {
 		q := &question{at: time.Now(), answered: make(chan struct{})}
+		if s.newest != nil { // here rather than on the loop, since it may take long
+			n := len(s.newest.tasks)
+			q.room = make([]asyncio.TaskInfo, n+n/8)
+			clear(q.room) // touches the memory, which the system may have to find first
+			q.room = q.room[:0]
+		}
 		if s.loop.CallSoonThreadsafe(func() { s.answer(q) }) != nil {
 			return nil // closed
 		}
@@ -105,7 +112,7 @@ func (s *source) ask() *question {
 
 // answer takes a snapshot. The loop calls it.
 func (s *source) answer(q *question) {
-	snap := take(s.loop)
+	snap := take(s.loop, q.room)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest, s.asked = snap, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-asyncio/asyncio"
@@ -53,34 +54,41 @@ const maxAwaiters = 100
 
 // serveStack sends the details of a task.
 func (h *handler) serveStack(w http.ResponseWriter, r *http.Request, s *source) {
-	snap, t := s.find(w, r)
-	if t == nil {
+	id, ok := taskID(w, r)
+	if !ok {
 		return
 	}
-	var stack, creation []asyncio.Frame
-	done := false
-	err := s.call(r.Context(), func() {
-		if done = t.Task.Done(); !done {
-			stack, creation = t.Task.GetStack(), s.loop.CreationStack(t.Task)
-		}
-	})
-	if err != nil {
+	var d *details
+	if err := s.call(r.Context(), func() { d = detailsOf(s.loop, id) }); err != nil {
 		unavailable(w, err)
-		return
+	} else if d == nil {
+		fail(w, http.StatusNotFound, errEnded)
+	} else {
+		reply(w, http.StatusOK, d)
 	}
-	if done {
-		fail(w, http.StatusNotFound, errors.New("the task has ended"))
-		return
+}
+
+// detailsOf returns the details of a task, or nil if it has ended. The loop calls it.
+func detailsOf(loop *asyncio.Loop, id uint64) *details {
+	found := loop.TaskInfos(id)
+	if len(found) == 0 {
+		return nil
 	}
-	d := details{row: snap.row(snap.index()[t.ID]), Stack: framesOf(stack), Creation: framesOf(creation), AwaitedBy: []taskRef{}, Awaiters: len(t.AwaitedBy)}
+	t := found[0]
+	awaiters := t.AwaitedBy[:min(len(t.AwaitedBy), maxAwaiters)]
+	others := newSnapshot(loop, loop.TaskInfos(append(slices.Clone(awaiters), t.Parent)...))
+	d := &details{
+		row: newSnapshot(loop, found).row(0), Stack: framesOf(t.Task.GetStack()), Creation: framesOf(loop.CreationStack(t.Task)),
+		AwaitedBy: []taskRef{}, Awaiters: len(t.AwaitedBy),
+	}
 	if t.Parent != 0 {
-		by := snap.ref(t.Parent)
+		by := others.ref(t.Parent)
 		d.CreatedBy = &by
 	}
-	for _, id := range t.AwaitedBy[:min(len(t.AwaitedBy), maxAwaiters)] {
-		d.AwaitedBy = append(d.AwaitedBy, snap.ref(id))
+	for _, id := range awaiters {
+		d.AwaitedBy = append(d.AwaitedBy, others.ref(id))
 	}
-	reply(w, http.StatusOK, d)
+	return d
 }
 
 // maxForm is the number of bytes that a request to cancel may have.
@@ -95,12 +103,17 @@ func (h *handler) serveCancel(w http.ResponseWriter, r *http.Request, s *source)
 		fail(w, http.StatusForbidden, err)
 		return
 	}
-	_, t := s.find(w, r)
-	if t == nil {
+	id, ok := taskID(w, r)
+	if !ok {
 		return
 	}
 	cancelled := false
-	if err := s.call(r.Context(), func() { cancelled = t.Task.CancelCause(errFromPage) }); err != nil {
+	err := s.call(r.Context(), func() {
+		for _, t := range s.loop.TaskInfos(id) {
+			cancelled = t.Task.CancelCause(errFromPage)
+		}
+	})
+	if err != nil {
 		unavailable(w, err)
 		return
 	}

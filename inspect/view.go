@@ -38,6 +38,7 @@ type query struct {
 	order  order
 	name   string // part of the name, or the ID
 	waits  string // part of what the task waits for
+	rows   string // part of a row of a table of other things than tasks
 	states string // the states that are wanted, with a comma after each, or "" for all
 	limit  int    // of rows
 }
@@ -53,7 +54,7 @@ func parseQuery(from url.Values) (query, error) {
 	default:
 		return q, fmt.Errorf("order must be %s, %s or %s", byCreator, byAwaiter, byWait)
 	}
-	for name, field := range map[string]*string{"name": &q.name, "waits": &q.waits} {
+	for name, field := range map[string]*string{"name": &q.name, "waits": &q.waits, "rows": &q.rows} {
 		*field = strings.ToLower(from.Get(name))
 		if len(*field) > maxFilter {
 			return q, fmt.Errorf("%s must not have more than %d bytes", name, maxFilter)
@@ -99,14 +100,6 @@ type view struct {
 	Rings    [][]member `json:"rings"` // tasks that wait for one another: each for the next, the last for the first
 	Sections []section  `json:"sections"`
 	counts
-}
-
-// A section is a table of something else than tasks.
-type section struct {
-	Title   string   `json:"title"`
-	Columns []string `json:"columns"`
-	Rows    [][]any  `json:"rows"`  // texts and numbers
-	Total   int      `json:"total"` // rows that there are
 }
 
 // Stats are the figures of a loop.
@@ -172,7 +165,7 @@ func (s *snapshot) view(q query) json.RawMessage {
 
 func (s *snapshot) makeView(q *query) *view {
 	v := &view{
-		Held: seconds(s.held), Total: len(s.tasks), Rows: []row{}, Rings: s.members(s.rings()), Sections: []section{}, counts: s.counts(),
+		Held: seconds(s.held), Total: len(s.tasks), Rows: []row{}, Rings: s.members(s.rings()), Sections: s.sections(q.rows), counts: s.counts(),
 		Stats: stats{
 			Time: seconds(s.stats.Time), Turns: s.stats.Turns, Ready: s.stats.Ready, Timers: s.stats.Timers,
 			Descriptors: s.stats.Descriptors, Fibers: s.stats.Fibers, Threads: s.stats.Threads,

@@ -4,10 +4,11 @@
 //
 //	go run ./examples/inspect [-deadlock D] [ADDR]
 //
-// The shop has three faults, and the page shows them. Each order leaves behind an audit that waits for
-// an event that never comes. Every few seconds a report computes for so long that everything else
-// stands still. Half a minute after the start, two transfers wait for each other for ever, and the
-// printer of their receipts waits for both. Ctrl-C ends the program, and Ctrl-\ prints what all tasks do.
+// The shop has three faults, and the page shows them. Of every four orders, one leaves behind an audit
+// that waits for an event that never comes. Every few seconds a report computes for so long that
+// everything else stands still: it is among the slow steps, with its stack. Half a minute after the start, two transfers wait for each other for ever, and the
+// printer of their receipts waits for both. Branches order over TCP, so there are a server and streams to
+// see, and the queues of the shop. Ctrl-C ends the program, and Ctrl-\ prints what all tasks do.
 package main
 
 import (
@@ -55,7 +56,6 @@ func serve(address string, after time.Duration) error {
 	fmt.Printf("listening on %s\nthe page is http://%[1]s/debug/asyncio/\n", listener.Addr())
 	_, err = asyncio.Run(context.Background(), asyncio.Do(func(ctx context.Context) error {
 		loop := asyncio.RunningLoop(ctx)
-		loop.Inspect(true) // from the beginning, so that the creators of all tasks are known
 		defer inspect.DumpOnSignal(syscall.SIGQUIT, os.Stderr, loop)()
 
 		mux := http.NewServeMux()
@@ -64,7 +64,7 @@ func serve(address string, after time.Duration) error {
 		defer server.Close()
 		go server.Serve(listener)
 		return newShop().run(ctx, after)
-	}), asyncio.WithInterrupt())
+	}), asyncio.WithInterrupt(), asyncio.WithInspection())
 	if errors.Is(err, asyncio.ErrInterrupted) {
 		return nil
 	}

@@ -42,6 +42,9 @@ func (s *shop) run(ctx context.Context, after time.Duration) error {
 			start(fmt.Sprint("packer ", i+1), s.pack)
 		}
 		start("report", s.report)
+		if err := s.open(ctx, start); err != nil {
+			return err
+		}
 		start("prices", s.fetchPrices)
 		if err := asyncio.Sleep(ctx, after); err != nil {
 			return err
@@ -65,6 +68,54 @@ func (s *shop) takeOrders(ctx context.Context) error {
 			pause = time.Millisecond
 		}
 		if err := asyncio.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// open opens the shop for its branches.
+func (s *shop) open(ctx context.Context, start func(name string, f func(context.Context) error)) error {
+	server, err := asyncio.StartServer(ctx, s.serveBranch, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	for i := range 3 {
+		start(fmt.Sprint("branch ", i+1), func(ctx context.Context) error { return order(ctx, server.Addr().String()) })
+	}
+	return nil
+}
+
+// serveBranch confirms the orders of a branch, each a line.
+func (s *shop) serveBranch(ctx context.Context, r *asyncio.StreamReader, w *asyncio.StreamWriter) error {
+	for line, err := range r.Lines(ctx) {
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		if err := w.Drain(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order sends orders to the shop, and waits for each to be confirmed.
+func order(ctx context.Context, address string) error {
+	r, w, err := asyncio.OpenConnection(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	for n := 1; ; n++ {
+		if _, err := fmt.Fprintf(w, "order %d\n", n); err != nil {
+			return err
+		}
+		if _, err := r.ReadLine(ctx); err != nil {
+			return err
+		}
+		if err := asyncio.Sleep(ctx, time.Duration(50+n%5*100)*time.Millisecond); err != nil {
 			return err
 		}
 	}

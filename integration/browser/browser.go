@@ -29,6 +29,9 @@ type Browser struct {
 	// Complaints are the errors of the page's script and what the browser has logged about the page,
 	// such as violations of its policy.
 	Complaints []string
+
+	// Requests are the addresses that the page has requested.
+	Requests []string
 }
 
 // Start starts a browser. It is killed when ctx is done, and all calls then fail.
@@ -62,7 +65,7 @@ func Start(ctx context.Context, width, height int) (_ *Browser, err error) {
 		return nil, err
 	}
 	b.session = attached.SessionID
-	for _, domain := range []string{"Page", "Runtime", "Log"} {
+	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		if err := b.call(domain+".enable", nil, nil); err != nil {
 			return nil, err
 		}
@@ -151,6 +154,12 @@ func (b *Browser) call(method string, params object, result any) error {
 		switch {
 		case m.Method == "Runtime.exceptionThrown" || m.Method == "Log.entryAdded":
 			b.Complaints = append(b.Complaints, string(m.Params))
+		case m.Method == "Network.requestWillBeSent":
+			var sent struct{ Request struct{ URL string } }
+			if err := json.Unmarshal(m.Params, &sent); err != nil {
+				return fmt.Errorf("browser: %s: %w", m.Method, err)
+			}
+			b.Requests = append(b.Requests, sent.Request.URL)
 		case m.ID != b.lastID: // another event
 		case m.Error != nil:
 			return fmt.Errorf("browser: %s: %s", method, m.Error.Message)
@@ -197,9 +206,13 @@ func (b *Browser) Eval(expression string, result any) error {
 	return json.Unmarshal(evaluated.Result.Value, result)
 }
 
-// Wait waits until a condition holds in the page.
+// Wait waits until a condition holds in the page. It returns an error if that takes more than a minute.
 func (b *Browser) Wait(condition string) error {
-	return b.Eval(`new Promise(done => { const look = () => (`+condition+`) ? done() : setTimeout(look, 20); look(); })`, nil)
+	return b.Eval(`new Promise((done, fail) => {
+		const end = Date.now() + 60000;
+		const look = () => (`+condition+`) ? done() : Date.now() > end ? fail(new Error('it did not come true')) : setTimeout(look, 20);
+		look();
+	})`, nil)
 }
 
 // Press presses and releases a key, such as "Enter" or "a".
@@ -207,6 +220,8 @@ func (b *Browser) Press(key string) error {
 	down := object{"type": "keyDown", "key": key}
 	if len(key) == 1 {
 		down["text"] = key
+	} else if key == "Enter" { // without its text, it does not press a button
+		down["text"], down["windowsVirtualKeyCode"] = "\r", 13
 	}
 	if err := b.call("Input.dispatchKeyEvent", down, nil); err != nil {
 		return err

@@ -79,6 +79,15 @@ func (r *Reactor) Handler(fd int) Handler {
 	return r.table[fd].handler
 }
 
+// Handlers ranges over the handlers, in the order of their descriptors.
+func (r *Reactor) Handlers(yield func(Handler) bool) {
+	for i := range r.table {
+		if h := r.table[i].handler; h != nil && !yield(h) {
+			return
+		}
+	}
+}
+
 // Expected returns the directions in which events of a descriptor may come.
 func (r *Reactor) Expected(fd int) poll.Ready { return r.table[fd].expected }
 
