@@ -19,7 +19,7 @@ func TestTheHotPathIsInlined(t *testing.T) {
 		inlined[typeArguments.ReplaceAllString(string(m[1]), "")] = true
 	}
 	for _, name := range []string{
-		"Sleep", "(*Lock).Acquire", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*node).unlink",
+		"Sleep", "(*Lock).Acquire", "(*Lock).Release", "(*Event).Wait", "(*Semaphore).Release", "(*waitq).wait", "(*node).unlink",
 		"(*task).direct", "(*task).settle", "(*taskContext).runs", "(*future).seen", "(*Loop).check", "(*Loop).checkCallback",
 		"fiber.(*Fiber).Resume", "fiber.(*Fiber).Suspend", "fiber.(*Fiber).Is",
 	} {

@@ -66,7 +66,7 @@ func (c *Condition) Wait(ctx context.Context) error {
 	}()
 	err := t.block(ctx, &wait{queue: &c.waiters, reason: waitCondition}, 0)
 	for lock.locked || lock.waiters.live > 0 { // even if ctx is done: only Task.Cancel interrupts it
-		again := lock.wait(t, unwatched)
+		again := lock.acquire(t, unwatched)
 		if again == nil {
 			break
 		}

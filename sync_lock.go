@@ -20,29 +20,22 @@ type Lock struct {
 // error only if it is cancelled, and then it has not acquired l.
 func (l *Lock) Acquire(ctx context.Context) error {
 	if l.locked || l.waiters.live > atomic.LoadInt32(&notRecording) {
-		return l.acquire(ctx)
+		return l.acquire(nil, ctx)
 	}
 	l.locked = true
 	return nil
 }
 
-// acquire is Acquire where the task has to wait, or holders are recorded.
-func (l *Lock) acquire(ctx context.Context) error {
+// acquire is Acquire where the task has to wait, or holders are recorded. t is the running task, or
+// nil.
+func (l *Lock) acquire(t *task, ctx context.Context) error {
 	if l.locked || l.waiters.live > 0 {
-		return l.wait(nil, ctx)
-	}
-	l.locked = true
-	l.waiters.acquired(ctx)
-	return nil
-}
-
-// wait makes the running task wait until it holds l. t is the running task, or nil.
-func (l *Lock) wait(t *task, ctx context.Context) error {
-	if err := t.block(ctx, &wait{queue: &l.waiters, reason: waitLock}, 0); err != nil {
-		if !l.locked {
-			l.wakeFirst() // t may have been woken to take l
+		if err := t.block(ctx, &wait{queue: &l.waiters, reason: waitLock}, 0); err != nil {
+			if !l.locked {
+				l.wakeFirst() // t may have been woken to take l
+			}
+			return err
 		}
-		return err
 	}
 	l.locked = true
 	if recording() {
@@ -54,13 +47,25 @@ func (l *Lock) wait(t *task, ctx context.Context) error {
 // Release unlocks l and wakes the first task that waits for it. It panics if l is not locked.
 // It does not suspend.
 func (l *Lock) Release() {
+	if l.locked && l.waiters.head == nil && l.waiters.primitive == nil {
+		l.locked = false
+	} else {
+		l.release()
+	}
+}
+
+// release is Release where a task waits or the holder is recorded. It is kept out of Release, so that
+// Release is inlined.
+//
+//go:noinline
+func (l *Lock) release() {
 	if !l.locked {
 		l.releaseUnowned()
-	} else {
-		l.locked = false
-		l.waiters.released()
-		l.wakeFirst()
+		return
 	}
+	l.locked = false
+	l.waiters.released()
+	l.wakeFirst()
 }
 
 // hold is called for a task that had released l for a time and is unwound before it could

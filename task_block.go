@@ -130,7 +130,6 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 	}
 	direct := t.direct(ctx)
 	s := &t.fiber.State
-	s.since = t.loop.turns
 	switch {
 	case w != nil && w.future != nil:
 		f := w.future
@@ -140,10 +139,10 @@ func (t *task) block(ctx context.Context, w *wait, d time.Duration) error {
 		if f.loop != t.loop || f == &t.future || f.selfAwaited {
 			return t.refuse(ctx, f)
 		}
-		s.node.run, s.awaiting = t, f
+		s.node.run, s.awaiting, s.since = t, f, t.loop.turns
 		f.callbacks.push(&s.node)
 	case w != nil:
-		s.node.run = t
+		s.node.run, s.since = t, t.loop.turns
 		s.state, s.reason, s.queue = waitPending, w.reason, w.queue
 		if w.queue != nil {
 			w.queue.push(&s.node)
@@ -201,7 +200,7 @@ func findRunningFor(ctx context.Context, w *wait) *task {
 // startTimer makes a timer wake t after d.
 func (t *task) startTimer(d time.Duration) {
 	s := &t.fiber.State
-	s.node.run = t
+	s.node.run, s.since = t, t.loop.turns
 	s.state, s.reason, s.queue = waitPending, waitSleep, nil
 	if when := t.loop.after(d); when != Never {
 		s.timer.Value = (*sleeper)(s)
