@@ -149,6 +149,7 @@ func TestPanicErrorKeepsTheValueAndTheStack(t *testing.T) {
 }
 
 func TestDeadlockErrorNamesTheTasksAndWhatTheyWaitFor(t *testing.T) {
+	withoutDebug(t)
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		asyncio.CurrentTask(ctx).SetName("main")
 		var lock asyncio.Lock

@@ -315,20 +315,17 @@ func ExampleWithVirtualTime() {
 func ExampleDeadlockError() {
 	main := func(ctx context.Context) error {
 		asyncio.CurrentTask(ctx).SetName("main")
-		var lock asyncio.Lock
-		if err := lock.Acquire(ctx); err != nil {
-			return err
-		}
-		return lock.Acquire(ctx) // nobody will release it
+		var ready asyncio.Event
+		return ready.Wait(ctx) // nobody will set it
 	}
 	_, err := asyncio.Run(context.Background(), asyncio.Do(main), asyncio.WithVirtualTime())
-	fmt.Println(err) // with the lines
+	fmt.Println(err)
 	var deadlock *asyncio.DeadlockError
 	if errors.As(err, &deadlock) {
 		fmt.Println(len(deadlock.Waiting), errors.Is(err, asyncio.ErrDeadlock))
 	}
 	// Output:
-	// asyncio: deadlock: main waits for Lock at example_test.go:322
+	// asyncio: deadlock: main waits for Event at example_test.go:319
 	// 1 true
 }
 

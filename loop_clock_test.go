@@ -27,6 +27,7 @@ func TestVirtualTimeJumps(t *testing.T) {
 }
 
 func TestADeadlockNamesWhatEachTaskWaitsFor(t *testing.T) {
+	withoutDebug(t)
 	var tr trace
 	_, err := asyncio.Run(t.Context(), asyncio.Do(func(ctx context.Context) error {
 		asyncio.CurrentTask(ctx).SetName("main")

@@ -60,6 +60,7 @@ func TestASnapshotHasTheStateOfEachTask(t *testing.T) {
 }
 
 func TestASnapshotHasTheTimesAndTheCreatorOfEachTask(t *testing.T) {
+	withoutDebug(t)
 	inspected(t, func(ctx context.Context, loop *asyncio.Loop) {
 		main := infoOf(t, loop, asyncio.CurrentTask(ctx).Name())
 		assert.Equal(t, asyncio.Never, main.Created, "it was created before the inspection")

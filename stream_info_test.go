@@ -106,6 +106,7 @@ func idOf(loop *asyncio.Loop, task asyncio.AnyTask) uint64 {
 }
 
 func TestAnEncryptedStreamIsDescribedOnce(t *testing.T) {
+	withoutDebug(t)
 	runReal(t, func(ctx context.Context) error {
 		serverConfig, clientConfig := certificates()
 		server, err := asyncio.StartServer(ctx, echo, "127.0.0.1:0", asyncio.WithTLS(serverConfig))

@@ -77,6 +77,7 @@ func TestAWaitNamesTheHolderAndTheLineInWhichItAcquired(t *testing.T) {
 }
 
 func TestTheHoldersFollowWhatHappensToThePrimitive(t *testing.T) {
+	withoutDebug(t)
 	inspected(t, func(ctx context.Context, _ *asyncio.Loop) {
 		var l asyncio.Lock
 		holds := spawn(ctx, func(ctx context.Context) error { return l.With(ctx, waitsForEver) }, asyncio.WithName("first"))
