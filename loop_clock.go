@@ -176,7 +176,7 @@ func (l *Loop) idleVirtual() {
 		}
 	} else if l.threads.awaitsOutside() {
 		l.waitForOutside()
-	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil && !l.stopping.Load() { // no context became done meanwhile
+	} else if l.fireWatches(); l.ready.Len() == 0 && l.failure == nil && !l.stopping.Load() && !l.posted.any.Load() { // nothing has happened meanwhile
 		l.deadlock()
 	}
 }
