@@ -373,6 +373,9 @@ func runningFrames(all iter.Seq[runtime.Frame]) (frames []Frame) {
 			ofCallback = slices.Clone(frames)
 		case libraryPrefix + "(*task).Run", libraryPrefix + "(*generator).Run":
 			return frames
+		case "runtime.asyncPreempt": // the program computes, and has called nothing
+			frames = nil
+			continue
 		}
 		if isOwn(f) {
 			continue

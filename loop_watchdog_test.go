@@ -169,6 +169,7 @@ func TestAStepThatBlocksIsReportedWhileItBlocks(t *testing.T) {
 				s := blockedStep(t, loop)
 				assert.Equal(t, "task culprit", s.Name)
 				assert.GreaterOrEqual(t, s.Took, 10*time.Millisecond)
+				assert.NotContains(t, functions(s.Stack), "asyncPreempt")
 				names := strings.Join(functions(s.Stack), "\n")
 				assert.Contains(t, names, way.in)
 				assert.Contains(t, names, "TestAStepThatBlocks")
