@@ -19,7 +19,7 @@ import (
 // A Loop runs callbacks and tasks, one at a time and in turns, on the goroutine that called
 // RunForever, RunUntilComplete or Run.
 //
-// Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed, IsCurrent,
+// Only CallSoonThreadsafe, CallSoonThreadsafeHandle, Stop, IsRunning, IsClosed, IsCurrent, IsVirtual,
 // SlowSteps, DefaultExceptionHandler and, except in virtual time, Time may be called from any goroutine.
 // Everything else belongs to the loop: to its tasks and callbacks while it runs, and to one
 // goroutine at a time while it does not. It is asyncio's event loop.

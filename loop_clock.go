@@ -56,6 +56,10 @@ func (l *Loop) Time() time.Duration {
 	return time.Since(l.clock.start)
 }
 
+// IsVirtual reports whether the loop's time is virtual; see [WithVirtualTime]. Any goroutine may call
+// it. It has no counterpart in asyncio.
+func (l *Loop) IsVirtual() bool { return l.virtual }
+
 // idle waits until an entry is ready or due. The ready queue is empty when idle is called.
 func (l *Loop) idle() {
 	if o := l.observation; o != nil {

@@ -130,7 +130,7 @@ func (l *timeline) excerpt(window time.Duration) (*excerpt, *timelinePicture, er
 	l.rest.Reset(timelineRests)
 	if l.record == nil {
 		r := &record{timeline: l, blends: make(map[*track]*blend), departed: make(map[uint64]rowKey)}
-		r.tracks = newTracks(r, false)
+		r.tracks = newTracks(l.loop, r, false)
 		if err := observe(l.loop, r.see); err != nil {
 			return nil, nil, err
 		}

@@ -54,7 +54,7 @@ func startTrace(loop *asyncio.Loop, w io.Writer) (*tracer, error) {
 		panic("inspect: nil writer")
 	}
 	t := &tracer{full: make(chan []byte, traceBuffers+1), spare: make(chan []byte, traceBuffers), ended: make(chan struct{})}
-	t.tracks = newTracks(t, true)
+	t.tracks = newTracks(loop, t, true)
 	t.buffer = append(make([]byte, 0, traceBuffer+traceBuffer/8), traceHeader...)
 	if err := observe(loop, t.see); err != nil {
 		return nil, err

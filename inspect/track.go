@@ -79,8 +79,8 @@ func observe(loop *asyncio.Loop, see func(*asyncio.LoopEvent) bool) error {
 // ownTracks is the number of tracks from which on tracks are shared.
 const ownTracks = 1000
 
-func newTracks(to sink, texts bool) *tracks {
-	return &tracks{sink: to, texts: texts, all: []*track{{name: "loop"}}, of: make(map[uint64]*track)}
+func newTracks(loop *asyncio.Loop, to sink, texts bool) *tracks {
+	return &tracks{sink: to, texts: texts, virtual: loop.IsVirtual(), all: []*track{{name: "loop"}}, of: make(map[uint64]*track)}
 }
 
 // loop is the track of the loop itself.
@@ -89,7 +89,7 @@ func (ts *tracks) loop() *track { return ts.all[0] }
 // see takes an event of the loop.
 func (ts *tracks) see(e *asyncio.LoopEvent) {
 	if !ts.begun {
-		ts.begun, ts.begin, ts.virtual = true, e.Time, e.Time != e.Real
+		ts.begun, ts.begin = true, e.Time
 		ts.loop().since = e.Time
 	}
 	switch e.Kind {

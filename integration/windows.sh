@@ -13,7 +13,7 @@ skip() {
 
 # The tests of what Wine lacks and Windows has: an option of UDP sockets that package net sets, and
 # unix sockets.
-lacking='Datagram|TransportsOnTheWrongGoroutine|ReturnsNoProtocol|AfterCloseInACallback|Unix|TLSCannotBegin|/unix|//unix'
+lacking='Datagram|PacketConn|TransportsOnTheWrongGoroutine|ReturnsNoProtocol|AfterCloseInACallback|Unix|TLSCannotBegin|/unix|//unix'
 
 # run runs go test with flags and packages; the command in $wine starts a Windows program.
 run() {

@@ -1,6 +1,7 @@
-//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd
+//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd && !windows
 
 package netfd
 
-// OnlyOneConnection is false: Accept returns ErrUnsupported.
-func OnlyOneConnection(error) bool { return false }
+// OnlyOneConnection reports whether an error of a listener's Accept concerns only one connection. Here
+// no error shows that it concerns more; a listener that goes on failing is left alone for a time.
+func OnlyOneConnection(error) bool { return true }
