@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -81,7 +82,8 @@ func take(file string, width, height int, dark bool) (err error) {
 	return os.WriteFile(file, small, 0o666)
 }
 
-// reduce returns a PNG with no more than the 256 most frequent colours of the picture.
+// reduce returns a PNG with no more than 256 colours of the picture: the most frequent, and those that
+// differ most from them, such as that of a small green dot.
 func reduce(picture []byte) ([]byte, error) {
 	from, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {
@@ -94,12 +96,30 @@ func reduce(picture []byte) ([]byte, error) {
 		}
 	}
 	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
-	to := image.NewPaletted(from.Bounds(), color.Palette(colours[:min(len(colours), 256)]))
+	const frequent, all = 224, 256
+	palette, rest := color.Palette(colours[:min(len(colours), frequent)]), colours[min(len(colours), frequent):]
+	for len(palette) < all && len(rest) > 0 {
+		far := slices.MaxFunc(rest, func(a, b color.Color) int { return cmp.Compare(distance(palette, a), distance(palette, b)) })
+		palette = append(palette, far)
+		rest = slices.DeleteFunc(rest, func(c color.Color) bool { return c == far })
+	}
+	to := image.NewPaletted(from.Bounds(), palette)
 	draw.Draw(to, to.Bounds(), from, from.Bounds().Min, draw.Src)
 	var small bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
 	err = encoder.Encode(&small, to)
 	return small.Bytes(), err
+}
+
+// distance returns the difference between a colour and the nearest one of a palette.
+func distance(p color.Palette, c color.Color) (d uint32) {
+	near := p.Convert(c)
+	r, g, b, _ := c.RGBA()
+	r2, g2, b2, _ := near.RGBA()
+	for _, pair := range [][2]uint32{{r, r2}, {g, g2}, {b, b2}} {
+		d += max(pair[0], pair[1]) - min(pair[0], pair[1])
+	}
+	return d
 }
 
 // startExample starts the example and returns the address of its page.
