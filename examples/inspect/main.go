@@ -6,9 +6,10 @@
 //
 // The shop has three faults, and the page shows them. Of every four orders, one leaves behind an audit
 // that waits for an event that never comes. Every few seconds a report computes for so long that
-// everything else stands still: it is among the slow steps, with its stack. Half a minute after the start, two transfers wait for each other for ever, and the
-// printer of their receipts waits for both. Branches order over TCP, so there are a server and streams to
-// see, and the queues of the shop. Ctrl-C ends the program, and Ctrl-\ prints what all tasks do.
+// everything else stands still: it is among the slow steps, with its stack. Half a minute after the
+// start, two transfers wait for each other for ever, and the printer of their receipts waits for both.
+// Branches order over TCP, so there are a server and streams to see, and the queues of the shop. Ctrl-C
+// ends the program, and Ctrl-\ prints what all tasks do.
 package main
 
 import (

@@ -82,8 +82,8 @@ func take(file string, width, height int, dark bool) (err error) {
 	return os.WriteFile(file, small, 0o666)
 }
 
-// reduce returns a PNG with no more than 256 colours of the picture: the most frequent, and those that
-// differ most from them, such as that of a small green dot.
+// reduce returns a PNG with no more than 256 colours of the picture: the most frequent, and those whose
+// lack would be seen most, such as that of a small green dot.
 func reduce(picture []byte) ([]byte, error) {
 	from, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {
@@ -96,12 +96,14 @@ func reduce(picture []byte) ([]byte, error) {
 		}
 	}
 	colours := slices.SortedFunc(maps.Keys(counts), func(a, b color.Color) int { return counts[b] - counts[a] })
-	const frequent, all = 224, 256
-	palette, rest := color.Palette(colours[:min(len(colours), frequent)]), colours[min(len(colours), frequent):]
+	const frequent, all = 128, 256
+	lack := func(p color.Palette, c color.Color) int { return counts[c] * distance(p, c) }
+	n := min(len(colours), frequent)
+	palette, rest := slices.Clip(color.Palette(colours[:n])), colours[n:]
 	for len(palette) < all && len(rest) > 0 {
-		far := slices.MaxFunc(rest, func(a, b color.Color) int { return cmp.Compare(distance(palette, a), distance(palette, b)) })
-		palette = append(palette, far)
-		rest = slices.DeleteFunc(rest, func(c color.Color) bool { return c == far })
+		worst := slices.MaxFunc(rest, func(a, b color.Color) int { return cmp.Compare(lack(palette, a), lack(palette, b)) })
+		palette = append(palette, worst)
+		rest = slices.DeleteFunc(rest, func(c color.Color) bool { return c == worst })
 	}
 	to := image.NewPaletted(from.Bounds(), palette)
 	draw.Draw(to, to.Bounds(), from, from.Bounds().Min, draw.Src)
@@ -112,12 +114,12 @@ func reduce(picture []byte) ([]byte, error) {
 }
 
 // distance returns the difference between a colour and the nearest one of a palette.
-func distance(p color.Palette, c color.Color) (d uint32) {
+func distance(p color.Palette, c color.Color) (d int) {
 	near := p.Convert(c)
 	r, g, b, _ := c.RGBA()
 	r2, g2, b2, _ := near.RGBA()
 	for _, pair := range [][2]uint32{{r, r2}, {g, g2}, {b, b2}} {
-		d += max(pair[0], pair[1]) - min(pair[0], pair[1])
+		d += int(max(pair[0], pair[1]) - min(pair[0], pair[1]))
 	}
 	return d
 }
