@@ -21,10 +21,10 @@ import (
 // each floor.
 var floors = []string{
 	"errors errno errno_other frame",
-	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_recorder loop_observe loop_watchdog loop_debug options task_drive task task_stack task_ring task_primitive task_labels future task_block task_wait_reason task_context awaitable loop_quota loop_blocking",
+	"list loop loop_turn loop_mailbox loop_clock loop_trim loop_livelock handle loop_report loop_recorder loop_event loop_observe loop_watchdog loop_debug options task_drive task task_stack task_ring task_primitive task_labels future task_block task_wait_reason task_context awaitable loop_quota loop_blocking",
 	"sleep timeout wait gather shield taskgroup",
 	"sync_lock sync_event sync_condition sync_semaphore sync_barrier queue queue_info as_completed generator call_graph",
-	"thread thread_context executor threadsafe foreign channel outside loop_signal loop_signal_unix loop_snapshot",
+	"thread thread_context thread_wait executor threadsafe foreign channel outside loop_signal loop_signal_unix loop_snapshot",
 	"run",
 	"loop_reader loop_sock loop_sendfile",
 	"stream protocol transport stream_info stream_options stream_dropped stream_feed stream_netconn stream_pair stream_reader stream_sendfile stream_socket stream_tls stream_tls_shutdown stream_writer",
